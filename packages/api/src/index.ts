@@ -1,1 +1,48 @@
-export {}
+export {
+  type Bandwidth,
+  bandwidthOf,
+  EGRESS_BANDWIDTH_ANNOTATION,
+  INGRESS_BANDWIDTH_ANNOTATION,
+  parseBandwidth,
+} from './bandwidth.ts'
+export {
+  Capability,
+  type CapabilityName,
+  capabilitySet,
+  describeCapabilities,
+  hasCapabilities,
+  missingCapabilities,
+  NET_PLUGIN_CAPABILITY_SHAPING,
+} from './capabilities.ts'
+export * from './constants.ts'
+export { definePlugin, type PluginModule, type ProbeContext } from './define-plugin.ts'
+export { describeValue, isPodwireError, messageOf, PodwireError, type PodwireErrorInit } from './errors.ts'
+export type { Logger } from './logger.ts'
+export {
+  escapePluginName,
+  isQualifiedName,
+  packageNameOfPlugin,
+  pluginNameOfPackage,
+  qualifiedNameProblems,
+  unescapePluginName,
+} from './names.ts'
+export type {
+  EventDetails,
+  HairpinMode,
+  Host,
+  InitOptions,
+  LegacyHost,
+  NamespaceGetter,
+  NetworkPlugin,
+  PortMappingGetter,
+} from './plugin.ts'
+export {
+  type Pod,
+  type PodInterface,
+  type PodNetworkStatus,
+  type PodRef,
+  type PortMapping,
+  podKey,
+} from './pod.ts'
+export { type Execer, type GetPodIPOptions, getPodIP, getPodIPs } from './pod-ip.ts'
+export type { StandardIssue, StandardResult, StandardSchema } from './standard-schema.ts'

@@ -1,0 +1,20 @@
+/** The interface name a pod's network gets unless the host says otherwise. Source: `network.DefaultInterfaceName`. */
+export const DEFAULT_INTERFACE_NAME = 'eth0'
+
+/** The plugin a host runs when its configuration names none. Source: `network.DefaultPluginName`. */
+export const DEFAULT_PLUGIN_NAME = 'kubernetes.io/no-op'
+
+/** As an MTU in {@link InitOptions}: the plugin chooses its own. Source: `network.UseDefaultMTU`. */
+export const USE_DEFAULT_MTU = 0
+
+/** The event sent when the node's pod CIDR becomes known or changes. Source: `NET_PLUGIN_EVENT_POD_CIDR_CHANGE`. */
+export const NET_PLUGIN_EVENT_POD_CIDR_CHANGE = 'pod-cidr-change'
+
+/**
+ * The detail of a pod CIDR change: one CIDR, or several separated by commas (dual stack).
+ * Source: `NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR`.
+ */
+export const NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR = 'pod-cidr'
+
+/** The version of this contract, stated by a package's manifest and by its `definePlugin`. */
+export const API_VERSION = 1

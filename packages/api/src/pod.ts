@@ -1,0 +1,55 @@
+/** The names of one pod and of the sandbox it lives in. */
+export interface PodRef {
+  readonly namespace: string
+  readonly name: string
+  /** The pod infra container's ID in Kubernetes' words, the container ID in CNI's. */
+  readonly sandboxId: string
+}
+
+/** A port of the host that leads to a port of the pod. */
+export interface PortMapping {
+  /** 1–65535 */
+  readonly hostPort: number
+  /** 1–65535 */
+  readonly containerPort: number
+  readonly protocol: 'tcp' | 'udp' | 'sctp'
+  /** An address of the host; absent: all of them. */
+  readonly hostIP?: string
+}
+
+/** What a plugin can learn of a pod besides its names. */
+export interface Pod {
+  readonly namespace: string
+  readonly name: string
+  readonly sandboxId: string
+  readonly annotations: Readonly<Record<string, string>>
+  readonly portMappings: readonly PortMapping[]
+}
+
+/** One interface of a pod beyond its first address. */
+export interface PodInterface {
+  /** `eth0`, `net1` … */
+  readonly name: string
+  /** The network it is attached to. */
+  readonly network?: string
+  /** Addresses without prefix length. */
+  readonly ips: readonly string[]
+  readonly mac?: string
+}
+
+/** The network status of a pod. Source: `network.PodNetworkStatus`, v1beta1. */
+export interface PodNetworkStatus {
+  readonly kind?: 'PodNetworkStatus'
+  readonly apiVersion?: 'v1beta1'
+  /** The pod's primary address, without prefix length. */
+  readonly ip: string
+  /** Every address of the primary network, the primary one first. */
+  readonly ips?: readonly string[]
+  /** Every interface, where the plugin knows more than one. */
+  readonly interfaces?: readonly PodInterface[]
+}
+
+/** `namespace/name`, as errors and tables show a pod. */
+export function podKey(pod: { readonly namespace: string; readonly name: string }): string {
+  return `${pod.namespace}/${pod.name}`
+}
