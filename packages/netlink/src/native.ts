@@ -1,0 +1,62 @@
+import { stat } from 'node:fs'
+import { createRequire } from 'node:module'
+import { systemCallFailed, unavailable } from './errors.ts'
+
+/** What this package calls in the C library. Each returns -1 on failure and leaves the reason in `errno()`. */
+export interface Native {
+  unshare(flags: number): number
+  setns(fd: number, type: number): number
+  mount(
+    source: string | null,
+    target: string,
+    type: string | null,
+    flags: number,
+    options: string | null,
+  ): number
+  umount2(target: string, flags: number): number
+  flock(fd: number, operation: number): number
+  ioctl(fd: number, request: number, argument: Uint8Array | null): number
+  socket(domain: number, type: number, protocol: number): number
+  errno(): number
+}
+
+let loaded: Native | undefined
+
+/** The C library, loaded at the first call so that importing this package costs nothing. */
+export function native(): Native {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): Native {
+  try {
+    const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')
+    if (process.platform !== 'linux') throw new Error(`no netlink on ${process.platform}`)
+    const libc = koffi.load(null)
+    startThreadPool()
+    return {
+      unshare: libc.func('int unshare(int)'),
+      setns: libc.func('int setns(int, int)'),
+      mount: libc.func('int mount(const char *, const char *, const char *, unsigned long, const void *)'),
+      umount2: libc.func('int umount2(const char *, int)'),
+      flock: libc.func('int flock(int, int)'),
+      ioctl: libc.func('int ioctl(int, unsigned long, void *)'),
+      socket: libc.func('int socket(int, int, int)'),
+      errno: () => koffi.errno(),
+    }
+  } catch (error) {
+    throw unavailable(error)
+  }
+}
+
+// A thread is born in the namespace of the thread that makes it. Were libuv's pool started between two setns calls,
+// every later asynchronous file access and name look-up of the process would happen in a sandbox.
+function startThreadPool() {
+  stat('/', () => {})
+}
+
+/** Passes the result of a system call on, or throws with the reason of its failure. */
+export function checked(result: number, operation: string, syscall: string, path?: string): number {
+  if (result === -1) throw systemCallFailed(operation, syscall, native().errno(), path)
+  return result
+}

@@ -1,0 +1,269 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  createNetns,
+  isNetns,
+  listNetns,
+  NETNS_DIR,
+  namedNetns,
+  netnsId,
+  removeNetns,
+  withNetns,
+} from '../src/index.ts'
+
+const isolated = process.env.PODWIRE_TEST_ISOLATED === '1'
+const here = () => readlinkSync('/proc/thread-self/ns/net')
+const inside = (path: string) => `net:[${netnsId(path).ino}]`
+const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8' })
+const openFiles = () => readdirSync('/proc/self/fd').length
+
+describe('namedNetns', () => {
+  it.each(['', '.', '..', 'a/b', 'a\0b', 'x'.repeat(256)])('refuses %j', (name) => {
+    expect(() => namedNetns(name)).toThrow(expect.objectContaining({ code: 'ERR_NETNS_NAME' }))
+  })
+  it('is where ip netns looks', () => expect(namedNetns('blue')).toBe('/run/netns/blue'))
+})
+
+describe.skipIf(!isolated)('network namespaces', () => {
+  const path = namedNetns('blue')
+  afterEach(() => {
+    for (const netns of listNetns()) removeNetns(netns.path)
+  })
+
+  it('are made with lo up, found, entered, and removed', () => {
+    createNetns(path)
+    expect(isNetns(path)).toBe(true)
+    expect(listNetns()).toEqual([{ name: 'blue', path }])
+    expect(withNetns(path, here)).toBe(inside(path))
+    const [lo] = JSON.parse(withNetns(path, () => ip('-j', 'address')))
+    expect(lo.flags).toContain('UP')
+    expect(lo.addr_info.map((address: { local: string }) => address.local)).toEqual(['127.0.0.1', '::1'])
+    removeNetns(path)
+    expect(existsSync(path)).toBe(false)
+    expect(listNetns()).toEqual([])
+  })
+
+  it('are those of ip netns, both ways', () => {
+    createNetns(path)
+    ip('netns', 'add', 'green')
+    expect(ip('netns', 'list').match(/\w+/g)?.sort()).toEqual(['blue', 'green'])
+    expect(listNetns().map(({ name }) => name)).toEqual(['blue', 'green'])
+    expect(ip('netns', 'exec', 'blue', 'readlink', '/proc/self/ns/net').trim()).toBe(inside(path))
+    removeNetns(namedNetns('green'))
+    ip('netns', 'del', 'blue')
+    expect(readdirSync(NETNS_DIR)).toEqual([])
+  })
+
+  it('are gone everywhere when removed from another mount namespace', async () => {
+    createNetns(path)
+    const other = spawn('unshare', [
+      '--mount',
+      '--propagation',
+      'unchanged',
+      'sh',
+      '-c',
+      'echo; read x; stat -f -c %T /run/netns/*',
+    ])
+    other.stdout.once('data', () => {
+      removeNetns(path)
+      createNetns(namedNetns('green'))
+      other.stdin.end('\n')
+    })
+    expect((await text(other.stdout)).trim()).toBe('nsfs')
+    expect(ip('netns', 'list').trim()).toBe('green')
+  })
+
+  it('can live in any directory, made on the way', () => {
+    createNetns('/run/deep/er/pod')
+    expect(listNetns('/run/deep/er')).toEqual([{ name: 'pod', path: '/run/deep/er/pod' }])
+    removeNetns('/run/deep/er/pod')
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain('/run/deep')
+  })
+
+  it('are refused where one is already, which stays', () => {
+    createNetns(path)
+    const before = netnsId(path)
+    expect(() => createNetns(path)).toThrow(
+      expect.objectContaining({ code: 'EEXIST', message: expect.stringContaining(path) }),
+    )
+    expect(netnsId(path)).toEqual(before)
+  })
+
+  it('leave no file where the mount is refused', () => {
+    // procfs takes no new files, tmpfs does; unprivileged unshare fails with EPERM in between.
+    const script = `
+      const { createNetns } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).pathname)})
+      try { createNetns('/run/plain/x') } catch (error) { console.log(error.code, error.message) }`
+    mkdirSync('/run/plain', { mode: 0o777 })
+    execFileSync('chmod', ['777', '/run/plain'])
+    const { stdout } = spawnSync(
+      'setpriv',
+      ['--bounding-set=-sys_admin', 'node_modules/.bin/tsx', '--input-type=module', '-e', script],
+      { encoding: 'utf8' },
+    )
+    expect(stdout).toMatch(/^EPERM create network namespace \/run\/plain\/x: .*CAP_SYS_ADMIN/)
+    expect(readdirSync('/run/plain')).toEqual([])
+  })
+
+  it('are removed twice as well as once, and nothing else ever is', () => {
+    createNetns(path)
+    removeNetns(path)
+    removeNetns(path)
+    writeFileSync('/run/precious', 'text')
+    expect(() => removeNetns('/run/precious')).toThrow(expect.objectContaining({ code: 'ERR_NOT_NETNS' }))
+    expect(existsSync('/run/precious')).toBe(true)
+    expect(() => removeNetns('/run')).toThrow(expect.objectContaining({ code: 'ERR_NOT_NETNS' }))
+    // What a creation leaves that was killed between file and mount.
+    writeFileSync('/run/netns/half', '')
+    removeNetns('/run/netns/half')
+    expect(existsSync('/run/netns/half')).toBe(false)
+  })
+
+  it('are told from everything else', () => {
+    expect(isNetns('/proc/self/ns/net')).toBe(true)
+    for (const other of ['/proc/self/ns/mnt', '/run', '/dev/null', '/run/missing', '/etc/passwd/x'])
+      expect(isNetns(other), other).toBe(false)
+    expect(listNetns('/run/missing')).toEqual([])
+    expect(netnsId('/proc/self/ns/net')).toEqual(netnsId(`/proc/${process.pid}/ns/net`))
+    expect(() => netnsId('/proc/self/ns/mnt')).toThrow(expect.objectContaining({ code: 'ERR_NOT_NETNS' }))
+  })
+
+  describe('withNetns', () => {
+    it('comes back after a throw, and from inside another', () => {
+      const home = here()
+      createNetns(path)
+      createNetns(namedNetns('green'))
+      const seen = withNetns(path, () => [withNetns(namedNetns('green'), here), here()])
+      expect(seen).toEqual([inside(namedNetns('green')), inside(path)])
+      expect(() =>
+        withNetns(path, () => {
+          throw new Error('mine')
+        }),
+      ).toThrow('mine')
+      expect(here()).toBe(home)
+    })
+
+    it('refuses a promise, and comes back', () => {
+      const home = here()
+      createNetns(path)
+      expect(() => withNetns(path, async () => {})).toThrow(
+        expect.objectContaining({ code: 'ERR_NETNS_ASYNC' }),
+      )
+      expect(() => withNetns(path, () => Promise.reject(new Error('unheard')))).toThrow(/await outside/)
+      expect(here()).toBe(home)
+    })
+
+    it.each([
+      ['/run/netns/missing', 'ENOENT'],
+      ['/etc/passwd', 'ERR_NOT_NETNS'],
+      ['/proc/self/ns/uts', 'ERR_NOT_NETNS'],
+    ])('says what is wrong with %s', (wrong, code) => {
+      expect(() => withNetns(wrong, here)).toThrow(
+        expect.objectContaining({ code, message: expect.stringContaining(wrong) }),
+      )
+    })
+
+    it('gives birth to processes and sockets inside', async () => {
+      createNetns(path)
+      const child = withNetns(path, () => spawn('readlink', ['/proc/self/ns/net']))
+      expect((await text(child.stdout)).trim()).toBe(inside(path))
+      const server = withNetns(path, () => createServer().listen(7))
+      await new Promise((done) => server.once('listening', done))
+      expect(withNetns(path, () => execFileSync('ss', ['-Hltn'], { encoding: 'utf8' }))).toContain('*:7 ')
+      server.close()
+    })
+
+    it('leaves the threads of the process where they are, even when it comes first', () => {
+      createNetns(path)
+      const script = `
+        import { readdirSync, readlinkSync, readFile } from 'node:fs'
+        const { withNetns } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).pathname)})
+        withNetns('${path}', () => readFile('/dev/null', () => {}))
+        const of = (id) => readlinkSync('/proc/self/task/' + id + '/ns/net')
+        console.log(JSON.stringify([...new Set(readdirSync('/proc/self/task').map(of))]))`
+      const { stdout } = spawnSync(
+        process.execPath,
+        ['--import', 'tsx', '--input-type=module', '-e', script],
+        {
+          encoding: 'utf8',
+        },
+      )
+      expect(JSON.parse(stdout)).toEqual([here()])
+    })
+
+    it('aborts the process when there is no way back', () => {
+      createNetns(path)
+      const script = `
+        import { createRequire } from 'node:module'
+        const { withNetns } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).pathname)})
+        const koffi = createRequire(${JSON.stringify(import.meta.url)})('koffi')
+        const setresuid = koffi.load(null).func('int setresuid(int, int, int)')
+        try { withNetns('${path}', () => setresuid(1, 1, 1)) } catch {}
+        console.log('went on')`
+      const { signal, stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--import', 'tsx', '--input-type=module', '-e', script],
+        { encoding: 'utf8' },
+      )
+      expect({ signal, stdout }).toEqual({ signal: 'SIGABRT', stdout: '' })
+      expect(stderr).toContain('setns back to the own network namespace failed')
+    })
+  })
+
+  it('keep no descriptor open, whatever happens', () => {
+    createNetns(path)
+    const before = openFiles()
+    const attempts = [
+      () => createNetns(path),
+      () => createNetns(namedNetns('green')),
+      () => removeNetns(namedNetns('green')),
+      () => withNetns(path, () => statSync('/')),
+      () => withNetns('/proc/self/ns/mnt', here),
+      () => listNetns(),
+      () => netnsId('/etc/passwd'),
+    ]
+    for (const attempt of attempts)
+      try {
+        attempt()
+      } catch {}
+    expect(openFiles()).toBe(before)
+  })
+
+  it('work for root of a user namespace', () => {
+    const script = `
+      const { createNetns, withNetns, listNetns, removeNetns } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).pathname)})
+      createNetns('/run/netns/pod')
+      console.log(withNetns('/run/netns/pod', () => 'inside'), listNetns().length)
+      removeNetns('/run/netns/pod')
+      console.log(listNetns().length)`
+    const { stdout, stderr } = spawnSync(
+      'unshare',
+      [
+        '-rnm',
+        'sh',
+        '-c',
+        'mount -t tmpfs tmpfs /run && exec "$@"',
+        'sh',
+        process.execPath,
+        '--import',
+        'tsx',
+        '--input-type=module',
+        '-e',
+        script,
+      ],
+      { encoding: 'utf8' },
+    )
+    expect(stdout, stderr).toBe('inside 1\n0\n')
+  })
+})
