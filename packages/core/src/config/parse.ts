@@ -1,0 +1,102 @@
+import { dirname, resolve } from 'node:path'
+import { describeValue, type InitOptions } from '@podwire/api'
+import type * as z from 'zod/mini'
+import { type ConfigProblem, configInvalid } from '../errors.ts'
+import { nearest } from '../nearest.ts'
+import type { Deadlines } from '../routing/plugin-manager.ts'
+import { parseDuration } from './duration.ts'
+import { configSchema, type PodwireConfig } from './schema.ts'
+
+/** A configuration that was checked: every key there, durations in milliseconds, paths absolute. */
+export interface Config extends InitOptions {
+  /** Empty: the no-op plugin. */
+  readonly networkPlugin: string
+  /** Empty: none; else one CIDR, or one of each family separated by a comma. */
+  readonly podCIDR: string
+  readonly plugins: Readonly<Record<string, unknown>>
+  readonly discovery: { readonly paths: readonly string[]; readonly packages: readonly string[] }
+  readonly onMissingCapability: 'error' | 'warn'
+  readonly deadlines: Deadlines
+  readonly stateDir: string
+}
+
+/** Types a configuration file: `export default defineConfig({ networkPlugin: 'kubenet' })`. */
+export function defineConfig(config: PodwireConfig): PodwireConfig {
+  return config
+}
+
+/**
+ * Checks a configuration and fills in what was left out.
+ * @param file names the source in errors, and its directory resolves relative paths; without one, `dir` does
+ * @throws PodwireError `CONFIG_INVALID` with everything that is wrong
+ */
+export function parseConfig(
+  input: unknown,
+  file: string | undefined,
+  dir = file ? dirname(file) : '.',
+): Config {
+  const parsed = configSchema.safeParse(input, { reportInput: true })
+  if (!parsed.success) throw configInvalid({ file, problems: parsed.error.issues.flatMap(describeIssue) })
+  const { discovery, deadlines, stateDir, $schema: _, ...rest } = parsed.data
+  const absolute = (path: string) => resolve(dir, path)
+  return {
+    ...rest,
+    discovery: { paths: discovery.paths.map(absolute), packages: discovery.packages.map(absolute) },
+    deadlines: mapValues(deadlines, (duration) => parseDuration(duration) ?? 0),
+    stateDir: absolute(stateDir),
+  }
+}
+
+function describeIssue(issue: z.core.$ZodIssue): ConfigProblem[] {
+  const path = formatPath(issue.path)
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      path: formatPath([...issue.path, key]),
+      message: unknownKey(key, issue.path),
+    }))
+  }
+  const got = `got ${describeValue(issue.input)}`
+  if (issue.code === 'invalid_value')
+    return [{ path, message: `expected ${issue.values.map(describeValue).join(', ')}, ${got}` }]
+  if (issue.code === 'invalid_type') return [{ path, message: `expected ${article(issue.expected)}, ${got}` }]
+  return [{ path, message: `${issue.message}, ${got}` }]
+}
+
+function unknownKey(key: string, path: readonly PropertyKey[]): string {
+  const valid = keysAt(path)
+  const guess = nearest(key, valid)
+  return `unknown key${guess ? `; did you mean "${guess}"?` : ''} Valid here: ${valid.join(', ')}`.replace(
+    'key Valid',
+    'key. Valid',
+  )
+}
+
+// Only the top and two of its keys are objects of fixed keys.
+function keysAt([key]: readonly PropertyKey[]): string[] {
+  const { discovery, deadlines } = configSchema.shape
+  if (key === 'discovery') return Object.keys(discovery.def.innerType.shape)
+  if (key === 'deadlines') return Object.keys(deadlines.def.innerType.shape)
+  return Object.keys(configSchema.shape).filter((name) => name !== '$schema')
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`
+    return text ? `${text}.${String(part)}` : String(part)
+  }, '')
+}
+
+function article(noun: string): string {
+  return noun === 'record' ? 'an object' : /^[aeio]/.test(noun) ? `an ${noun}` : `a ${noun}`
+}
+
+function mapValues<K extends string, A, B>(
+  object: Readonly<Record<K, A>>,
+  map: (value: A) => B,
+): Record<K, B> {
+  // Object.entries forgets the type of the keys.
+  return Object.fromEntries(Object.entries<A>(object).map(([key, value]) => [key, map(value)])) as Record<
+    K,
+    B
+  >
+}

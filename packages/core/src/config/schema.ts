@@ -1,0 +1,129 @@
+import { isQualifiedName, qualifiedNameProblems } from '@podwire/api'
+import * as z from 'zod/mini'
+import { isCIDR, isPodCIDR } from './cidr.ts'
+import { parseDuration } from './duration.ts'
+
+const describe = (description: string) => z.meta({ description })
+
+const duration = (fallback: string, description: string) =>
+  z._default(
+    z.union([z.string(), z.number()], { error: 'expected a duration such as "500ms", "30s" or "2m"' }).check(
+      z.refine((value) => parseDuration(value) !== undefined, {
+        error: 'expected a duration such as "500ms", "30s" or "2m"',
+      }),
+      describe(description),
+    ),
+    fallback,
+  )
+
+const networkPlugin = z._default(
+  z.string().check(
+    z.refine((name) => name === '' || isQualifiedName(name), {
+      error: ({ input }) => `expected [prefix/]name: ${qualifiedNameProblems(String(input)).join('; ')}`,
+    }),
+    describe('The network plugin that sets pods up, by its qualified name. Empty: kubernetes.io/no-op.'),
+  ),
+  '',
+)
+
+const podCIDR = z._default(
+  z.string().check(
+    z.refine((text) => text === '' || isPodCIDR(text), {
+      error: 'expected a CIDR such as "10.88.0.0/16", or one of each family separated by a comma',
+    }),
+    describe(
+      'Where pods get their addresses from: one CIDR, or an IPv4 and an IPv6 one separated by a comma.',
+    ),
+  ),
+  '',
+)
+
+const mtu = z._default(
+  z.number().check(
+    z.refine((value) => value === 0 || (Number.isInteger(value) && value >= 576 && value <= 65535), {
+      error: 'expected 0 (the plugin chooses), or 576 to 65535 bytes',
+    }),
+    describe('The MTU of pod interfaces in bytes. 0: the plugin chooses.'),
+  ),
+  0,
+)
+
+const deadlines = z.strictObject({
+  init: duration('30s', 'For the initialisation of the plugin.'),
+  event: duration('30s', 'For the plugin to take an event.'),
+  setUpPod: duration('2m', 'For setting a pod up.'),
+  tearDownPod: duration('2m', 'For tearing a pod down.'),
+  getPodNetworkStatus: duration('10s', "For asking a pod's addresses."),
+  status: duration('10s', 'For asking whether the plugin is ready.'),
+  checkPod: duration('30s', "For checking a pod's network."),
+  collectGarbage: duration('2m', 'For collecting what belongs to no pod.'),
+})
+
+/** The configuration as a user writes it; every key may be left out. */
+export const configSchema = z.strictObject({
+  $schema: z.optional(z.string().check(describe('Where editors find the schema of this file.'))),
+  networkPlugin,
+  hairpinMode: z._default(
+    z
+      .enum(['promiscuous-bridge', 'hairpin-veth', 'none'])
+      .check(describe('How a pod reaches itself through a port that it publishes.')),
+    'hairpin-veth',
+  ),
+  nonMasqueradeCIDR: z._default(
+    z
+      .string()
+      .check(
+        z.refine(isCIDR, { error: 'expected a CIDR such as "10.0.0.0/8"' }),
+        describe("Destinations that see a pod's own address. 0.0.0.0/0: all of them."),
+      ),
+    '10.0.0.0/8',
+  ),
+  mtu,
+  podCIDR,
+  plugins: z._default(
+    z
+      .record(z.string(), z.unknown())
+      .check(
+        describe('Options of plugin packages, by their conventional name: exec, kubenet, acme.io/mysdn.'),
+      ),
+    {},
+  ),
+  discovery: z.prefault(
+    z.strictObject({
+      paths: z._default(
+        z
+          .array(z.string())
+          .check(describe('Directories to search besides node_modules, each laid out like one.')),
+        [],
+      ),
+      packages: z._default(
+        z.array(z.string()).check(describe('Directories of plugin packages, whatever their names.')),
+        [],
+      ),
+    }),
+    {},
+  ),
+  onMissingCapability: z._default(
+    z
+      .enum(['error', 'warn'])
+      .check(
+        describe(
+          "Whether a pod that asks for what the plugin can't do is refused, or set up with a warning.",
+        ),
+      ),
+    'error',
+  ),
+  deadlines: z.prefault(deadlines, {}),
+  stateDir: z._default(
+    z
+      .string()
+      .check(
+        z.minLength(1, { error: 'expected a directory' }),
+        describe('Where records of sandboxes are kept. It must not survive a reboot, as namespaces do not.'),
+      ),
+    '/run/podwire',
+  ),
+})
+
+/** What a user writes. */
+export type PodwireConfig = z.input<typeof configSchema>

@@ -1,0 +1,80 @@
+import type { EventDetails, PodNetworkStatus, PodRef } from '@podwire/api'
+import { EventEmitter } from 'eventemitter3'
+
+interface OfPlugin {
+  readonly plugin: string
+}
+
+interface OfPod extends OfPlugin {
+  readonly pod: PodRef
+}
+
+interface Ended {
+  readonly durationMs: number
+}
+
+interface Failed {
+  readonly error: unknown
+}
+
+/** Everything a host tells, by event name. Times are in milliseconds. */
+export interface HostEvents {
+  'plugin:ready': OfPlugin & Ended
+  'plugin:failed': OfPlugin & Failed
+  /** A plugin reported something of its own, such as a repair. */
+  'plugin:report': OfPlugin & { readonly event: string; readonly details: EventDetails }
+  'pod:setup:start': OfPod
+  'pod:setup:done': OfPod & Ended & { readonly status: PodNetworkStatus | undefined }
+  'pod:setup:failed': OfPod & Ended & Failed
+  'pod:teardown:start': OfPod
+  'pod:teardown:done': OfPod & Ended
+  'pod:teardown:failed': OfPod & Ended & Failed
+  /** The plugin became able or unable to set pods up. */
+  'status:changed': OfPlugin & { readonly ready: boolean; readonly reason?: string }
+  'pod-cidr-change': { readonly 'pod-cidr': string }
+  /** What an earlier process left half done was torn down. */
+  'sandbox:recovered': { readonly pod: PodRef; readonly why: string }
+  /** A record could not be read and was moved out of the way. */
+  'state:set-aside': { readonly file: string; readonly movedTo: string; readonly reason: string }
+}
+
+/** Called with what happened; may be asynchronous. */
+export type HostListener<E extends keyof HostEvents> = (event: HostEvents[E]) => unknown
+
+/** Tells listeners what happens. A listener that throws or rejects breaks neither the operation nor its neighbours. */
+export interface HostEmitter {
+  /** Returns the function that ends the listening. */
+  on<E extends keyof HostEvents>(event: E, listener: HostListener<E>): () => void
+  /** The same, for the first time only. */
+  once<E extends keyof HostEvents>(event: E, listener: HostListener<E>): () => void
+  emit<E extends keyof HostEvents>(event: E, payload: HostEvents[E]): void
+}
+
+/** @param onError told of what a listener threw, or rejected with */
+export function createHostEmitter(onError: (event: string, error: unknown) => void): HostEmitter {
+  const emitter = new EventEmitter()
+
+  const guard =
+    <E extends keyof HostEvents>(event: E, listener: HostListener<E>) =>
+    async (payload: HostEvents[E]): Promise<void> => {
+      try {
+        await listener(payload)
+      } catch (error) {
+        onError(event, error)
+      }
+    }
+
+  return {
+    on: (event, listener) => {
+      const guarded = guard(event, listener)
+      emitter.on(event, guarded)
+      return () => void emitter.off(event, guarded)
+    },
+    once: (event, listener) => {
+      const guarded = guard(event, listener)
+      emitter.once(event, guarded)
+      return () => void emitter.off(event, guarded)
+    },
+    emit: (event, payload) => void emitter.emit(event, payload),
+  }
+}

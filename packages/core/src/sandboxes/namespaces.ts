@@ -1,0 +1,39 @@
+import type { NetnsIdentity } from '../state/sandbox-record.ts'
+
+/** Where the namespaces that a host makes are kept: `ip netns` lists them too. */
+export const NETNS_DIR = '/run/netns'
+
+// koffi costs some 15 ms to load, and asking for the state of things needs none of it.
+const netns = () => import('@podwire/netlink/netns')
+
+/** The host's own network namespace. */
+export const OWN_NETNS = '/proc/self/ns/net'
+
+/** Makes a network namespace that stays until it is removed. */
+export async function createNamespace(path: string): Promise<NetnsIdentity> {
+  const { createNetns, netnsId } = await netns()
+  createNetns(path)
+  return netnsId(path)
+}
+
+/** Lets go of a namespace; one that isn't there is success. */
+export async function removeNamespace(path: string): Promise<void> {
+  const { removeNetns } = await netns()
+  removeNetns(path)
+}
+
+/** Which namespace is at `path` now; undefined when none is. */
+export async function namespaceAt(path: string): Promise<NetnsIdentity | undefined> {
+  const { isNetns, netnsId } = await netns()
+  return isNetns(path) ? netnsId(path) : undefined
+}
+
+/** Runs `start` inside a namespace in one synchronous turn: a child process that it spawns stays in there. */
+export async function inNamespace<T>(path: string, start: () => T): Promise<T> {
+  const { withNetns } = await netns()
+  return withNetns(path, start)
+}
+
+export function isSameNamespace(a: NetnsIdentity | undefined, b: NetnsIdentity | undefined): boolean {
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino
+}

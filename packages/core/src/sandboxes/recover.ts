@@ -1,0 +1,45 @@
+import { messageOf, podKey } from '@podwire/api'
+import type { SandboxRecord } from '../state/sandbox-record.ts'
+import { isNamespaceAlive, type Sandboxes } from './sandboxes.ts'
+import { takeDown } from './tear-down.ts'
+
+/**
+ * Puts right what earlier processes left: intents without a result and half tear-downs are taken down, so are pods
+ * whose namespace is gone, and a record that can't be read is set aside. A pod that another process works on now is
+ * left to it. A tear-down that fails again is reported, and keeps its record.
+ */
+export async function recoverSandboxes(room: Sandboxes): Promise<void> {
+  const { records, unreadable } = await room.store.list()
+  for (const { file, reason } of unreadable) {
+    const movedTo = await room.store.setAside(file)
+    room.warn(`${file}: ${reason}; moved to ${movedTo}. Its pod's network may remain: take it down by hand.`)
+    room.events.emit('state:set-aside', { file, movedTo, reason })
+  }
+  for (const record of records) {
+    if ((await whyRecover(record)) === undefined) continue
+    try {
+      await room.lock.tryRun(podKey(record.pod), () => recoverOne(room, record.pod.sandboxId))
+    } catch (error) {
+      room.warn(
+        `pod ${podKey(record.pod)}: recovery failed, and is tried again at the next start: ${messageOf(error)}`,
+      )
+    }
+  }
+}
+
+// What was read before the lock was held may be done by now.
+async function recoverOne(room: Sandboxes, sandboxId: string): Promise<void> {
+  const record = await room.store.get(sandboxId)
+  const why = record && (await whyRecover(record))
+  if (!record || !why) return
+  await takeDown(room, record)
+  const { namespace, name } = record.pod
+  room.events.emit('sandbox:recovered', { pod: { namespace, name, sandboxId }, why })
+}
+
+async function whyRecover(record: SandboxRecord): Promise<string | undefined> {
+  if (record.phase === 'setting-up') return 'its set-up never finished'
+  if (record.phase === 'tearing-down') return 'its tear-down never finished'
+  if (!(await isNamespaceAlive(record))) return 'its network namespace is gone'
+  return undefined
+}

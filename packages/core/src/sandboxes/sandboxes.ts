@@ -1,0 +1,37 @@
+import { podKey } from '@podwire/api'
+import type { HostEmitter } from '../events.ts'
+import type { PluginManager } from '../routing/plugin-manager.ts'
+import type { PodLock } from '../routing/pod-lock.ts'
+import type { SandboxRecord } from '../state/sandbox-record.ts'
+import type { SandboxStore } from '../state/sandbox-store.ts'
+import { isSameNamespace, namespaceAt } from './namespaces.ts'
+import type { PodName } from './pod-request.ts'
+import { parsePodName } from './pod-request.ts'
+
+/** What the operations on sandboxes work with. */
+export interface Sandboxes {
+  readonly store: SandboxStore
+  readonly lock: PodLock
+  readonly events: HostEmitter
+  /** The plugin that sets pods up. */
+  readonly active: PluginManager
+  /** The plugin of this name, loaded when it isn't the active one: a pod goes down by the plugin that set it up. */
+  managerOf(plugin: string): Promise<PluginManager>
+  /** @throws PodwireError `MISSING_CAPABILITY` unless the configuration only warns */
+  checkCapabilities(pod: SandboxRecord['pod']): void
+  warn(message: string, details?: Readonly<Record<string, unknown>>): void
+}
+
+/** The record of a pod: by its sandbox id, else whichever sandbox has its names. */
+export async function findRecord(store: SandboxStore, pod: PodName): Promise<SandboxRecord | undefined> {
+  const { sandboxId } = parsePodName(pod)
+  const direct = await store.get(sandboxId)
+  if (direct || pod.sandboxId !== undefined) return direct
+  const { records } = await store.list()
+  return records.find((record) => podKey(record.pod) === podKey(pod))
+}
+
+/** Whether the record's namespace is still the one that was set up. */
+export async function isNamespaceAlive({ netns, netnsIdentity }: SandboxRecord): Promise<boolean> {
+  return isSameNamespace(netnsIdentity, await namespaceAt(netns))
+}
