@@ -1,0 +1,50 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { promisify } from 'node:util'
+import { createNetworkHost, inNamespace } from '@podwire/core'
+import { createRecordingLogger, isIsolated } from '@podwire/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const log = createRecordingLogger()
+const configFile = new URL('../podwire.config.json', import.meta.url).pathname
+const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8' })
+const serve = (text: string) => createServer((_request, response) => response.end(text)).listen(8080)
+
+describe.skipIf(!isIsolated())('pods of the exec-bridge example', () => {
+  let host: Awaited<ReturnType<typeof createNetworkHost>>
+  beforeAll(async () => {
+    host = await createNetworkHost({ configFile, stateDir: '/run/exec-bridge-test', log })
+  })
+  afterAll(() => host.close())
+
+  test('get addresses, reach each other and the gateway, and leave no trace', async () => {
+    const web = await host.setUpPod({ namespace: 'default', name: 'web' })
+    const client = await host.setUpPod({ namespace: 'default', name: 'client' })
+    expect([web.status?.ip, client.status?.ip]).toEqual(['10.88.0.2', '10.88.0.3'])
+    const fetchFrom = (url: string) => `fetch('${url}').then((r) => r.text()).then(console.log)`
+    const inWeb = await inNamespace(web.netns, () => serve('the pod'))
+    const inHost = serve('the gateway')
+    const fromClient = (url: string) =>
+      promisify(execFile)('ip', ['netns', 'exec', client.pod.sandboxId, process.execPath, '-e', fetchFrom(url)])
+    expect((await fromClient('http://10.88.0.2:8080')).stdout).toBe('the pod\n')
+    expect((await fromClient('http://10.88.0.1:8080')).stdout).toBe('the gateway\n')
+    inWeb.close()
+    inHost.close()
+    expect(await host.setUpPod({ namespace: 'default', name: 'web' })).toEqual(web)
+    await host.tearDownPod({ namespace: 'default', name: 'web' })
+    await host.tearDownPod({ namespace: 'default', name: 'client' })
+    await host.tearDownPod({ namespace: 'default', name: 'client' })
+    expect(ip('-br', 'link')).not.toContain('pw')
+    expect(ip('netns', 'list')).toBe('')
+    expect(existsSync('/run/podwire-example-bridge')).toBe(false)
+  })
+
+  test('that come and go at once never share an address', async () => {
+    const names = Array.from({ length: 12 }, (_, index) => ({ namespace: 'default', name: `pod-${index}` }))
+    const pods = await Promise.all(names.map((name) => host.setUpPod(name)))
+    expect(new Set(pods.map((pod) => pod.status?.ip)).size).toBe(names.length)
+    await Promise.all(names.map((name) => host.tearDownPod(name)))
+    expect(ip('-br', 'link')).not.toContain('pw')
+  })
+})
