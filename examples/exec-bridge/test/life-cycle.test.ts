@@ -26,7 +26,14 @@ describe.skipIf(!isIsolated())('pods of the exec-bridge example', () => {
     const inWeb = await inNamespace(web.netns, () => serve('the pod'))
     const inHost = serve('the gateway')
     const fromClient = (url: string) =>
-      promisify(execFile)('ip', ['netns', 'exec', client.pod.sandboxId, process.execPath, '-e', fetchFrom(url)])
+      promisify(execFile)('ip', [
+        'netns',
+        'exec',
+        client.pod.sandboxId,
+        process.execPath,
+        '-e',
+        fetchFrom(url),
+      ])
     expect((await fromClient('http://10.88.0.2:8080')).stdout).toBe('the pod\n')
     expect((await fromClient('http://10.88.0.1:8080')).stdout).toBe('the gateway\n')
     inWeb.close()

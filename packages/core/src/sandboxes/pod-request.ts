@@ -15,6 +15,8 @@ export interface PodRequest {
   readonly netns?: string
   /** Adopt the network namespace of this process. */
   readonly pid?: number
+  /** The sandbox ends with this process: when it is gone, the next host to start takes the pod down. */
+  readonly ownerPid?: number
   readonly annotations?: Readonly<Record<string, string>>
   readonly portMappings?: readonly PortMapping[]
 }

@@ -1,5 +1,6 @@
 import { messageOf, podKey } from '@podwire/api'
 import type { SandboxRecord } from '../state/sandbox-record.ts'
+import { isProcessAlive } from './process-identity.ts'
 import { isNamespaceAlive, type Sandboxes } from './sandboxes.ts'
 import { takeDown } from './tear-down.ts'
 
@@ -40,6 +41,7 @@ async function recoverOne(room: Sandboxes, sandboxId: string): Promise<void> {
 async function whyRecover(record: SandboxRecord): Promise<string | undefined> {
   if (record.phase === 'setting-up') return 'its set-up never finished'
   if (record.phase === 'tearing-down') return 'its tear-down never finished'
+  if (record.owner && !(await isProcessAlive(record.owner))) return 'the process that it belonged to is gone'
   if (!(await isNamespaceAlive(record))) return 'its network namespace is gone'
   return undefined
 }

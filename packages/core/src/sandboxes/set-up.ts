@@ -13,6 +13,7 @@ import type { PluginManager } from '../routing/plugin-manager.ts'
 import type { SandboxRecord } from '../state/sandbox-record.ts'
 import { createNamespace, isSameNamespace, NETNS_DIR, namespaceAt, OWN_NETNS } from './namespaces.ts'
 import { type PodRequest, parsePodRequest } from './pod-request.ts'
+import { processIdentity } from './process-identity.ts'
 import { findRecord, isNamespaceAlive, type Sandboxes } from './sandboxes.ts'
 import { takeDown } from './tear-down.ts'
 
@@ -66,9 +67,11 @@ async function create(
   signal?: AbortSignal,
 ): Promise<SandboxRecord> {
   const asked = askedNetns(request)
+  const owner = request.ownerPid === undefined ? undefined : await processIdentity(request.ownerPid)
   const intent: SandboxRecord = {
     version: 1,
     pod,
+    ...(owner ? { owner } : {}),
     netns: asked ?? `${NETNS_DIR}/${pod.sandboxId}`,
     ownsNetns: asked === undefined,
     plugin: room.active.name,

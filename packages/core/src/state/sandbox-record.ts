@@ -8,6 +8,12 @@ export interface NetnsIdentity {
   readonly ino: number
 }
 
+/** One process, though its number be used again: `startTime` is in clock ticks since boot. */
+export interface ProcessIdentity {
+  readonly pid: number
+  readonly startTime: string
+}
+
 /**
  * `setting-up`: an intent without a result; `ready`: the plugin is done; `tearing-down`: begun, or failed half-way.
  */
@@ -27,6 +33,8 @@ export interface SandboxRecord {
   readonly phase: SandboxPhase
   /** What the plugin said of the pod. */
   readonly status?: PodNetworkStatus
+  /** The process that the sandbox is to end with, where there is one. */
+  readonly owner?: ProcessIdentity
   /** ISO 8601 */
   readonly createdAt: string
   /** How long the set-up took, in milliseconds. */
@@ -57,6 +65,7 @@ const schema = z.object({
   plugin: z.string(),
   phase: z.enum(['setting-up', 'ready', 'tearing-down']),
   status: z.optional(podNetworkStatus),
+  owner: z.optional(z.object({ pid: z.number(), startTime: z.string() })),
   createdAt: z.string(),
   setUpMs: z.optional(z.number()),
 })

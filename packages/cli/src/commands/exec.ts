@@ -1,0 +1,19 @@
+import { podKey } from '@podwire/api'
+import { createSandboxStore, loadConfig, namespaceAt } from '@podwire/core'
+import { noSuchPod } from '../errors.ts'
+import { type GlobalFlags, parsePodName } from '../flags.ts'
+import { runCommand } from '../run-command.ts'
+
+/** `podwire exec`: needs the pod's record alone, not its plugin. */
+export async function exec(
+  pod: string,
+  command: string[],
+  { config, stateDir }: GlobalFlags,
+): Promise<number> {
+  const name = parsePodName(pod)
+  const loaded = await loadConfig(config === undefined ? {} : { file: config })
+  const { records } = await createSandboxStore(stateDir ?? loaded.config.stateDir).list()
+  const record = records.find((one) => podKey(one.pod) === podKey(name))
+  if (!record || !(await namespaceAt(record.netns))) throw noSuchPod({ pod: podKey(name) })
+  return runCommand(command, record.netns)
+}
