@@ -1,45 +1,72 @@
-import type { EventDetails, Host, Pod } from '@podwire/api'
+import { type EventDetails, type Host, type Pod, PodwireError } from '@podwire/api'
 
-/** A pod of a {@link FakeHost}: what it leaves out is empty. */
-export type FakePod = Pick<Pod, 'namespace' | 'name' | 'sandboxId'> &
-  Partial<Pod> & { readonly netns?: string }
-
-/** A host for a plugin under test. Change its pods between calls as the orchestrator would. */
-export interface FakeHost extends Host {
-  /** By sandbox id. */
-  readonly pods: Map<string, FakePod>
-  /** What the plugin reported, in order. */
-  readonly reports: { event: string; details: EventDetails }[]
-  /** Adds a pod, or replaces it. */
-  addPod(pod: FakePod): void
-  removePod(sandboxId: string): void
+/** What a {@link FakeHost} knows at the start. */
+export interface FakeHostOptions {
+  /** Sandbox ID → path of its network namespace. */
+  readonly sandboxes?: Readonly<Record<string, string>>
+  /** Each completed by {@link fakePod}. */
+  readonly pods?: readonly Partial<Pod>[]
+  /** Given, the host supports legacy features and hands it out. */
+  readonly kubeClient?: unknown
+  /** Given, the host supports legacy features and hands it out. */
+  readonly containerRuntime?: unknown
 }
 
-/** Makes a host that knows these pods. */
-export function createFakeHost(...initial: readonly FakePod[]): FakeHost {
-  const pods = new Map<string, FakePod>()
-  const reports: FakeHost['reports'] = []
-  const host: FakeHost = {
+/** A host that knows what a test tells it, now or later: its collections may be changed at any time. */
+export interface FakeHost extends Host {
+  /** Sandbox ID → path of its network namespace. Delete one, and `getNetNS` rejects. */
+  readonly sandboxes: Map<string, string>
+  /** Names, annotations and port mappings are looked up here. */
+  readonly pods: Pod[]
+  /** Every `report`, in order. */
+  readonly reports: readonly { readonly event: string; readonly details: EventDetails }[]
+}
+
+/** Makes a {@link FakeHost}: `fakeHost({ sandboxes: { s1: '/run/netns/s1' }, pods: [{ sandboxId: 's1' }] })`. */
+export function fakeHost(options: FakeHostOptions = {}): FakeHost {
+  const sandboxes = new Map(Object.entries(options.sandboxes ?? {}))
+  const pods = (options.pods ?? []).map(fakePod)
+  const reports: { event: string; details: EventDetails }[] = []
+  return {
+    sandboxes,
     pods,
     reports,
-    addPod: (pod) => void pods.set(pod.sandboxId, pod),
-    removePod: (sandboxId) => void pods.delete(sandboxId),
-    getNetNS: async (sandboxId) => {
-      const netns = pods.get(sandboxId)?.netns
-      if (netns === undefined)
-        throw new Error(`the fake host has no network namespace for sandbox "${sandboxId}"`)
-      return netns
+    async getNetNS(sandboxId) {
+      const netns = sandboxes.get(sandboxId)
+      if (netns !== undefined) return netns
+      throw unknownSandbox(sandboxId, [...sandboxes.keys()])
     },
-    getPodPortMappings: async (sandboxId) => pods.get(sandboxId)?.portMappings ?? [],
-    getPodByName: async (namespace, name) => {
-      const pod = [...pods.values()].find((one) => one.namespace === namespace && one.name === name)
-      return pod && { annotations: {}, portMappings: [], ...pod }
+    async getPodPortMappings(sandboxId) {
+      return pods.find((pod) => pod.sandboxId === sandboxId)?.portMappings ?? []
     },
-    getKubeClient: () => undefined,
-    getContainerRuntime: () => undefined,
-    supportsLegacyFeatures: () => true,
-    report: (event, details) => void reports.push({ event, details }),
+    async getPodByName(namespace, name) {
+      return pods.find((pod) => pod.namespace === namespace && pod.name === name)
+    },
+    getKubeClient: () => options.kubeClient,
+    getContainerRuntime: () => options.containerRuntime,
+    supportsLegacyFeatures: () => options.kubeClient !== undefined || options.containerRuntime !== undefined,
+    report(event, details) {
+      reports.push({ event, details })
+    },
   }
-  for (const pod of initial) host.addPod(pod)
-  return host
+}
+
+/** A pod for tests: `default/web` in `sandbox-1`, without annotations and ports, unless told otherwise. */
+export function fakePod(pod: Partial<Pod> = {}): Pod {
+  return {
+    namespace: 'default',
+    name: 'web',
+    sandboxId: 'sandbox-1',
+    annotations: {},
+    portMappings: [],
+    ...pod,
+  }
+}
+
+function unknownSandbox(sandboxId: string, known: readonly string[]): PodwireError {
+  return new PodwireError({
+    code: 'UNKNOWN_SANDBOX',
+    message: `The fake host has no sandbox "${sandboxId}": put it into its sandboxes. Known: ${known.join(', ') || 'none'}.`,
+    details: { sandboxId, known },
+  })
 }

@@ -1,9 +1,13 @@
-export { createFakeHost, type FakeHost, type FakePod } from './fake-host.ts'
+export { after, hangs, hangsForever, rejects, resolves, throws } from './answers.ts'
+export { type FakeHost, type FakeHostOptions, fakeHost, fakePod } from './fake-host.ts'
 export {
-  createMockNetworkPlugin,
-  type MockAnswer,
-  type MockCall,
+  type Answer,
+  type Answers,
   type MockNetworkPlugin,
+  type MockNetworkPluginOptions,
+  mockNetworkPlugin,
+  type PluginCall,
+  type PluginMethod,
 } from './mock-network-plugin.ts'
-export { createRecordingLogger, type LogLine, type RecordingLogger } from './recording-logger.ts'
-export { createTempNetns, isIsolated, type TempNetns, withTempNetns } from './temp-netns.ts'
+export { ipJson, isIsolated, type NetnsFixture, type TestNetns, useNetns, withTempNetns } from './netns.ts'
+export { type LogEntry, type RecordingLogger, recordingLogger } from './recording-logger.ts'

@@ -1,84 +1,88 @@
-import type { NetworkPlugin } from '@podwire/api'
+import { Capability, type NetworkPlugin } from '@podwire/api'
 
-type Method = Exclude<keyof NetworkPlugin, 'name'>
+/** The methods of a network plugin, those it may leave out among them. */
+export type PluginMethod = Exclude<keyof NetworkPlugin, 'name'>
 
-/** One call that a mock received. */
-export interface MockCall {
-  readonly method: Method
-  readonly args: readonly unknown[]
+/** What a mock does when a method is called: a function of the method's own type. */
+export type Answer<Method extends PluginMethod> = NonNullable<NetworkPlugin[Method]>
+
+/** An answer for every call, or a list: one for each call, the last one again for all that follow. */
+export type Answers = { readonly [Method in PluginMethod]?: Answer<Method> | readonly Answer<Method>[] }
+
+/** A call that a mock received. */
+export type PluginCall<Method extends PluginMethod = PluginMethod> = {
+  [M in Method]: { readonly method: M; readonly args: Parameters<Answer<M>> }
+}[Method]
+
+/** A {@link NetworkPlugin} that records what it is asked and answers as scripted. */
+export interface MockNetworkPlugin extends NetworkPlugin {
+  /** Every call but those of `capabilities`, in order. */
+  readonly calls: readonly PluginCall[]
+  /** The arguments of each call of one method. */
+  callsOf<Method extends PluginMethod>(method: Method): Parameters<Answer<Method>>[]
+  /** Scripts a method anew, from the next call on. */
+  answer<Method extends PluginMethod>(method: Method, ...answers: [Answer<Method>, ...Answer<Method>[]]): void
 }
+
+/** What a {@link MockNetworkPlugin} is. */
+export interface MockNetworkPluginOptions {
+  /** Default: `mock`. */
+  readonly name?: string
+  /** A bitset; default: 0. `checkPod` and `collectGarbage` exist when their bit is set or they are scripted. */
+  readonly capabilities?: number
+  /** A method without an answer does nothing and succeeds. */
+  readonly answers?: Answers
+}
+
+type AnyAnswer = (...args: unknown[]) => unknown
 
 /**
- * What a mocked method does: returns `value` (whatever its type: hosts must survive garbage), throws `error` (also
- * what is no error), or runs `call`; after `delayMs`. `hang` never settles; `hangUntilAbort` rejects at the signal.
+ * Makes a {@link MockNetworkPlugin}:
+ * `mockNetworkPlugin({ answers: { setUpPod: [rejects(new Error('busy')), resolves({ ip: '10.88.0.2' })] } })`.
  */
-export type MockAnswer =
-  | { readonly value?: unknown; readonly delayMs?: number }
-  | { readonly error: unknown; readonly delayMs?: number }
-  | { readonly call: (...args: readonly unknown[]) => unknown; readonly delayMs?: number }
-  | { readonly hang: true }
-  | { readonly hangUntilAbort: true }
+export function mockNetworkPlugin(options: MockNetworkPluginOptions = {}): MockNetworkPlugin {
+  const { name = 'mock', capabilities = 0, answers = {} } = options
+  const calls: PluginCall[] = []
+  const scripts = new Map<PluginMethod, AnyAnswer[]>()
 
-/** A network plugin that records its calls and answers as told. */
-export interface MockNetworkPlugin extends NetworkPlugin {
-  readonly calls: MockCall[]
-  /** The calls of one method. */
-  callsOf(method: Method): MockCall[]
-  /** From now on `method` answers so. */
-  answer(method: Method, answer: MockAnswer): void
-  /** For its next call only; calls queue. */
-  answerOnce(method: Method, answer: MockAnswer): void
-}
-
-/** Makes a plugin that does nothing, successfully, until told otherwise. */
-export function createMockNetworkPlugin(
-  name = 'example.com/mock',
-  answers: Partial<Record<Method, MockAnswer>> = {},
-): MockNetworkPlugin {
-  const calls: MockCall[] = []
-  const standing = new Map<Method, MockAnswer>([['capabilities', { value: 0 }]])
-  const queued = new Map<Method, MockAnswer[]>()
-  for (const [method, answer] of Object.entries(answers)) standing.set(method as Method, answer)
-
-  const receive = (method: Method, args: readonly unknown[]): unknown => {
-    calls.push({ method, args })
-    return perform(queued.get(method)?.shift() ?? standing.get(method) ?? {}, args)
+  function script(method: PluginMethod, answer: unknown): void {
+    // Answers are typed where they are given; the table holds them all as one type.
+    scripts.set(method, [answer].flat() as AnyAnswer[])
   }
-  // A mock may return what the contract forbids: that is what it is for.
-  const mocked = (method: Method) => ((...args: unknown[]) => receive(method, args)) as never
+  function next(method: PluginMethod): AnyAnswer | undefined {
+    const left = scripts.get(method)
+    return left && left.length > 1 ? left.shift() : left?.[0]
+  }
+  function record<Method extends PluginMethod>(method: Method): Answer<Method> {
+    const call = (...args: unknown[]) => {
+      calls.push({ method, args } as PluginCall)
+      const answer = next(method)
+      return answer ? answer(...args) : Promise.resolve()
+    }
+    // The one body of all methods: its arguments and result are those of the answer, which has the method's type.
+    return call as unknown as Answer<Method>
+  }
 
+  for (const [method, answer] of Object.entries(answers)) script(method as PluginMethod, answer)
+  script('capabilities', answers.capabilities ?? (() => capabilities))
+  const has = (method: 'checkPod' | 'collectGarbage', bit: number) =>
+    (capabilities & bit) !== 0 || answers[method] !== undefined
   return {
     name,
     calls,
-    callsOf: (method) => calls.filter((call) => call.method === method),
-    answer: (method, answer) => void standing.set(method, answer),
-    answerOnce: (method, answer) => void queued.set(method, [...(queued.get(method) ?? []), answer]),
-    init: mocked('init'),
-    event: mocked('event'),
-    capabilities: mocked('capabilities'),
-    setUpPod: mocked('setUpPod'),
-    tearDownPod: mocked('tearDownPod'),
-    getPodNetworkStatus: mocked('getPodNetworkStatus'),
-    status: mocked('status'),
-    checkPod: mocked('checkPod'),
-    collectGarbage: mocked('collectGarbage'),
-    close: mocked('close'),
+    callsOf: (method) =>
+      // Selected by its method, so that the arguments are that method's.
+      calls.filter((call) => call.method === method).map((call) => call.args as never),
+    answer: (method, ...given) => script(method, given),
+    capabilities: () => next('capabilities')?.() as number,
+    init: record('init'),
+    event: record('event'),
+    setUpPod: record('setUpPod'),
+    tearDownPod: record('tearDownPod'),
+    getPodNetworkStatus: record('getPodNetworkStatus'),
+    status: record('status'),
+    close: record('close'),
+    ...(has('checkPod', Capability.check) ? { checkPod: record('checkPod') } : {}),
+    ...(has('collectGarbage', Capability.gc) ? { collectGarbage: record('collectGarbage') } : {}),
   }
-}
-
-function perform(answer: MockAnswer, args: readonly unknown[]): unknown {
-  if ('hang' in answer) return new Promise(() => {})
-  if ('hangUntilAbort' in answer) return untilAbort(args.find((arg) => arg instanceof AbortSignal))
-  const outcome = () => {
-    if ('error' in answer) throw answer.error
-    return 'call' in answer ? answer.call(...args) : answer.value
-  }
-  if (answer.delayMs === undefined) return outcome()
-  return new Promise((resolve) => setTimeout(resolve, answer.delayMs)).then(outcome)
-}
-
-function untilAbort(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
 }
