@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { promisify } from 'node:util'
 import { createNetworkHost, inNamespace } from '@podwire/core'
-import { createRecordingLogger, isIsolated } from '@podwire/testing'
+import { isIsolated, recordingLogger } from '@podwire/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-const log = createRecordingLogger()
+const log = recordingLogger()
 const configFile = new URL('../podwire.config.json', import.meta.url).pathname
 const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8' })
 const serve = (text: string) => createServer((_request, response) => response.end(text)).listen(8080)

@@ -101,7 +101,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description("run a command in a pod's network")
     .action(
       does(async (pod: string, command: string[]) =>
-        (await import('./commands/exec.ts')).exec(pod, command, globals()),
+        (await import('./commands/exec.ts')).exec(pod, afterDashes(command), globals()),
       ),
     )
 
@@ -112,7 +112,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('run a command in a sandbox of its own, which goes when the command ends')
     .action(
       does(async (command: string[], flags: PodFlags & { name?: string }) =>
-        (await import('./commands/run.ts')).runInSandbox(command, globals(), flags),
+        (await import('./commands/run.ts')).runInSandbox(afterDashes(command), globals(), flags),
       ),
     )
 
@@ -159,4 +159,9 @@ function withPodFlags(command: Command): Command {
     )
     .option('--egress <rate>', 'limit the traffic from the pod', parseBandwidthFlag('--egress'))
     .option('--annotation <key=value>', 'annotate the pod; may be repeated', collect(parseAnnotation))
+}
+
+// Options that pass through leave the dashes that end ours at the head of the command.
+function afterDashes(command: string[]): string[] {
+  return command[0] === '--' ? command.slice(1) : command
 }
