@@ -44,13 +44,16 @@ export function openSocket(protocol: number): number {
 /** Opens a socket of the same protocol in the namespace of another one, wherever the thread is. */
 export const openSocketBeside = (fd: number, protocol: number) => inNetnsOf(fd, () => openSocket(protocol))
 
-export function joinGroup(fd: number, group: number): void {
-  const value = new Uint8Array(Int32Array.of(group).buffer)
-  checked(
-    native().setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, value, 4),
-    'join netlink group',
-    'setsockopt',
-  )
+/** Makes a socket hear what happens; one that has no port of its own hears nothing, hence the bind. */
+export function joinGroups(fd: number, groups: readonly number[]): void {
+  const operation = 'join netlink groups'
+  const anyPort = Buffer.alloc(12)
+  anyPort.writeUInt16LE(AF_NETLINK)
+  checked(native().bind(fd, anyPort, anyPort.length), operation, 'bind')
+  for (const group of groups) {
+    const value = new Uint8Array(Int32Array.of(group).buffer)
+    checked(native().setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, value, 4), operation, 'setsockopt')
+  }
 }
 
 /**

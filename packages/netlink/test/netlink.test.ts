@@ -109,7 +109,7 @@ describeIsolated('openNetlink', () => {
     for (let count = 0; count < 20; count++) {
       using netlink = openNetlink({ netns: box.path })
       failure(() => netlink.runSync(links.set('lo', { netns: '/etc/passwd' })))
-      failure(() => netlink.runSync(links.add({ kind: 'ifb', name: 'i', netns: box.path, mtu: 1 })))
+      failure(() => netlink.runSync(links.add({ kind: 'ifb', name: 'lo', netns: box.path })))
     }
     expect(openFiles()).toBe(before)
     const netlink = openNetlink({ netns: box.path })

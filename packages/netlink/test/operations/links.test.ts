@@ -143,7 +143,7 @@ describeIsolated('links', () => {
     box.run('ip link add br0 type bridge stp_state 1 forward_delay 200')
     box.run('ip link add name a mtu 1350 address 0a:58:00:00:00:01 type veth peer name b')
     box.run('ip link set dev a master br0 group 3 promisc on alias hello up')
-    box.run('ip link set b up')
+    box.run('ip link set dev b up')
     box.run('bridge link set dev a hairpin on')
     box.run('ip link add x type vxlan id 9 dstport 4789 local 10.1.1.1 dev br0')
     const all = new Map(box.netlink.runSync(links.list()).map((link) => [link.name, link]))
