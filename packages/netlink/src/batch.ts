@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs'
+import { NETLINK_ROUTE } from './codec/constants.ts'
 import { batchRefused, type NetlinkError, noReply, refused, wrongProtocol } from './errors.ts'
 import { isAnswered, isDump, type Outgoing, type Reply } from './exchange.ts'
 import { openNetns } from './namespaces.ts'
@@ -38,6 +39,7 @@ export function linkNames(requests: readonly Request<unknown>[], protocol: numbe
 /** Encodes requests, given the indexes of the links they name, and divides them into datagrams. */
 export function prepare(
   requests: readonly Request<unknown>[],
+  protocol: number,
   indexes: ReadonlyMap<string, number>,
 ): Prepared {
   // linkNames has met every name.
@@ -55,21 +57,23 @@ export function prepare(
       flags: request.flags,
       body: request.body({ index, netnsFd }),
     }))
-    return { chunks: divide(outgoing), release }
+    return { chunks: divide(outgoing, protocol), release }
   } catch (error) {
     release()
     throw error
   }
 }
 
-function divide(outgoing: Outgoing[]): Outgoing[][] {
+function divide(outgoing: Outgoing[], protocol: number): Outgoing[][] {
   const chunks: Outgoing[][] = []
   let bytes = 0
   let chunk: Outgoing[] | undefined
   for (const message of outgoing) {
     bytes += message.body.length + 20
     // A socket dumps one table at a time.
-    const isFull = bytes > maxDatagramBytes || chunk?.length === maxDatagramMessages
+    // Netfilter's transactions are one datagram each, however long.
+    const isFull =
+      protocol === NETLINK_ROUTE && (bytes > maxDatagramBytes || chunk?.length === maxDatagramMessages)
     if (!chunk || isFull || isDump(message.flags) || isDump(chunk[0]!.flags)) {
       chunk = []
       chunks.push(chunk)

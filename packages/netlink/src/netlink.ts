@@ -91,7 +91,7 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   function batchSync<const R extends readonly Request<unknown>[]>(requests: R): Results<R> {
     const names = linkNames(requests, protocol)
     const indexes = names.length === 0 ? [] : batchSync(names.map(linkIndex))
-    const { chunks, release } = prepare(requests, pair(names, indexes))
+    const { chunks, release } = prepare(requests, protocol, pair(names, indexes))
     try {
       const replies = chunks.flatMap((chunk) => exchangeSync(chunk, requests[0]!.operation))
       return settle(requests, replies)
@@ -104,7 +104,7 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   async function batchInLine<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>> {
     const names = linkNames(requests, protocol)
     const indexes = names.length === 0 ? [] : await batchInLine(names.map(linkIndex))
-    const { chunks, release } = prepare(requests, pair(names, indexes))
+    const { chunks, release } = prepare(requests, protocol, pair(names, indexes))
     try {
       const replies: Reply[] = []
       for (const chunk of chunks) replies.push(...(await exchange(chunk, requests[0]!.operation)))

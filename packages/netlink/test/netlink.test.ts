@@ -101,7 +101,8 @@ describeIsolated('openNetlink', () => {
     delay.disable()
     clearInterval(ticking)
     expect(ticks).toBeGreaterThan(5)
-    expect(delay.max / 1e6).toBeLessThan(25)
+    // Blocking deletes would make nearly every turn 20 ms long; a busy machine only some.
+    expect(delay.percentile(90) / 1e6).toBeLessThan(15)
   })
 
   it('leaves no descriptor behind, also when it fails or is closed in the middle', async () => {
