@@ -2,6 +2,13 @@ import { defineConfig } from 'vitest/config'
 
 const condition = 'podwire-source'
 
+// Each test file is a process of its own, and where the kernel allows it, a network and a /run of its own: vitest forks
+// whatever the path of node is.
+if (process.env.PODWIRE_TEST_ISOLATED === '1') {
+  process.env.PODWIRE_TEST_NODE = process.execPath
+  process.execPath = new URL('isolated-node', import.meta.url).pathname
+}
+
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   resolve: { conditions: [condition] },
