@@ -1,18 +1,22 @@
 import { deadlineExceeded } from '../errors.ts'
 
-/** After the signal, how long an operation may take to undo what it did before the host stops waiting. Milliseconds. */
-const graceMs = 5_000
+/** What a deadline may be given besides. */
+export interface DeadlineOptions {
+  /** Aborts the operation too. */
+  readonly signal?: AbortSignal | undefined
+  /** After the abort, how long the operation may take to undo what it did before it is left behind. Milliseconds. */
+  readonly graceMs?: number
+}
 
 /**
- * Runs `operation` with a signal that aborts at the deadline, or when `outer` does.
- * An operation that ignores its signal is left behind after a grace period.
+ * Runs `operation` with a signal that aborts at the deadline, or when the caller's does.
  * @throws PodwireError `DEADLINE_EXCEEDED`, with what the operation then threw as its cause
  */
 export async function withDeadline<T>(
   what: string,
   ms: number,
   operation: (signal: AbortSignal) => T | Promise<T>,
-  outer?: AbortSignal,
+  { signal: outer, graceMs = 0 }: DeadlineOptions = {},
 ): Promise<T> {
   const controller = new AbortController()
   const { signal } = controller

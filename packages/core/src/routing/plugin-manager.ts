@@ -45,6 +45,9 @@ export interface PluginManager {
   close(): Promise<void>
 }
 
+/** For a plugin to undo what it did after a deadline. Milliseconds. */
+const graceMs = 5_000
+
 export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines): PluginManager {
   const { name } = plugin
 
@@ -56,7 +59,7 @@ export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines)
   ): Promise<T> => {
     const started = performance.now()
     try {
-      return await withDeadline(`network plugin "${name}" (${operation})`, ms, run, signal)
+      return await withDeadline(`network plugin "${name}" (${operation})`, ms, run, { signal, graceMs })
     } catch (cause) {
       throw pluginOperationFailed({
         plugin: name,
