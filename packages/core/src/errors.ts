@@ -296,6 +296,14 @@ export function ownNetns({ path }: { path: string }) {
   })
 }
 
+export function netnsExists({ path }: { path: string }) {
+  return new PodwireError({
+    code: 'NETNS_EXISTS',
+    message: `${path} is there already, and no record of this host speaks of it: another state directory's host made it, or the record was deleted. If nothing uses it: ip netns delete ${path.split('/').at(-1)}`,
+    details: { path },
+  })
+}
+
 export function netnsConflict({
   pod,
   netns,

@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path'
-import { describeValue, type InitOptions } from '@podwire/api'
+import type { InitOptions } from '@podwire/api'
 import type * as z from 'zod/mini'
 import { type ConfigProblem, configInvalid } from '../errors.ts'
 import { nearest } from '../nearest.ts'
 import type { Deadlines } from '../routing/plugin-manager.ts'
+import { issueMessage } from '../zod-issue.ts'
 import { parseDuration } from './duration.ts'
 import { configSchema, type PodwireConfig } from './schema.ts'
 
@@ -55,11 +56,7 @@ function describeIssue(issue: z.core.$ZodIssue): ConfigProblem[] {
       message: unknownKey(key, issue.path),
     }))
   }
-  const got = `got ${describeValue(issue.input)}`
-  if (issue.code === 'invalid_value')
-    return [{ path, message: `expected ${issue.values.map(describeValue).join(', ')}, ${got}` }]
-  if (issue.code === 'invalid_type') return [{ path, message: `expected ${article(issue.expected)}, ${got}` }]
-  return [{ path, message: `${issue.message}, ${got}` }]
+  return [{ path, message: issueMessage(issue) }]
 }
 
 function unknownKey(key: string, path: readonly PropertyKey[]): string {
@@ -84,10 +81,6 @@ function formatPath(path: readonly PropertyKey[]): string {
     if (typeof part === 'number') return `${text}[${part}]`
     return text ? `${text}.${String(part)}` : String(part)
   }, '')
-}
-
-function article(noun: string): string {
-  return noun === 'record' ? 'an object' : /^[aeio]/.test(noun) ? `an ${noun}` : `a ${noun}`
 }
 
 function mapValues<K extends string, A, B>(

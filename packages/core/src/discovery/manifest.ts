@@ -7,6 +7,7 @@ import {
   qualifiedNameProblems,
 } from '@podwire/api'
 import * as z from 'zod/mini'
+import { firstIssue } from '../zod-issue.ts'
 
 /** A plugin package as its package.json describes it; nothing of it has run. */
 export interface PluginPackage {
@@ -44,12 +45,12 @@ const manifest = z.strictObject({
 export function parsePluginPackage(text: string, dir: string): PluginPackage | string {
   const json = parseJson(text)
   if (json === undefined) return 'its package.json is not JSON'
-  const described = packageJson.safeParse(json)
-  if (!described.success) return `its package.json: ${firstIssue(described.error)}`
+  const described = packageJson.safeParse(json, { reportInput: true })
+  if (!described.success) return `its package.json: ${firstIssue(described.error, 'it')}`
   const { name, version, podwire } = described.data
   if (podwire === undefined) return 'its package.json has no "podwire" key: write {"apiVersion": 1}'
-  const stated = manifest.safeParse(podwire)
-  if (!stated.success) return `its "podwire" key: ${firstIssue(stated.error)}`
+  const stated = manifest.safeParse(podwire, { reportInput: true })
+  if (!stated.success) return `its "podwire" key: ${firstIssue(stated.error, 'it')}`
   const { apiVersion, plugins, capabilities } = stated.data
   if (apiVersion !== API_VERSION) {
     return `its apiVersion is ${apiVersion}, and this host knows ${API_VERSION}: install a version of it for this host`
@@ -93,9 +94,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function firstIssue(error: z.core.$ZodError): string {
-  const [issue] = error.issues
-  return issue ? `${issue.path.join('.') || 'it'}: ${issue.message}` : 'its shape is unknown'
 }

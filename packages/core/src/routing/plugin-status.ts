@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { PodNetworkStatus } from '@podwire/api'
 import * as z from 'zod/mini'
 import { badPluginResult } from '../errors.ts'
+import { firstIssue } from '../zod-issue.ts'
 
 const ip = z.string().check(z.refine((text) => isIP(text) !== 0, { error: 'not an IP address' }))
 
@@ -33,10 +34,8 @@ export function parsePluginStatus(
   returned: unknown,
 ): PodNetworkStatus | undefined {
   if (returned === undefined || returned === null) return undefined
-  const parsed = podNetworkStatus.safeParse(returned)
+  const parsed = podNetworkStatus.safeParse(returned, { reportInput: true })
   // zod spells an absent key `T | undefined`; parsed output never holds such a key.
   if (parsed.success) return parsed.data as PodNetworkStatus
-  const [issue] = parsed.error.issues
-  const problem = issue ? `${issue.path.join('.') || 'it'}: ${issue.message}` : 'unknown shape'
-  throw badPluginResult({ plugin, operation, returned, problem })
+  throw badPluginResult({ plugin, operation, returned, problem: firstIssue(parsed.error, 'it') })
 }

@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import {
   DEFAULT_INTERFACE_NAME,
@@ -8,7 +9,7 @@ import {
   type PodNetworkStatus,
   podKey,
 } from '@podwire/api'
-import { netnsConflict, notANetns, ownNetns } from '../errors.ts'
+import { netnsConflict, netnsExists, notANetns, ownNetns } from '../errors.ts'
 import type { PluginManager } from '../routing/plugin-manager.ts'
 import type { SandboxRecord } from '../state/sandbox-record.ts'
 import { createNamespace, isSameNamespace, NETNS_DIR, namespaceAt, OWN_NETNS } from './namespaces.ts'
@@ -79,6 +80,8 @@ async function create(
     createdAt: new Date().toISOString(),
   }
   const netnsIdentity = asked === undefined ? undefined : await adopt(asked)
+  // Before the intent, because undoing an intent removes what is there.
+  if (intent.ownsNetns && (await exists(intent.netns))) throw netnsExists({ path: intent.netns })
   await room.store.write(netnsIdentity ? { ...intent, netnsIdentity } : intent)
   try {
     const identity = netnsIdentity ?? (await createNamespace(intent.netns))
@@ -159,6 +162,13 @@ async function askForStatus(
     )
     return undefined
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
 }
 
 function askedNetns({ netns, pid }: PodRequest): string | undefined {

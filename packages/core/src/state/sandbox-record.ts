@@ -1,6 +1,7 @@
 import type { Pod, PodNetworkStatus } from '@podwire/api'
 import * as z from 'zod/mini'
 import { podNetworkStatus } from '../routing/plugin-status.ts'
+import { firstIssue } from '../zod-issue.ts'
 
 /** Which network namespace it is, whatever its path: the numbers of its inode. */
 export interface NetnsIdentity {
@@ -78,9 +79,8 @@ export function parseSandboxRecord(text: string): SandboxRecord | string {
   } catch {
     return text.trim() === '' ? 'it is empty' : 'it is not JSON, or cut short'
   }
-  const parsed = schema.safeParse(json)
+  const parsed = schema.safeParse(json, { reportInput: true })
   // zod spells an absent key `T | undefined`; parsed output never holds such a key.
   if (parsed.success) return parsed.data as SandboxRecord
-  const [issue] = parsed.error.issues
-  return issue ? `${issue.path.join('.') || 'the record'}: ${issue.message}` : 'its shape is unknown'
+  return firstIssue(parsed.error, 'the record')
 }

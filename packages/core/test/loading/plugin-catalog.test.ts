@@ -39,14 +39,10 @@ test('passes options through the schema of the package, which may change them', 
     typeof value.bridge === 'string' ? { value: { bridge: value.bridge + '0' } }
       : { issues: [{ message: 'expected a string', path: ['bridge'] }] } } }`
   const code = offering('x').replace(
-    'probe: () => [',
-    `options: ${schema}, probe: ({ options }) => [globalThis.seen = options, `,
+    'probe: () =>',
+    `options: ${schema}, probe: ({ options }) => (globalThis.seen = options) &&`,
   )
-  await files.plugin('podwire-plugin-x', {
-    code: code
-      .replace('[globalThis.seen = options, ', '(globalThis.seen = options, [')
-      .replace(']\u0020}', ']) }'),
-  })
+  await files.plugin('podwire-plugin-x', { code })
   expect(await load(files, 'x', { bridge: 'br' })).toEqual(['x'])
   expect(globalThis).toMatchObject({ seen: { bridge: 'br0' } })
   await expect(load(files, 'x', { bridge: 7 })).rejects.toMatchObject({

@@ -1,0 +1,24 @@
+import { describeValue } from '@podwire/api'
+import type * as z from 'zod/mini'
+
+/** What is wrong with a value, without its path: `expected a number, got "big"`. Parse with `reportInput` for the value. */
+export function issueMessage(issue: z.core.$ZodIssue): string {
+  const got = 'input' in issue ? `, got ${describeValue(issue.input)}` : ''
+  if (issue.code === 'invalid_value') return `expected ${issue.values.map(describeValue).join(', ')}${got}`
+  if (issue.code === 'invalid_type') return `expected ${article(issue.expected)}${got}`
+  if (issue.code === 'unrecognized_keys') return `unknown key ${issue.keys.map(describeValue).join(', ')}`
+  if (issue.code === 'too_small') return `expected at least ${issue.minimum}${got}`
+  if (issue.code === 'too_big') return `expected at most ${issue.maximum}${got}`
+  return `${issue.message}${got}`
+}
+
+/** The first thing wrong, with its path; `whole` names the value itself. */
+export function firstIssue(error: z.core.$ZodError, whole: string): string {
+  const [issue] = error.issues
+  return issue ? `${issue.path.join('.') || whole}: ${issueMessage(issue)}` : `${whole}: its shape is unknown`
+}
+
+function article(noun: string): string {
+  if (noun === 'record') return 'an object'
+  return /^[aeio]/.test(noun) ? `an ${noun}` : `a ${noun}`
+}

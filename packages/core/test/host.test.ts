@@ -1,0 +1,304 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isIsolated, recordingLogger } from '@podwire/testing'
+import { describe, expect, test } from 'vitest'
+import { createNetworkHost, type NetworkHostOptions, type PodRequest } from '../src/index.ts'
+import { offering, workspace } from './workspace.ts'
+
+const web = { namespace: 'default', name: 'web' }
+const netnsOf = (name: string) => join('/run/netns', name)
+const calls = () => (globalThis as { calls?: string[] }).calls ?? []
+
+/** A host with one plugin that records its calls, and fails as `body` says. */
+async function hostWith(body = '', options: NetworkHostOptions = {}) {
+  const files = await workspace()
+  const recording = `
+    setUpPod: async (pod) => { globalThis.calls.push('set up ' + pod.name); return { ip: '192.0.2.7' } },
+    tearDownPod: async (pod) => { globalThis.calls.push('tear down ' + pod.name) },`
+  await files.plugin('podwire-plugin-x', { code: offering('x', recording + body) })
+  await files.plugin('podwire-plugin-y', {
+    code: offering('y', recording.replaceAll('set up', 'y set up').replaceAll('tear down ', 'y tear down ')),
+  })
+  Object.assign(globalThis, { calls: [] })
+  const log = recordingLogger()
+  const stateDir = join(files.dir, 'state')
+  const start = (more: NetworkHostOptions = {}) =>
+    createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' }, ...options, ...more })
+  return { ...files, log, stateDir, start, host: await start() }
+}
+
+describe.skipIf(!isIsolated())('a host', () => {
+  test('gives a pod a namespace and takes it away, and does both once', async () => {
+    const { host, stateDir } = await hostWith()
+    const pod = await host.setUpPod(web)
+    expect(pod).toMatchObject({ phase: 'ready', plugin: 'x', status: { ip: '192.0.2.7' }, ownsNetns: true })
+    expect(existsSync(pod.netns)).toBe(true)
+    expect(await host.setUpPod(web)).toEqual(pod)
+    expect(await host.pods()).toEqual([pod])
+    expect(await host.pod(web)).toEqual(pod)
+    await host.tearDownPod(web)
+    await host.tearDownPod(web)
+    expect(calls()).toEqual(['set up web', 'tear down web'])
+    expect(existsSync(pod.netns)).toBe(false)
+    expect(readdirSync(join(stateDir, 'sandboxes'))).toEqual([])
+  })
+
+  test('loses nothing when 64 pods come and go at once', async () => {
+    const { host } = await hostWith()
+    const pods = Array.from({ length: 64 }, (_, i) => ({ namespace: 'default', name: `pod-${i}` }))
+    await Promise.all([...pods, ...pods].map((pod) => host.setUpPod(pod)))
+    expect(await host.pods()).toHaveLength(64)
+    expect(calls()).toHaveLength(64)
+    await Promise.all(pods.map((pod) => host.tearDownPod(pod)))
+    expect(await host.pods()).toEqual([])
+    expect(readdirSync('/run/netns')).toEqual([])
+  })
+
+  test('adopts a namespace by path or by process, and leaves it there', async () => {
+    const { host } = await hostWith()
+    execFileSync('ip', ['netns', 'add', 'mine'])
+    const sleeper = spawn('unshare', ['--net', 'sleep', '60'])
+    await once(sleeper, 'spawn')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(await host.setUpPod({ ...web, netns: netnsOf('mine') })).toMatchObject({ ownsNetns: false })
+    const other = { namespace: 'default', name: 'other' }
+    expect(await host.setUpPod({ ...other, pid: sleeper.pid ?? 0 })).toMatchObject({
+      netns: `/proc/${sleeper.pid}/ns/net`,
+    })
+    await expect(host.setUpPod({ ...web, pid: sleeper.pid ?? 0 })).rejects.toMatchObject({
+      code: 'NETNS_CONFLICT',
+    })
+    await host.tearDownPod(web)
+    await host.tearDownPod(other)
+    expect(existsSync(netnsOf('mine'))).toBe(true)
+    sleeper.kill()
+    execFileSync('ip', ['netns', 'delete', 'mine'])
+  })
+
+  test('refuses its own namespace, and what is none', async () => {
+    const { host } = await hostWith()
+    await expect(host.setUpPod({ ...web, pid: process.pid })).rejects.toMatchObject({
+      code: 'OWN_NETNS',
+      exitCode: 2,
+    })
+    await expect(host.setUpPod({ ...web, netns: '/etc/passwd' })).rejects.toMatchObject({
+      code: 'NOT_A_NETNS',
+      exitCode: 2,
+    })
+    await expect(host.setUpPod({ ...web, pid: 4_000_000 })).rejects.toMatchObject({ code: 'NOT_A_NETNS' })
+    expect(await host.pods()).toEqual([])
+  })
+
+  test("leaves a namespace that isn't its own, and says what to do", async () => {
+    const { host } = await hostWith()
+    const { netns } = await host.setUpPod(web)
+    await host.tearDownPod(web)
+    execFileSync('ip', ['netns', 'add', netns.slice('/run/netns/'.length)])
+    await expect(host.setUpPod(web)).rejects.toMatchObject({ code: 'NETNS_EXISTS' })
+    expect(existsSync(netns)).toBe(true)
+    execFileSync('ip', ['netns', 'delete', netns.slice('/run/netns/'.length)])
+  })
+
+  test('a set-up that fails leaves nothing', async () => {
+    const { host, stateDir } = await hostWith(`setUpPod: async () => { throw new Error('no bridge') },`)
+    const failed: unknown[] = []
+    host.events.on('pod:setup:failed', ({ error }) => failed.push(error))
+    await expect(host.setUpPod(web)).rejects.toThrow(
+      'networkPlugin x failed to set up pod "web_default" network',
+    )
+    expect(failed).toHaveLength(1)
+    expect(calls()).toEqual(['tear down web'])
+    expect(readdirSync('/run/netns')).toEqual([])
+    expect(readdirSync(join(stateDir, 'sandboxes'))).toEqual([])
+  })
+
+  test('a failed set-up whose clean-up fails too is cleaned up by the next host', async () => {
+    const body = `setUpPod: async () => { throw new Error('first') },
+      tearDownPod: async () => { if (!globalThis.mended) throw new Error('second'); globalThis.calls.push('mended') },`
+    const { host, start, log } = await hostWith(body)
+    await expect(host.setUpPod(web)).rejects.toThrow('first')
+    expect(await host.pods()).toMatchObject([{ phase: 'tearing-down' }])
+    expect(log.entries.some(({ message }) => message.includes('will be taken down later'))).toBe(true)
+    Object.assign(globalThis, { mended: true })
+    const recovered: string[] = []
+    const next = await start({
+      listen: (events) => void events.on('sandbox:recovered', ({ why }) => recovered.push(why)),
+    })
+    Object.assign(globalThis, { mended: false })
+    expect(recovered).toEqual(['its tear-down never finished'])
+    expect(await next.pods()).toEqual([])
+    expect(calls()).toEqual(['mended'])
+    expect(readdirSync('/run/netns')).toEqual([])
+  })
+
+  test('changed annotations reach the plugin; a change that fails keeps the pod as it was', async () => {
+    const { host } = await hostWith(
+      `setUpPod: async (pod) => { if (globalThis.refuse) throw new Error('no'); globalThis.calls.push('set up'); return { ip: '192.0.2.7' } },`,
+    )
+    await host.setUpPod(web)
+    const changed = await host.setUpPod({ ...web, annotations: { colour: 'red' } })
+    expect(changed.pod.annotations).toEqual({ colour: 'red' })
+    Object.assign(globalThis, { refuse: true })
+    await expect(host.setUpPod({ ...web, annotations: { colour: 'blue' } })).rejects.toThrow('no')
+    Object.assign(globalThis, { refuse: false })
+    expect(await host.pod(web)).toEqual(changed)
+    expect(calls()).toEqual(['set up', 'set up'])
+    await host.tearDownPod(web)
+  })
+
+  test('a pod whose namespace went away is set up anew, and dropped by the next start', async () => {
+    const { host, start } = await hostWith()
+    const { netns } = await host.setUpPod(web)
+    execFileSync('ip', ['netns', 'delete', netns.slice('/run/netns/'.length)])
+    await host.setUpPod(web)
+    expect(calls()).toEqual(['set up web', 'tear down web', 'set up web'])
+    execFileSync('ip', ['netns', 'delete', netns.slice('/run/netns/'.length)])
+    expect(await (await start()).pods()).toEqual([])
+    expect(calls().at(-1)).toBe('tear down web')
+  })
+
+  test('a pod goes down by the plugin that set it up, though the configuration names another', async () => {
+    const { host, start } = await hostWith()
+    await host.setUpPod(web)
+    const next = await start({ config: { networkPlugin: 'y' } })
+    await next.tearDownPod(web)
+    expect(calls()).toEqual(['set up web', 'tear down web'])
+    await next.close()
+  })
+
+  test('a pod ends with the process that owns it', async () => {
+    const { host, start } = await hostWith()
+    const owner = spawn('sleep', ['60'])
+    await host.setUpPod({ ...web, ownerPid: owner.pid ?? 0 })
+    expect(await (await start()).pods()).toHaveLength(1)
+    owner.kill('SIGKILL')
+    await once(owner, 'exit')
+    expect(await (await start()).pods()).toEqual([])
+  })
+
+  test('a record that can not be read is set aside, reported, and blocks nothing', async () => {
+    const { host, start, stateDir, log } = await hostWith()
+    await host.setUpPod(web)
+    writeFileSync(join(stateDir, 'sandboxes/torn.json'), '{"version":1,"po')
+    const next = await start()
+    expect(log.entries.some(({ message }) => message.includes('torn.json'))).toBe(true)
+    expect(existsSync(join(stateDir, 'sandboxes/torn.json.unreadable'))).toBe(true)
+    expect(await next.pods()).toHaveLength(1)
+    await next.tearDownPod(web)
+  })
+
+  test('kill -9 at any moment leaves what the next start puts right', async () => {
+    const { dir, stateDir, start } = await hostWith()
+    const script = `
+      Object.assign(globalThis, { calls: [] })
+      const { createNetworkHost } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)})
+      const host = await createNetworkHost({ cwd: ${JSON.stringify(dir)}, stateDir: ${JSON.stringify(stateDir)}, config: { networkPlugin: 'x' } })
+      console.log('ready')
+      for (let i = 0; ; i = (i + 1) % 5) { const pod = { namespace: 'default', name: 'p' + i }; await host.setUpPod(pod); await host.tearDownPod(pod) }`
+    const args = [
+      '--import',
+      new URL('../../../.dev/run-source.mjs', import.meta.url).pathname,
+      '--input-type=module',
+      '-e',
+      script,
+    ]
+    for (let round = 0; round < 8; round++) {
+      const worker = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      await once(worker.stdout, 'data')
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 30))
+      worker.kill('SIGKILL')
+      await once(worker, 'exit')
+      const next = await start()
+      for (const { pod, phase } of await next.pods()) {
+        expect(phase).toBe('ready')
+        await next.tearDownPod(pod)
+      }
+      expect(readdirSync('/run/netns')).toEqual([])
+      expect(readdirSync(join(stateDir, 'sandboxes')).filter((name) => name.endsWith('.json'))).toEqual([])
+    }
+  }, 60_000)
+
+  test('status tells why pods can not be set up, and each change of it', async () => {
+    const { host } = await hostWith(
+      `status: async () => { if (globalThis.down) throw new Error('no pod CIDR') },`,
+    )
+    const changes: boolean[] = []
+    host.events.on('status:changed', ({ ready }) => changes.push(ready))
+    expect(await host.status()).toEqual({ ready: true })
+    Object.assign(globalThis, { down: true })
+    expect(await host.status()).toEqual({ ready: false, reason: 'no pod CIDR' })
+    await host.status()
+    Object.assign(globalThis, { down: false })
+    expect(changes).toEqual([true, false])
+  })
+})
+
+test.each<[string, PodRequest, string]>([
+  ['a name with a slash', { ...web, name: 'a/b' }, 'name "a/b"'],
+  ['a name of dots', { ...web, name: '..' }, 'name ".."'],
+  ['a name with a newline', { ...web, name: 'a\nb' }, 'name "a\\nb"'],
+  ['a name with NUL', { ...web, name: 'a\0b' }, 'name "a\\u0000b"'],
+  ['a name of 300 characters', { ...web, name: 'x'.repeat(300) }, 'must be 1–253'],
+  ['an empty namespace', { ...web, namespace: '' }, 'namespace ""'],
+  ['a namespace in capitals', { ...web, namespace: 'Default' }, 'namespace "Default"'],
+  ['a sandbox id with a slash', { ...web, sandboxId: '../x' }, 'sandbox id "../x"'],
+  ['a sandbox id of 300 characters', { ...web, sandboxId: 'x'.repeat(300) }, 'must be 1–128'],
+  [
+    'a port out of range',
+    { ...web, portMappings: [{ hostPort: 70_000, containerPort: 80, protocol: 'tcp' }] },
+    'port 70000 in 70000:80/tcp',
+  ],
+  [
+    'a port mapped twice',
+    {
+      ...web,
+      portMappings: [
+        { hostPort: 80, containerPort: 80, protocol: 'tcp' },
+        { hostPort: 80, containerPort: 81, protocol: 'tcp' },
+      ],
+    },
+    'host port 80/tcp is mapped twice',
+  ],
+  [
+    'a host address that is none',
+    { ...web, portMappings: [{ hostPort: 80, containerPort: 80, protocol: 'tcp', hostIP: 'here' }] },
+    'must be an IP address',
+  ],
+  ['a relative netns', { ...web, netns: 'x' }, 'must be an absolute path'],
+  ['both a netns and a pid', { ...web, netns: '/x', pid: 1 }, 'not both'],
+  [
+    'a bandwidth that is none',
+    { ...web, annotations: { 'kubernetes.io/ingress-bandwidth': '10X' } },
+    '"10X" is no bandwidth',
+  ],
+])('a pod with %s is refused before anything happens', async (_name, request, text) => {
+  const { host, stateDir } = await hostWith()
+  await expect(host.setUpPod(request)).rejects.toMatchObject({
+    exitCode: 2,
+    message: expect.stringContaining(text),
+  })
+  expect(existsSync(stateDir)).toBe(false)
+  expect(calls()).toEqual([])
+})
+
+test('a pod that needs what the plugin can not do is refused, with those that can', async () => {
+  const { host, plugin, start, log } = await hostWith()
+  const request: PodRequest = {
+    ...web,
+    portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
+  }
+  await plugin('podwire-plugin-able', { manifest: { apiVersion: 1, capabilities: ['portMappings'] } })
+  await host.close()
+  await expect((await start()).setUpPod(request)).rejects.toMatchObject({
+    code: 'MISSING_CAPABILITY',
+    message:
+      'Pod default/web needs portMappings, which network plugin "x" doesn\'t do. Installed plugins that can: able.',
+  })
+  const lenient = await start({ config: { networkPlugin: 'x', onMissingCapability: 'warn' } })
+  await lenient.setUpPod({ ...request, netns: '/nowhere' }).catch(() => {})
+  expect(
+    log.entries.some(({ level, message }) => level === 'warn' && message.includes('needs portMappings')),
+  ).toBe(true)
+})
