@@ -45,6 +45,6 @@ export async function inNamespace<T>(path: string, start: () => T): Promise<T> {
   return withNetns(path, start)
 }
 
-export function isSameNamespace(a: NetnsIdentity | undefined, b: NetnsIdentity | undefined): boolean {
+function isSameNamespace(a: NetnsIdentity | undefined, b: NetnsIdentity | undefined): boolean {
   return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino
 }
