@@ -49,7 +49,6 @@ export function useExecPlugins() {
     fixture.host = fakeHost({
       sandboxes: { s1: '/run/netns/s1' },
       pods: [{ namespace: 'default', name: 'web', sandboxId: 's1', annotations: { tier: 'front end' } }],
-      containerRuntime: 'fake',
     })
   })
   afterEach(() => rm(fixture.directory, { recursive: true, force: true }))
