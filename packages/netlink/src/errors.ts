@@ -1,3 +1,4 @@
+import type { Acknowledgement } from './codec/message.ts'
 import { errnoName } from './errno.ts'
 
 /**
@@ -83,4 +84,90 @@ export const asyncInNetns = (path: string) =>
     `withNetns(${path}) got a promise; what runs after the first await is in another namespace. Do synchronous work ` +
       'only, such as opening a socket or spawning a process, and await outside',
     { path },
+  )
+
+/** The kernel refused a request. */
+export function refused(
+  operation: string,
+  acknowledgement: Acknowledgement,
+  sequence?: [position: number, of: number],
+) {
+  const { errno, text, offset } = acknowledgement
+  const code = errnoName(errno)
+  const reason = text ?? kernelReasons[code] ?? 'the kernel refused'
+  const place = sequence && sequence[1] > 1 ? ` (request ${sequence[0] + 1} of ${sequence[1]})` : ''
+  return new NetlinkError(code, `${operation}${place}: ${reason} (${code})`, {
+    operation,
+    errno,
+    ...(text === undefined ? {} : { kernelText: text }),
+    ...(offset === undefined ? {} : { offset }),
+    ...(sequence ? { request: sequence[0] } : {}),
+  })
+}
+
+const kernelReasons: Record<string, string> = {
+  EPERM: 'it takes CAP_NET_ADMIN in the namespace',
+  EOPNOTSUPP: "the kernel or the device doesn't offer this",
+  EEXIST: 'it is there already',
+  ENODEV: 'there is no such link',
+  ENOENT: 'it is not there',
+  ENOBUFS: 'more was sent than the socket could hold',
+}
+
+/** Several requests of one batch failed; the first decides `code`, all are in `details.failures`. */
+export const batchRefused = (failures: NetlinkError[]) => {
+  const [first] = failures as [NetlinkError]
+  if (failures.length === 1) return first
+  return new NetlinkError(
+    first.code,
+    `${first.message}; ${failures.length - 1} more requests of the batch failed`,
+    { ...first.details, failures },
+    first,
+  )
+}
+
+/** Bytes that aren't the netlink messages they should be. */
+export const malformed = (what: string) =>
+  new NetlinkError('ERR_NETLINK_MALFORMED', `netlink message can't be read: ${what}`, { what })
+
+/** The kernel took the request but the answer, or its end, is missing. */
+export const noReply = (operation: string) =>
+  new NetlinkError('ERR_NETLINK_NO_REPLY', `${operation}: the kernel gave no answer`, { operation })
+
+/** The tables changed under every attempt to read them. */
+export const interrupted = (operation: string, attempts: number) =>
+  new NetlinkError(
+    'ERR_NETLINK_INTERRUPTED',
+    `${operation}: the table changed while it was read, ${attempts} times in a row; try again when it is quieter`,
+    { operation, attempts },
+  )
+
+/** The socket was closed before or while it was used. */
+export const closed = (operation: string) =>
+  new NetlinkError('ERR_NETLINK_CLOSED', `${operation}: the netlink socket is closed; open another`, {
+    operation,
+  })
+
+/** A request made for another netlink protocol than the socket's. */
+export const wrongProtocol = (operation: string, expected: number, actual: number) =>
+  new NetlinkError(
+    'ERR_NETLINK_PROTOCOL',
+    `${operation}: it is for netlink protocol ${expected}, the socket speaks ${actual}; open one with openNetlink({ protocol: ${expected} })`,
+    { operation, expected, actual },
+  )
+
+/** An argument that can't be right. */
+export const invalid = (what: string, value: unknown, expected: string) =>
+  new NetlinkError('ERR_NETLINK_ARGUMENT', `${JSON.stringify(value)} is no ${what}; expected ${expected}`, {
+    what,
+    value,
+    expected,
+  })
+
+/** A monitor fell behind, and the kernel threw notifications away. */
+export const overrun = () =>
+  new NetlinkError(
+    'ENOBUFS',
+    'watch network: more happened than was read, and some of it is lost; list what you need again and watch anew (ENOBUFS)',
+    { operation: 'watch network', errno: 105 },
   )

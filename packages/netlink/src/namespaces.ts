@@ -46,8 +46,11 @@ export function namedNetns(name: string): string {
   return join(NETNS_DIR, name)
 }
 
+/** A network namespace by path, or by an open descriptor, which stays the caller's. */
+export type Netns = string | number
+
 /**
- * Runs `fn` inside the network namespace at `path` and comes back, all in one synchronous turn. What `fn` opens or
+ * Runs `fn` inside a network namespace and comes back, all in one synchronous turn. What `fn` opens or
  * spawns (a socket, a child process) stays in that namespace afterwards: `withNetns(path, () => spawn('curl', …))`.
  *
  * `fn` must not be asynchronous, nor start what goes on later: Node's `connect()` and `listen(port, host)` make their
@@ -55,20 +58,32 @@ export function namedNetns(name: string): string {
  * If the way back fails, which takes a `fn` that gave up CAP_SYS_ADMIN, the process aborts: nothing it did from
  * then on would happen where it believes to be.
  */
-export function withNetns<T>(path: string, fn: () => T): T {
-  const target = openNetns(path)
+export function withNetns<T>(netns: Netns, fn: () => T): T {
+  const target = typeof netns === 'number' ? netns : openNetns(netns)
   try {
-    const result = inNetns(
-      () => checked(native().setns(target, CLONE_NEWNET), `enter ${path}`, 'setns', path),
-      fn,
-    )
+    const result = inNetns(() => checked(native().setns(target, CLONE_NEWNET), `enter ${netns}`, 'setns'), fn)
     if (isThenable(result)) {
       result.then(undefined, () => {})
-      throw asyncInNetns(path)
+      throw asyncInNetns(String(netns))
     }
     return result
   } finally {
-    closeSync(target)
+    if (target !== netns) closeSync(target)
+  }
+}
+
+/** The same for the namespace that a socket is in. */
+export function inNetnsOf<T>(socket: number, fn: () => T): T {
+  const SIOCGSKNS = 0x894c
+  const fd = checked(
+    native().ioctl(socket, SIOCGSKNS, null),
+    "open the socket's namespace",
+    'ioctl(SIOCGSKNS)',
+  )
+  try {
+    return withNetns(fd, fn)
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -17,6 +17,20 @@ export interface Native {
   flock(fd: number, operation: number): number
   ioctl(fd: number, request: number, argument: Uint8Array | null): number
   socket(domain: number, type: number, protocol: number): number
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number
+  /** The same on libuv's thread pool. A failure's reason does not come back from there. */
+  sendAsync(fd: number, bytes: Uint8Array, length: number, flags: number): Promise<number>
+  recvfrom(
+    fd: number,
+    bytes: Uint8Array,
+    length: number,
+    flags: number,
+    from: Uint8Array,
+    fromLength: Uint32Array,
+  ): number
+  /** Calls back whenever the descriptor is readable, until stopped. Keeps the process alive meanwhile. */
+  whenReadable(fd: number, callback: () => void): { stop(): void }
   errno(): number
 }
 
@@ -33,6 +47,7 @@ function load(): Native {
     const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')
     if (process.platform !== 'linux') throw new Error(`no netlink on ${process.platform}`)
     const libc = koffi.load(null)
+    const send = libc.func('intptr_t send(int, const void *, size_t, int)')
     startThreadPool()
     return {
       unshare: libc.func('int unshare(int)'),
@@ -42,6 +57,17 @@ function load(): Native {
       flock: libc.func('int flock(int, int)'),
       ioctl: libc.func('int ioctl(int, unsigned long, void *)'),
       socket: libc.func('int socket(int, int, int)'),
+      setsockopt: libc.func('int setsockopt(int, int, int, const void *, uint32_t)'),
+      send,
+      sendAsync: (...args) =>
+        new Promise((resolve, reject) => {
+          send.async(...args, (error: unknown, result: number) => (error ? reject(error) : resolve(result)))
+        }),
+      recvfrom: libc.func('intptr_t recvfrom(int, void *, size_t, int, void *, void *)'),
+      whenReadable(fd, callback) {
+        const handle = koffi.node.poll(fd, { readable: true }, callback)
+        return { stop: () => handle.close() }
+      },
       errno: () => koffi.errno(),
     }
   } catch (error) {
