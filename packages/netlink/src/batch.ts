@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs'
+import { NETLINK_ROUTE } from './codec/constants.ts'
 import { batchRefused, type NetlinkError, noReply, refused, wrongProtocol } from './errors.ts'
 import { isAnswered, isDump, type Outgoing, type Reply } from './exchange.ts'
 import { openNetns } from './namespaces.ts'
@@ -20,12 +21,29 @@ export interface Prepared {
   release(): void
 }
 
-/** Encodes requests and divides them into datagrams. */
+/** The names of links that requests refer to, each once: a first pass of encoding that only notes them. */
+export function linkNames(requests: readonly Request<unknown>[], protocol: number): string[] {
+  const names = new Set<string>()
+  const index = (link: LinkRef) => {
+    if (typeof link === 'number') return link
+    names.add(link)
+    return 0
+  }
+  for (const request of requests) {
+    if (request.protocol !== protocol) throw wrongProtocol(request.operation, request.protocol, protocol)
+    request.body({ index, netnsFd: () => 0 })
+  }
+  return [...names]
+}
+
+/** Encodes requests, given the indexes of the links they name, and divides them into datagrams. */
 export function prepare(
   requests: readonly Request<unknown>[],
   protocol: number,
-  index: (link: LinkRef) => number,
+  indexes: ReadonlyMap<string, number>,
 ): Prepared {
+  // linkNames has met every name.
+  const index = (link: LinkRef) => (typeof link === 'number' ? link : indexes.get(link)!)
   const opened: number[] = []
   const release = () => opened.splice(0).forEach(closeSync)
   const netnsFd = (netns: string | number) => {
@@ -34,25 +52,28 @@ export function prepare(
     return opened.at(-1)!
   }
   try {
-    const outgoing = requests.map((request) => {
-      if (request.protocol !== protocol) throw wrongProtocol(request.operation, request.protocol, protocol)
-      return { type: request.type, flags: request.flags, body: request.body({ index, netnsFd }) }
-    })
-    return { chunks: divide(outgoing), release }
+    const outgoing = requests.map((request) => ({
+      type: request.type,
+      flags: request.flags,
+      body: request.body({ index, netnsFd }),
+    }))
+    return { chunks: divide(outgoing, protocol), release }
   } catch (error) {
     release()
     throw error
   }
 }
 
-function divide(outgoing: Outgoing[]): Outgoing[][] {
+function divide(outgoing: Outgoing[], protocol: number): Outgoing[][] {
   const chunks: Outgoing[][] = []
   let bytes = 0
   let chunk: Outgoing[] | undefined
   for (const message of outgoing) {
     bytes += message.body.length + 20
     // A socket dumps one table at a time.
-    const isFull = bytes > maxDatagramBytes || chunk?.length === maxDatagramMessages
+    // Netfilter's transactions are one datagram each, however long.
+    const isFull =
+      protocol === NETLINK_ROUTE && (bytes > maxDatagramBytes || chunk?.length === maxDatagramMessages)
     if (!chunk || isFull || isDump(message.flags) || isDump(chunk[0]!.flags)) {
       chunk = []
       chunks.push(chunk)

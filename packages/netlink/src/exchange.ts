@@ -43,6 +43,8 @@ export function createExchange(outgoing: readonly Outgoing[], firstSequence: num
   const replies = outgoing.map((): Reply => ({ messages: [] }))
   let isInterrupted = false
   let expected = outgoing.filter(({ flags }) => isAnswered(flags)).length
+  // One that asks for no answer may still be refused, after all others were answered.
+  const isOpenEnded = expected < outgoing.length
 
   const finish = (reply: Reply, acknowledgement: Acknowledgement) => {
     if (!reply.acknowledgement) expected--
@@ -58,7 +60,13 @@ export function createExchange(outgoing: readonly Outgoing[], firstSequence: num
       else if (message.type > NLMSG_OVERRUN) reply.messages.push(message)
     }
   }
-  return { datagram, replies, take, isComplete: () => expected === 0, isInterrupted: () => isInterrupted }
+  return {
+    datagram,
+    replies,
+    take,
+    isComplete: () => expected === 0 && !isOpenEnded,
+    isInterrupted: () => isInterrupted,
+  }
 }
 
 export const isDump = (flags: number) => (flags & NLM_F_DUMP) === NLM_F_DUMP

@@ -8,7 +8,7 @@ import { decodeRoute, type Route } from './codec/route.ts'
 import { type NetlinkError, overrun } from './errors.ts'
 import { native } from './native.ts'
 import type { Netlink } from './netlink.ts'
-import { closeSocket, joinGroup, receive } from './socket.ts'
+import { closeSocket, joinGroups, receive } from './socket.ts'
 
 /** Something in the network changed; `new` also tells of a change to what was there before. */
 export type NetworkChange =
@@ -41,7 +41,15 @@ export function watchNetwork(
   { signal }: WatchOptions = {},
 ): AsyncIterableIterator<NetworkChange> {
   const fd = netlink.openSocket()
-  for (const group of what.flatMap((item) => groups[item])) joinGroup(fd, group)
+  try {
+    joinGroups(
+      fd,
+      what.flatMap((item) => groups[item]),
+    )
+  } catch (error) {
+    closeSocket(fd)
+    throw error
+  }
   const queue: NetworkChange[] = []
   let isEnded = false
   let failure: NetlinkError | undefined

@@ -17,6 +17,7 @@ export interface Native {
   flock(fd: number, operation: number): number
   ioctl(fd: number, request: number, argument: Uint8Array | null): number
   socket(domain: number, type: number, protocol: number): number
+  bind(fd: number, address: Uint8Array, length: number): number
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number
   send(fd: number, bytes: Uint8Array, length: number, flags: number): number
   /** The same on libuv's thread pool. A failure's reason does not come back from there. */
@@ -57,6 +58,7 @@ function load(): Native {
       flock: libc.func('int flock(int, int)'),
       ioctl: libc.func('int ioctl(int, unsigned long, void *)'),
       socket: libc.func('int socket(int, int, int)'),
+      bind: libc.func('int bind(int, const void *, uint32_t)'),
       setsockopt: libc.func('int setsockopt(int, int, int, const void *, uint32_t)'),
       send,
       sendAsync: (...args) =>

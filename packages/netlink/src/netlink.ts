@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
-import { prepare, type Results, settle } from './batch.ts'
+import { linkNames, prepare, type Results, settle } from './batch.ts'
 import { NETLINK_ROUTE } from './codec/constants.ts'
 import { closed, interrupted } from './errors.ts'
 import { createExchange, type Exchange, type Outgoing, type Reply } from './exchange.ts'
 import { type Netns, withNetns } from './namespaces.ts'
 import { checked, native } from './native.ts'
 import { linkIndex } from './operations/link-index.ts'
-import type { LinkRef, Request } from './request.ts'
+import type { Request } from './request.ts'
 import { closeSocket, openSocket, openSocketBeside, receive } from './socket.ts'
 
 export interface NetlinkOptions {
@@ -57,8 +57,6 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   let waiting = 0
   let isClosed = false
 
-  const index = (link: LinkRef): number => (typeof link === 'number' ? link : batchSync([linkIndex(link)])[0])
-
   function begin(chunk: Outgoing[]): Exchange {
     const exchange = createExchange(chunk, nextSequence)
     nextSequence = (nextSequence + chunk.length) >>> 0
@@ -91,7 +89,9 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   }
 
   function batchSync<const R extends readonly Request<unknown>[]>(requests: R): Results<R> {
-    const { chunks, release } = prepare(requests, protocol, index)
+    const names = linkNames(requests, protocol)
+    const indexes = names.length === 0 ? [] : batchSync(names.map(linkIndex))
+    const { chunks, release } = prepare(requests, protocol, pair(names, indexes))
     try {
       const replies = chunks.flatMap((chunk) => exchangeSync(chunk, requests[0]!.operation))
       return settle(requests, replies)
@@ -100,8 +100,11 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
     }
   }
 
+  // Looks names up on the thread pool too: even that waits while the kernel's one lock is held for a long deletion.
   async function batchInLine<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>> {
-    const { chunks, release } = prepare(requests, protocol, index)
+    const names = linkNames(requests, protocol)
+    const indexes = names.length === 0 ? [] : await batchInLine(names.map(linkIndex))
+    const { chunks, release } = prepare(requests, protocol, pair(names, indexes))
     try {
       const replies: Reply[] = []
       for (const chunk of chunks) replies.push(...(await exchange(chunk, requests[0]!.operation)))
@@ -157,6 +160,8 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
     [Symbol.dispose]: close,
   }
 }
+
+const pair = (names: string[], indexes: number[]) => new Map(names.map((name, at) => [name, indexes[at]!]))
 
 /** Takes one datagram in; false when the exchange is complete or nothing more comes. */
 function takeNext(fd: number, exchange: Exchange): boolean {

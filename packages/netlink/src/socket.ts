@@ -7,7 +7,9 @@ import { checked, native } from './native.ts'
 const AF_NETLINK = 16
 const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0x800 | 0x80000
 const SOL_SOCKET = 1
+const SO_SNDBUF = 7
 const SO_RCVBUF = 8
+const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
 const SOL_NETLINK = 270
 const NETLINK_ADD_MEMBERSHIP = 1
@@ -18,7 +20,7 @@ const MSG_TRUNC = 0x20
 const EINTR = 4
 const EAGAIN = 11
 
-const receiveBufferBytes = 4 << 20
+const bufferBytes = 4 << 20
 
 // One for all sockets: it is filled and copied out within one synchronous turn. The kernel fills at most 32 KiB
 // at a time when it dumps; only a link with hundreds of virtual functions needs more.
@@ -34,8 +36,8 @@ export function openSocket(protocol: number): number {
   const set = (level: number, name: number, value: number) =>
     setsockopt(fd, level, name, new Uint8Array(Int32Array.of(value).buffer), 4)
   // Beyond the system's limit where that is allowed, else as far as it goes.
-  if (set(SOL_SOCKET, SO_RCVBUFFORCE, receiveBufferBytes) === -1)
-    set(SOL_SOCKET, SO_RCVBUF, receiveBufferBytes)
+  if (set(SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes) === -1) set(SOL_SOCKET, SO_RCVBUF, bufferBytes)
+  if (set(SOL_SOCKET, SO_SNDBUFFORCE, bufferBytes) === -1) set(SOL_SOCKET, SO_SNDBUF, bufferBytes)
   // Kernels that lack one of these still answer, with fewer words.
   for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) set(SOL_NETLINK, option, 1)
   return fd
@@ -44,13 +46,16 @@ export function openSocket(protocol: number): number {
 /** Opens a socket of the same protocol in the namespace of another one, wherever the thread is. */
 export const openSocketBeside = (fd: number, protocol: number) => inNetnsOf(fd, () => openSocket(protocol))
 
-export function joinGroup(fd: number, group: number): void {
-  const value = new Uint8Array(Int32Array.of(group).buffer)
-  checked(
-    native().setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, value, 4),
-    'join netlink group',
-    'setsockopt',
-  )
+/** Makes a socket hear what happens; one that has no port of its own hears nothing, hence the bind. */
+export function joinGroups(fd: number, groups: readonly number[]): void {
+  const operation = 'join netlink groups'
+  const anyPort = Buffer.alloc(12)
+  anyPort.writeUInt16LE(AF_NETLINK)
+  checked(native().bind(fd, anyPort, anyPort.length), operation, 'bind')
+  for (const group of groups) {
+    const value = new Uint8Array(Int32Array.of(group).buffer)
+    checked(native().setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, value, 4), operation, 'setsockopt')
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { malformed } from '../errors.ts'
 // Netlink speaks the machine's byte order; every machine this package runs on (x64, arm64) is little-endian.
 
 /** Rounds up to netlink's alignment of 4 bytes. */
-export const align = (length: number) => (length + 3) & ~3
+export const align = (length: number) => Math.ceil(length / 4) * 4
 
 export const u8 = (value: number) => Buffer.of(value)
 

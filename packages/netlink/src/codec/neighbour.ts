@@ -1,7 +1,7 @@
 import { type Attribute, decodeAttributes, encodeAttributes, optional, present } from './attributes.ts'
 import { readI32, readU8, readU16, slice } from './bytes.ts'
 import * as c from './constants.ts'
-import { decodeIp, decodeMac } from './ip.ts'
+import { AF_BRIDGE, decodeIp, decodeMac } from './ip.ts'
 import type { Message } from './message.ts'
 import { type Family, familyName } from './route.ts'
 
@@ -70,7 +70,8 @@ export function decodeNeighbour({ body }: Message): Neighbour {
   return present({
     family: familyName(readU8(body)),
     dev: readI32(body, 4),
-    address: optional(attributes, c.NDA_DST, decodeIp) ?? '',
+    // A bridge's forwarding entries have a MAC address and at most a tunnel's end.
+    address: (readU8(body) === AF_BRIDGE ? undefined : optional(attributes, c.NDA_DST, decodeIp)) ?? '',
     lladdr: optional(attributes, c.NDA_LLADDR, decodeMac),
     state: stateNames.get(readU16(body, 8)) ?? 'none',
     router: (flags & c.NTF_ROUTER) !== 0,

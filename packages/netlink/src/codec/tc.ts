@@ -49,7 +49,7 @@ export function encodeHandle(handle: string): number | undefined {
     : undefined
 }
 
-export function decodeHandle(value: number): string {
+function decodeHandle(value: number): string {
   if (value === 0) return 'none'
   if (value === 0xffffffff) return 'root'
   if (value === 0xfffffff1) return 'ingress'
