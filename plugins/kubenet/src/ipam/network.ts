@@ -1,5 +1,5 @@
 import { noUsableAddress, podCidrInvalid } from '../errors.ts'
-import { type Cidr, contains, formatCidr, type IpFamily, numberToAddress, parseCidr } from './cidr.ts'
+import { addressToNumber, type Cidr, contains, formatCidr, type IpFamily, numberToAddress, parseCidr } from './cidr.ts'
 
 /** One family's pod network. */
 export interface PodNetwork extends Cidr {
@@ -41,15 +41,11 @@ export function staticAddresses(
     if (!network)
       throw noUsableAddress(address, `it is in none of the pod networks ${networks.map(formatCidr).join(', ')}`)
     if (chosen[network.family]) throw noUsableAddress(address, 'one address of each family is enough')
-    const canonical = numberToAddress(BigInt(hostNumber(address)), network.family)
-    if (canonical === network.gateway) throw noUsableAddress(address, "it is the gateway's")
-    if (BigInt(hostNumber(address)) === network.first || isBroadcast(network, address))
+    const value = addressToNumber(address)
+    if (value === addressToNumber(network.gateway)) throw noUsableAddress(address, "it is the gateway's")
+    if (value === network.first || (network.family === 4 && value === network.last))
       throw noUsableAddress(address, 'it is the first or last of its network')
-    chosen[network.family] = canonical
+    chosen[network.family] = numberToAddress(value, network.family)
   }
   return chosen
 }
-
-const hostNumber = (address: string) => parseCidr(`${address}/${address.includes(':') ? 128 : 32}`)!.first
-const isBroadcast = (network: PodNetwork, address: string) =>
-  network.family === 4 && hostNumber(address) === network.last
