@@ -59,6 +59,7 @@ export const RTNLGRP_IPV6_ROUTE = 11
 // linux/if.h, linux/if_link.h
 export const IFF_UP = 0x1
 export const IFF_LOOPBACK = 0x8
+export const IFF_POINTOPOINT = 0x10
 export const IFF_RUNNING = 0x40
 export const IFF_NOARP = 0x80
 export const IFF_PROMISC = 0x100
