@@ -20,7 +20,8 @@ type Parser = (value: unknown, fail: (message: string) => void) => unknown
 // Narrowed by hand: three options are not worth a tenth of a second of loading a schema library.
 const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
   bridge(value, fail) {
-    if (typeof value === 'string' && /^[^/:\s]{1,15}$/.test(value) && value !== '.' && value !== '..') return value
+    if (typeof value === 'string' && /^[^/:\s]{1,15}$/.test(value) && value !== '.' && value !== '..')
+      return value
     fail('expected the name of a link: 1 to 15 characters without "/", ":" and space, such as "cbr0"')
   },
   exclude(value, fail) {

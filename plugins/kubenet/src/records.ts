@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Bandwidth, PodRef, PortMapping } from '@podwire/api'
 import { recordUnreadable } from './errors.ts'
@@ -134,7 +143,9 @@ function parseRecord(value: unknown): PodRecord {
     typeof record.mtu === 'number' &&
     typeof record.netns?.path === 'string' &&
     Array.isArray(record.addresses) &&
-    record.addresses.every(({ address, gateway }) => typeof address === 'string' && typeof gateway === 'string') &&
+    record.addresses.every(
+      ({ address, gateway }) => typeof address === 'string' && typeof gateway === 'string',
+    ) &&
     Array.isArray(record.ports) &&
     typeof record.bandwidth === 'object'
   if (!isRecord) throw new Error('a field is missing or of another type')

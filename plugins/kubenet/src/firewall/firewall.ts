@@ -3,7 +3,6 @@ import { messageOf } from '@podwire/api'
 import { type Netlink, openNetlink } from '@podwire/netlink'
 import { NETLINK_NETFILTER } from '@podwire/netlink/transport'
 import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
-import { setNames, type FirewallPlan, rebuildTables, ruleCounts, TABLE } from './ruleset.ts'
 import {
   addElements,
   countRules,
@@ -15,6 +14,7 @@ import {
   tableUserData,
   transaction,
 } from './nf-tables.ts'
+import { type FirewallPlan, rebuildTables, ruleCounts, setNames, TABLE } from './ruleset.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
 export interface Firewall {
@@ -38,7 +38,10 @@ export interface Firewall {
   close(): void
 }
 
-const portMaps = ([4, 6] as const).flatMap((family) => [setNames(family).ports, setNames(family).addressPorts])
+const portMaps = ([4, 6] as const).flatMap((family) => [
+  setNames(family).ports,
+  setNames(family).addressPorts,
+])
 
 interface Change {
   readonly added: readonly PortElement[]
@@ -65,7 +68,8 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   function rebuild(current: FirewallPlan) {
     trusted = netlink.runSync(generation())
     commit(rebuildTables(current, fingerprint(current)))
-    if (!current.dropDuplicatesFrom) ignoring(['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'], () => commit([deleteTable('bridge', TABLE)]))
+    if (!current.dropDuplicatesFrom)
+      ignoring(['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'], () => commit([deleteTable('bridge', TABLE)]))
     for (const part of parts(publishedPorts())) commit(part.flatMap(additions))
   }
 
@@ -99,13 +103,13 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   function flush() {
     const changes = queue
     queue = []
-    const attempt = (group: readonly Change[]) => {
-      const steps = group.flatMap(({ added, removed }) => [...removals(removed), ...additions(added)])
-      if (steps.length > 0) commit(steps)
-    }
-    if (changes.length > 1 && changes.length <= maxElements) {
+    const elements = changes.reduce((sum, { added, removed }) => sum + added.length + removed.length, 0)
+    if (changes.length > 1 && elements <= maxElements) {
       try {
-        attempt(changes)
+        commit([
+          ...removals(changes.flatMap(({ removed }) => removed)),
+          ...additions(changes.flatMap(({ added }) => added)),
+        ])
         for (const change of changes) change.resolve()
         return
       } catch {
@@ -114,7 +118,7 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     }
     for (const change of changes) {
       try {
-        attempt([change])
+        attemptAlone(change)
         change.resolve()
       } catch (error) {
         change.reject(error)
@@ -122,11 +126,25 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     }
   }
 
+  /** What is to be removed may be gone already, and the tables with it. */
+  function attemptAlone({ added, removed }: Change) {
+    try {
+      commit([...removals(removed), ...additions(added)])
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      ensure()
+      const there = current()
+      const left = removed.filter((element) => there.has(elementKey(element)))
+      if (left.length + added.length > 0) commit([...removals(left), ...additions(added)])
+    }
+  }
+
   function current(): Map<string, PortElement> {
-    const found = portMaps.flatMap((map) =>
-      netlink
-        .runSync(listElements('inet', { table: TABLE, set: map }))
-        .map((element) => ({ map, element }) as PortElement), // its mapping is not known, and not asked for
+    const found = portMaps.flatMap(
+      (map) =>
+        netlink
+          .runSync(listElements('inet', { table: TABLE, set: map }))
+          .map((element) => ({ map, element }) as PortElement), // its mapping is not known, and not asked for
     )
     return new Map(found.map((element) => [elementKey(element), element]))
   }
@@ -186,7 +204,13 @@ function byMap(elements: readonly PortElement[], make: typeof addElements): Step
   return portMaps.flatMap((map) => {
     const own = elements.filter((element) => element.map === map)
     return own.length > 0
-      ? [make('inet', { table: TABLE, set: map }, own.map(({ element }) => element))]
+      ? [
+          make(
+            'inet',
+            { table: TABLE, set: map },
+            own.map(({ element }) => element),
+          ),
+        ]
       : []
   })
 }

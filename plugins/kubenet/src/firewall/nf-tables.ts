@@ -66,8 +66,13 @@ function request<T>(
   }
 }
 
-const step = (operation: string, kind: number, family: TableFamily, attributes: readonly Attribute[], flags = 0) =>
-  request(operation, [kind, NLM_F_ACK | flags], tableFamily[family], attributes, () => {})
+const step = (
+  operation: string,
+  kind: number,
+  family: TableFamily,
+  attributes: readonly Attribute[],
+  flags = 0,
+) => request(operation, [kind, NLM_F_ACK | flags], tableFamily[family], attributes, () => {})
 
 /** Adds a table; one that is there stays. */
 export const addTable = (family: TableFamily, table: string, userData?: Buffer): Step =>
@@ -116,7 +121,12 @@ export const addChain = (family: TableFamily, chain: Chain): Step =>
   )
 
 /** Appends a rule: expressions, each as `expressions.ts` makes them. */
-export const addRule = (family: TableFamily, table: string, chain: string, rule: readonly Attribute[]): Step =>
+export const addRule = (
+  family: TableFamily,
+  table: string,
+  chain: string,
+  rule: readonly Attribute[],
+): Step =>
   step(
     `add rule ${family} ${table} ${chain}`,
     message.newRule,
@@ -182,27 +192,23 @@ export interface SetRef {
 
 /** Adds elements; those that are there already with the same value stay. Errors: `EBUSY` for another value. */
 export const addElements = (family: TableFamily, ref: SetRef, elements: readonly Element[]): Step =>
-  step(
-    `add elements to ${ref.set}`,
-    message.newElement,
-    family,
-    elementsOf(ref, elements),
-    NLM_F_CREATE,
-  )
+  step(`add elements to ${ref.set}`, message.newElement, family, elementsOf(ref, elements), NLM_F_CREATE)
 
 /** Errors: `ENOENT` when one is not there. */
 export const deleteElements = (family: TableFamily, ref: SetRef, elements: readonly Element[]): Step =>
   step(`delete elements of ${ref.set}`, message.delElement, family, elementsOf(ref, elements))
 
 function elementsOf({ table, set }: SetRef, elements: readonly Element[]): Attribute[] {
-  const list = elements.map(({ key, value, isIntervalEnd }): Attribute => [
-    1,
-    [
-      [1, [[1, key]]],
-      [2, value && [[1, value]]],
-      [3, isIntervalEnd ? be32(1) : undefined],
+  const list = elements.map(
+    ({ key, value, isIntervalEnd }): Attribute => [
+      1,
+      [
+        [1, [[1, key]]],
+        [2, value && [[1, value]]],
+        [3, isIntervalEnd ? be32(1) : undefined],
+      ],
     ],
-  ])
+  )
   return [
     [1, name(table)],
     [2, name(set)],

@@ -1,5 +1,11 @@
 import { encodeIp } from '@podwire/netlink/transport'
-import { type AddressRange, addressToNumber, type IpFamily, mergeRanges, numberToAddress } from '../ipam/cidr.ts'
+import {
+  type AddressRange,
+  addressToNumber,
+  type IpFamily,
+  mergeRanges,
+  numberToAddress,
+} from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
 import * as x from './expressions.ts'
 import {
@@ -128,11 +134,21 @@ function rules(plan: FirewallPlan): [chain: string, rule: Rule][] {
     const from = x.loadPayload('network', source, address.bytes, x.R0)
     const to = x.loadPayload('network', destination, address.bytes, x.R0)
     const words = address.bytes / 4
-    const protocolAndPort = (at: number) => [x.loadMeta('l4proto', at), x.loadPayload('transport', 2, 2, at + 1)]
+    const protocolAndPort = (at: number) => [
+      x.loadMeta('l4proto', at),
+      x.loadPayload('transport', 2, 2, at + 1),
+    ]
     const toPod = x.dnat(nfproto, x.R0, x.R0 + words)
 
     const published: Rule[] = [
-      [...isFamily, ...isLocal, to, ...protocolAndPort(x.R0 + words), x.findIn(names.addressPorts, x.R0), toPod],
+      [
+        ...isFamily,
+        ...isLocal,
+        to,
+        ...protocolAndPort(x.R0 + words),
+        x.findIn(names.addressPorts, x.R0),
+        toPod,
+      ],
       [...isFamily, ...isLocal, ...protocolAndPort(x.R0), x.findIn(names.ports, x.R0), toPod],
     ]
     const isTranslated = [
@@ -140,40 +156,62 @@ function rules(plan: FirewallPlan): [chain: string, rule: Rule][] {
       x.mask(x.R0, IPS_DST_NAT),
       x.isEqual(x.R0, NONE, { not: true }),
     ]
-    const fromLoopback = [
-      x.loadPayload('network', source, loopback.length, x.R0),
-      x.isEqual(x.R0, loopback),
-    ]
+    const fromLoopback = [x.loadPayload('network', source, loopback.length, x.R0), x.isEqual(x.R0, loopback)]
     return [
       ...published.flatMap((rule): [string, Rule][] => [
         ['prerouting', rule],
         ['output', rule],
       ]),
       // A pod that reaches a pod, itself perhaps, by a port of the host: the answer must come back through the host.
-      ['postrouting', [...isFamily, ...isTranslated, from, x.isIn(names.pods, x.R0), to, x.isIn(names.pods, x.R0), x.masquerade()]],
+      [
+        'postrouting',
+        [
+          ...isFamily,
+          ...isTranslated,
+          from,
+          x.isIn(names.pods, x.R0),
+          to,
+          x.isIn(names.pods, x.R0),
+          x.masquerade(),
+        ],
+      ],
       ['postrouting', [...isFamily, ...fromLoopback, to, x.isIn(names.pods, x.R0), x.masquerade()]],
-      ...(plan.direct ? [['postrouting', [
-        ...isFamily,
-        from,
-        x.isIn(names.pods, x.R0),
-        to,
-        x.isIn(names.direct, x.R0, { not: true }),
-        x.loadDestinationType(x.R0),
-        x.isEqual(x.R0, RTN_UNICAST),
-        x.masquerade(),
-      ]] as [string, Rule]] : []),
+      ...(plan.direct
+        ? [
+            [
+              'postrouting',
+              [
+                ...isFamily,
+                from,
+                x.isIn(names.pods, x.R0),
+                to,
+                x.isIn(names.direct, x.R0, { not: true }),
+                x.loadDestinationType(x.R0),
+                x.isEqual(x.R0, RTN_UNICAST),
+                x.masquerade(),
+              ],
+            ] as [string, Rule],
+          ]
+        : []),
       // route_localnet lets packets for 127/8 in from the bridge; none but the answers to the host's own may pass.
-      ...(family === 4 ? [['input', [
-        x.loadMeta('iifname', x.R0),
-        x.isEqual(x.R0, linkName(plan.bridge)),
-        ...isFamily,
-        x.loadPayload('network', destination, loopback.length, x.R0),
-        x.isEqual(x.R0, loopback),
-        x.loadConnectionStatus(x.R0),
-        x.mask(x.R0, IPS_DST_NAT),
-        x.isEqual(x.R0, NONE),
-        x.drop(),
-      ]] as [string, Rule]] : []),
+      ...(family === 4
+        ? [
+            [
+              'input',
+              [
+                x.loadMeta('iifname', x.R0),
+                x.isEqual(x.R0, linkName(plan.bridge)),
+                ...isFamily,
+                x.loadPayload('network', destination, loopback.length, x.R0),
+                x.isEqual(x.R0, loopback),
+                x.loadConnectionStatus(x.R0),
+                x.mask(x.R0, IPS_DST_NAT),
+                x.isEqual(x.R0, NONE),
+                x.drop(),
+              ],
+            ] as [string, Rule],
+          ]
+        : []),
     ]
   })
 }
@@ -214,7 +252,8 @@ function duplicateRules({ dropDuplicatesFrom, linkPrefix, networks }: FirewallPl
 }
 
 const netmaskOf = ({ first, last, family }: PodNetwork) =>
-  addressToNumber(family === 4 ? '255.255.255.255' : 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff') ^ (last - first)
+  addressToNumber(family === 4 ? '255.255.255.255' : 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff') ^
+  (last - first)
 
 const linkName = (name: string) => Buffer.from(name.padEnd(16, '\0'))
 

@@ -1,5 +1,5 @@
 import type { PortMapping } from '@podwire/api'
-import { encodeIp } from '@podwire/netlink/transport'
+import { decodeIp, encodeIp } from '@podwire/netlink/transport'
 import { hostPortWithoutAddress } from '../errors.ts'
 import type { Element } from '../firewall/nf-tables.ts'
 import { setNames } from '../firewall/ruleset.ts'
@@ -15,7 +15,8 @@ export interface PortElement {
 
 export const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
 
-const isEveryAddress = (hostIP: string | undefined) => hostIP === undefined || hostIP === '0.0.0.0' || hostIP === '::'
+const isEveryAddress = (hostIP: string | undefined) =>
+  hostIP === undefined || hostIP === '0.0.0.0' || hostIP === '::'
 
 /**
  * The map elements that publish a pod's ports, for each of its families that the mapping's hostIP admits.
@@ -46,5 +47,9 @@ export function portElements({ addresses, ports }: Pick<PodRecord, 'addresses' |
 /** Two elements are the same when the same packets go to the same place. */
 export const elementKey = ({ map, element }: Pick<PortElement, 'map' | 'element'>) =>
   `${map} ${element.key.toString('hex')} ${element.value?.toString('hex')}`
+
+/** The pod's address that an element leads to. */
+export const addressOf = ({ element }: PortElement) =>
+  decodeIp((element.value ?? Buffer.alloc(8)).subarray(0, -4))
 
 const portField = (port: number) => Buffer.of(port >> 8, port & 0xff, 0, 0)

@@ -58,7 +58,9 @@ export function createAllocator(
 
   function allocate(pod: PodRef, wanted: string | undefined, announce: (addresses: PodAddress[]) => void) {
     const fixed = wanted === undefined ? {} : staticAddresses(wanted, networks)
-    const chosen: PodAddress[] = pools.map((pool) => entry(pool, fixed[pool.network.family] ?? candidate(pool)))
+    const chosen: PodAddress[] = pools.map((pool) =>
+      entry(pool, fixed[pool.network.family] ?? candidate(pool)),
+    )
     announce(chosen)
     try {
       for (const [index, pool] of pools.entries()) {

@@ -1,5 +1,13 @@
 import { noUsableAddress, podCidrInvalid } from '../errors.ts'
-import { addressToNumber, type Cidr, contains, formatCidr, type IpFamily, numberToAddress, parseCidr } from './cidr.ts'
+import {
+  addressToNumber,
+  type Cidr,
+  contains,
+  formatCidr,
+  type IpFamily,
+  numberToAddress,
+  parseCidr,
+} from './cidr.ts'
 
 /** One family's pod network. */
 export interface PodNetwork extends Cidr {
@@ -39,7 +47,10 @@ export function staticAddresses(
   for (const address of annotation.split(',').map((part) => part.trim())) {
     const network = networks.find((candidate) => contains(candidate, address))
     if (!network)
-      throw noUsableAddress(address, `it is in none of the pod networks ${networks.map(formatCidr).join(', ')}`)
+      throw noUsableAddress(
+        address,
+        `it is in none of the pod networks ${networks.map(formatCidr).join(', ')}`,
+      )
     if (chosen[network.family]) throw noUsableAddress(address, 'one address of each family is enough')
     const value = addressToNumber(address)
     if (value === addressToNumber(network.gateway)) throw noUsableAddress(address, "it is the gateway's")

@@ -74,7 +74,10 @@ export function createPool(network: PodNetwork, excluded: readonly AddressRange[
 /** The excluded ranges as merged spans of offsets, the gateway's offset 1 and below left out. */
 function holesIn(network: PodNetwork, excluded: readonly AddressRange[], end: number) {
   const spans = excluded
-    .filter(({ family, first, last }) => family === network.family && last >= network.first && first <= network.last)
+    .filter(
+      ({ family, first, last }) =>
+        family === network.family && last >= network.first && first <= network.last,
+    )
     .map(({ first, last }) => ({
       from: Math.max(2, Number(first - network.first)),
       to: Math.min(end, Number(last - network.first)),

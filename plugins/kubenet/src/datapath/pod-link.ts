@@ -1,0 +1,97 @@
+import { addresses, links, type Netlink, openNetlink, routes } from '@podwire/netlink'
+import type { PodRecord } from '../records.ts'
+import type { Send } from '../shaping/shaping.ts'
+import { findLink, macFor } from './bridge.ts'
+import type { PodLinkNames } from './names.ts'
+
+const LOOPBACK = 1
+
+export interface LinkPlan {
+  readonly record: PodRecord
+  readonly names: PodLinkNames
+  /** Index of the bridge. */
+  readonly bridge: number
+  readonly hairpin: boolean
+}
+
+/** `lo` of the sandbox, without which a pod doesn't reach itself. */
+export async function setLoopbackUp(pod: Netlink, send: (pod: Netlink) => Send) {
+  await send(pod)([links.set(LOOPBACK, { up: true })])
+}
+
+/**
+ * Makes the pod's veth pair, one end a port of the bridge, the other in the sandbox with its addresses and the way out.
+ * Returns the index of the host's end.
+ */
+export async function connectPod(
+  host: Netlink,
+  pod: Netlink,
+  plan: LinkPlan,
+  send: (netlink: Netlink) => Send,
+) {
+  const { record, names, bridge } = plan
+  const { interfaceName, mtu } = record
+  const mac = macFor(record.addresses[0]?.address ?? '0.0.0.0')
+  await send(host)([
+    links.add({
+      kind: 'veth',
+      name: names.host,
+      mtu,
+      master: bridge,
+      up: true,
+      peer: { name: interfaceName, mtu, address: mac, netns: record.netns.path },
+    }),
+  ])
+  const index = pod.runSync(links.get(interfaceName)).index
+  await send(pod)([
+    links.set(index, { up: true }),
+    ...record.addresses.map(({ address, prefixLength }) =>
+      addresses.add({ dev: index, address: `${address}/${prefixLength}`, noDad: address.includes(':') }),
+    ),
+    ...record.addresses.map(({ gateway }) => routes.add({ destination: 'default', gateway, dev: index })),
+  ])
+  return host.runSync(links.get(names.host)).index
+}
+
+/** Lets the bridge send a frame back to the pod it came from. */
+export async function setHairpin(
+  host: Netlink,
+  port: number,
+  hairpin: boolean,
+  send: (netlink: Netlink) => Send,
+) {
+  if (hairpin) await send(host)([links.setBridgePort(port, { hairpin })])
+}
+
+/** What differs from the plan, each in a phrase; empty when the pod is right. */
+export function linkDifferences(host: Netlink, plan: LinkPlan): string[] {
+  const { record, names, bridge, hairpin } = plan
+  const port = findLink(host, names.host)
+  if (!port) return [`its link ${names.host} is gone`]
+  const differences: string[] = []
+  if (!port.up) differences.push(`its link ${names.host} is down`)
+  if (port.master !== bridge) differences.push(`its link ${names.host} is not a port of the bridge`)
+  else if ((port.bridgePort?.hairpin ?? false) !== hairpin)
+    differences.push(`hairpin of ${names.host} is ${hairpin ? 'off' : 'on'}`)
+  return [...differences, ...insideDifferences(record)]
+}
+
+function insideDifferences({ netns, interfaceName, mtu, addresses: expected }: PodRecord): string[] {
+  using pod = openNetlink({ netns: netns.path })
+  const own = findLink(pod, interfaceName)
+  if (!own) return [`${interfaceName} is gone`]
+  const differences: string[] = []
+  if (!own.up) differences.push(`${interfaceName} is down`)
+  if (own.mtu !== mtu) differences.push(`the MTU of ${interfaceName} is ${own.mtu}, not ${mtu}`)
+  const [there, ways] = [
+    pod.runSync(addresses.list({ dev: own.index })),
+    pod.runSync(routes.list({ dev: own.index })),
+  ]
+  for (const { address, prefixLength, gateway } of expected) {
+    const full = `${address}/${prefixLength}`
+    if (!there.some((found) => found.address === full)) differences.push(`${interfaceName} lacks ${full}`)
+    const hasWay = ways.some((way) => way.destination === 'default' && way.gateway === gateway)
+    if (!hasWay) differences.push(`the default route via ${gateway} is gone`)
+  }
+  return differences
+}
