@@ -106,3 +106,11 @@ export const recordUnreadable = (file: string, cause: unknown) =>
     details: { file },
     cause,
   })
+
+export const stepFailed = (pod: PodRef, step: string, cause: unknown) =>
+  new PodwireError({
+    code: 'SETUP_STEP_FAILED',
+    message: `${step} of pod ${podKey(pod)}: ${messageOf(cause)}`,
+    details: { pod: podKey(pod), sandboxId: pod.sandboxId, step },
+    cause,
+  })

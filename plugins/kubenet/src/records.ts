@@ -10,6 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { Bandwidth, PodRef, PortMapping } from '@podwire/api'
+import { netnsId } from '@podwire/netlink'
 import { recordUnreadable } from './errors.ts'
 
 /** One address of a pod, and the way out from it. */
@@ -40,6 +41,8 @@ export interface Records {
   read(sandboxId: string): PodRecord | undefined
   write(record: PodRecord): void
   remove(sandboxId: string): void
+  /** The sandboxes that have a record. */
+  ids(): string[]
   /** Every pod; a record that can't be read is passed to `onUnreadable` and left out. */
   list(onUnreadable?: (error: Error) => void): PodRecord[]
   /** True when the address is the sandbox's now; false when it is another's. */
@@ -52,6 +55,18 @@ export interface Records {
   lastClaimed(family: 4 | 6): string | undefined
   /** Removes what a process that was killed half-way through a write has left. */
   sweep(): void
+}
+
+/** Whether the pod's namespace is still the one that it was set up in. */
+export function isNetnsOf({ netns }: PodRecord): boolean {
+  try {
+    const { dev, ino } = netnsId(netns.path)
+    return dev === netns.dev && ino === netns.ino
+  } catch (error) {
+    // Whatever else fails says nothing about the namespace.
+    if (['ENOENT', 'ENOTDIR', 'ERR_NOT_NETNS'].includes(codeOf(error) ?? '')) return false
+    throw error
+  }
 }
 
 export function openRecords(stateDir: string): Records {
@@ -76,6 +91,13 @@ export function openRecords(stateDir: string): Records {
     } catch (error) {
       throw recordUnreadable(file, error)
     }
+  }
+
+  function ids(): string[] {
+    const names = unlessMissing(() => readdirSync(pods)) ?? []
+    return names
+      .filter((name) => !name.startsWith('.') && name.endsWith('.json'))
+      .map((name) => decodeURIComponent(name.slice(0, -'.json'.length)))
   }
 
   function ownerOf(address: string): string | undefined {
@@ -105,12 +127,11 @@ export function openRecords(stateDir: string): Records {
       renameSync(temporary, fileOf(record.sandboxId))
     },
     remove: (sandboxId) => rmSync(fileOf(sandboxId), { force: true }),
+    ids,
     list(onUnreadable = () => {}) {
-      const names = unlessMissing(() => readdirSync(pods)) ?? []
-      return names.flatMap((name) => {
-        if (name.startsWith('.') || !name.endsWith('.json')) return []
+      return ids().flatMap((sandboxId) => {
         try {
-          return read(decodeURIComponent(name.slice(0, -5))) ?? []
+          return read(sandboxId) ?? []
         } catch (error) {
           onUnreadable(error as Error) // read throws nothing else
           return []

@@ -9,6 +9,7 @@ import {
   deleteElements,
   deleteTable,
   generation,
+  getElement,
   listElements,
   type Step,
   tableUserData,
@@ -54,7 +55,7 @@ interface Change {
 export function openFirewall(publishedPorts: () => readonly PortElement[]): Firewall {
   const netlink = openNetlink({ protocol: NETLINK_NETFILTER })
   let plan: FirewallPlan | undefined
-  let problem: string | undefined
+  let problem = whyUnusable(netlink)
   let trusted: number | undefined
   let queue: Change[] = []
 
@@ -106,36 +107,39 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     const elements = changes.reduce((sum, { added, removed }) => sum + added.length + removed.length, 0)
     if (changes.length > 1 && elements <= maxElements) {
       try {
-        commit([
-          ...removals(changes.flatMap(({ removed }) => removed)),
-          ...additions(changes.flatMap(({ added }) => added)),
-        ])
+        attempt(
+          changes.flatMap(({ added }) => added),
+          changes.flatMap(({ removed }) => removed),
+        )
         for (const change of changes) change.resolve()
         return
       } catch {
         // One of them can't be done, and took the others with it: each by itself tells which.
       }
     }
-    for (const change of changes) {
+    for (const { added, removed, resolve, reject } of changes) {
       try {
-        attemptAlone(change)
-        change.resolve()
+        attempt(added, removed)
+        resolve()
       } catch (error) {
-        change.reject(error)
+        reject(error)
       }
     }
   }
 
-  /** What is to be removed may be gone already, and the tables with it. */
-  function attemptAlone({ added, removed }: Change) {
+  // The kernel deletes by key alone: a port that leads to another pod by now must stay.
+  function attempt(added: readonly PortElement[], removed: readonly PortElement[]) {
+    const steps = [...removals(removed.filter(isThere)), ...additions(added)]
+    if (steps.length > 0) commit(steps)
+  }
+
+  function isThere({ map, element }: PortElement): boolean {
     try {
-      commit([...removals(removed), ...additions(added)])
+      const found = netlink.runSync(getElement('inet', { table: TABLE, set: map }, element.key))
+      return found?.value?.equals(element.value ?? Buffer.alloc(0)) === true
     } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error
-      ensure()
-      const there = current()
-      const left = removed.filter((element) => there.has(elementKey(element)))
-      if (left.length + added.length > 0) commit([...removals(left), ...additions(added)])
+      if (codeOf(error) === 'ENOENT') return false
+      throw error
     }
   }
 
@@ -167,7 +171,7 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
         if (isIntact(next)) trusted = netlink.runSync(generation())
         else rebuild(next)
       } catch (error) {
-        problem = `the kernel refuses nftables (${messageOf(error)})`
+        problem = refusal(error)
       }
     },
     ensure,
@@ -179,13 +183,21 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
       })
     },
     compare,
-    holds(wanted) {
-      const there = current()
-      return wanted.every((element) => there.has(elementKey(element)))
-    },
+    holds: (wanted) => wanted.every(isThere),
     close: () => netlink.close(),
   }
 }
+
+function whyUnusable(netlink: Netlink): string | undefined {
+  try {
+    netlink.runSync(generation())
+    return undefined
+  } catch (error) {
+    return refusal(error)
+  }
+}
+
+const refusal = (error: unknown) => `the kernel refuses nftables (${messageOf(error)})`
 
 // A transaction must fit into one datagram of at most 64 KiB; an element takes up to 100 bytes.
 const maxElements = 200

@@ -255,6 +255,16 @@ export const listElements = (family: TableFamily, ref: SetRef): Request<Element[
     (messages) => messages.flatMap((answer) => decodeElements(attributesOf(answer).get(3))),
   )
 
+/** The element of this key. Errors: `ENOENT`. */
+export const getElement = (family: TableFamily, ref: SetRef, key: Buffer): Request<Element | undefined> =>
+  request(
+    `get element of ${ref.set}`,
+    [message.getElement, NLM_F_ACK],
+    tableFamily[family],
+    elementsOf(ref, [{ key }]),
+    ([answer]) => (answer ? decodeElements(attributesOf(answer).get(3))[0] : undefined),
+  )
+
 function decodeElements(list: Buffer | undefined): Element[] {
   if (!list) return []
   return listAttributes(list).map(([, bytes]) => {

@@ -3,7 +3,14 @@ import { conntrack } from '@podwire/netlink'
 import { firewallUnavailable, hostPortTaken } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import type { PodRecord } from '../records.ts'
-import { addressOf, elementKey, type PortElement, portElements, protocolNumbers } from './port-elements.ts'
+import {
+  addressOf,
+  checkFamilies,
+  elementKey,
+  type PortElement,
+  portElements,
+  protocolNumbers,
+} from './port-elements.ts'
 import { probePort } from './probe.ts'
 
 export type Published = Pick<PodRecord, 'addresses' | 'ports'>
@@ -49,6 +56,7 @@ export function createHostPorts(
 
   return {
     async change(now, wanted) {
+      checkFamilies(wanted)
       const before = new Map(portElements(now).map((element) => [elementKey(element), element]))
       const after = portElements(wanted)
       const added = after.filter((element) => !before.delete(elementKey(element)))

@@ -15,33 +15,36 @@ export interface PortElement {
 
 export const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
 
-const isEveryAddress = (hostIP: string | undefined) =>
-  hostIP === undefined || hostIP === '0.0.0.0' || hostIP === '::'
-
-/**
- * The map elements that publish a pod's ports, for each of its families that the mapping's hostIP admits.
- * @throws PodwireError `HOST_PORT_FAMILY` for a mapping that no address of the pod fits
- */
+/** The map elements that publish a pod's ports, for each of its families that the mapping's hostIP admits. */
 export function portElements({ addresses, ports }: Pick<PodRecord, 'addresses' | 'ports'>): PortElement[] {
-  return ports.flatMap((mapping) => {
-    const { hostIP, hostPort, containerPort, protocol } = mapping
-    const hostFamily = hostIP ? familyOf(hostIP) : undefined
-    const fitting = addresses.filter(({ address }) => !hostFamily || familyOf(address) === hostFamily)
-    if (fitting.length === 0) throw hostPortWithoutAddress(mapping)
-    return fitting.map(({ address }): PortElement => {
-      const names = setNames(address.includes(':') ? 6 : 4)
-      const key = Buffer.concat([Buffer.of(protocolNumbers[protocol], 0, 0, 0), portField(hostPort)])
-      const isEvery = isEveryAddress(hostIP)
-      return {
-        map: isEvery ? names.ports : names.addressPorts,
-        element: {
-          key: isEvery ? key : Buffer.concat([encodeIp(hostIP!), key]),
-          value: Buffer.concat([encodeIp(address), portField(containerPort)]),
-        },
-        mapping,
-      }
-    })
-  })
+  return ports.flatMap((mapping) =>
+    addresses
+      .filter(({ address }) => admits(mapping, address))
+      .map(({ address }) => elementOf(mapping, address)),
+  )
+}
+
+/** @throws PodwireError `HOST_PORT_FAMILY` for a mapping that no address of the pod fits */
+export function checkFamilies({ addresses, ports }: Pick<PodRecord, 'addresses' | 'ports'>): void {
+  for (const mapping of ports)
+    if (!addresses.some(({ address }) => admits(mapping, address))) throw hostPortWithoutAddress(mapping)
+}
+
+const admits = ({ hostIP }: PortMapping, address: string) => !hostIP || familyOf(hostIP) === familyOf(address)
+
+function elementOf(mapping: PortMapping, address: string): PortElement {
+  const { hostIP, hostPort, containerPort, protocol } = mapping
+  const names = setNames(address.includes(':') ? 6 : 4)
+  const key = Buffer.concat([Buffer.of(protocolNumbers[protocol], 0, 0, 0), portField(hostPort)])
+  const isEvery = !hostIP || hostIP === '0.0.0.0' || hostIP === '::'
+  return {
+    map: isEvery ? names.ports : names.addressPorts,
+    element: {
+      key: isEvery ? key : Buffer.concat([encodeIp(hostIP), key]),
+      value: Buffer.concat([encodeIp(address), portField(containerPort)]),
+    },
+    mapping,
+  }
 }
 
 /** Two elements are the same when the same packets go to the same place. */

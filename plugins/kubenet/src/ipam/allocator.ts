@@ -14,7 +14,7 @@ export interface Allocator {
    * @throws PodwireError `ADDRESSES_EXHAUSTED`, `ADDRESS_IN_USE`, `ADDRESS_NOT_USABLE`; then nothing is claimed
    */
   allocate(pod: PodRef, wanted: string | undefined, announce: (addresses: PodAddress[]) => void): PodAddress[]
-  release(addresses: readonly PodAddress[], sandboxId: string): void
+  release(address: string, sandboxId: string): void
 }
 
 export function createAllocator(
@@ -74,18 +74,16 @@ export function createAllocator(
         pool.markTaken(chosen[index]!.address)
       }
     } catch (error) {
-      release(chosen, pod.sandboxId)
+      for (const { address } of chosen) release(address, pod.sandboxId)
       throw error
     }
     return chosen
   }
 
-  function release(addresses: readonly PodAddress[], sandboxId: string) {
-    for (const { address } of addresses) {
-      records.release(address, sandboxId)
-      if (records.ownerOf(address) !== undefined) continue
-      for (const pool of pools) if (contains(pool.network, address)) pool.markFree(address)
-    }
+  function release(address: string, sandboxId: string) {
+    records.release(address, sandboxId)
+    if (records.ownerOf(address) !== undefined) return
+    for (const pool of pools) if (contains(pool.network, address)) pool.markFree(address)
   }
 
   return { networks, allocate, release }

@@ -58,15 +58,21 @@ async function limitEgress(
       await send([links.add({ kind: 'ifb', name: names.egress, mtu, up: true })])
     const egress = netlink.runSync(links.get(names.egress)).index
     await send([bucket(egress, rate, mtu)])
-    const hasFilter = netlink.runSync(qdiscs.list({ dev: index })).some(({ kind }) => kind === 'ingress')
-    if (hasFilter) return
+    if (isLedTo(netlink, index, egress)) return
     await send([
-      qdiscs.add({ dev: index, kind: 'ingress' }),
+      qdiscs.replace({ dev: index, kind: 'ingress' }),
       filters.add({ dev: index, parent: 'ffff:', priority: 1, kind: 'u32', redirect: egress }),
     ])
   } catch (error) {
     throw shapingUnsupported('egress', error)
   }
+}
+
+function isLedTo(netlink: Netlink, index: number, egress: number): boolean {
+  const hasQdisc = netlink.runSync(qdiscs.list({ dev: index })).some(({ kind }) => kind === 'ingress')
+  if (!hasQdisc) return false
+  const leading = netlink.runSync(filters.list({ dev: index, parent: 'ffff:' }))
+  return leading.some(({ redirect }) => redirect === egress)
 }
 
 const MAX_U32 = 2 ** 32 - 1
@@ -97,11 +103,7 @@ export function shapingDifferences(
   if (ingress !== undefined && bucketOf(index)?.rate !== Math.ceil(ingress / 8))
     differences.push('its ingress bandwidth is not limited as it should be')
   const ifb = egress === undefined ? undefined : findLink(netlink, names.egress)
-  const isLed =
-    ifb &&
-    netlink
-      .runSync(filters.list({ dev: index, parent: 'ffff:' }))
-      .some(({ redirect }) => redirect === ifb.index)
+  const isLed = ifb !== undefined && isLedTo(netlink, index, ifb.index)
   if (egress !== undefined && (!ifb || !isLed || bucketOf(ifb.index)?.rate !== Math.ceil(egress / 8)))
     differences.push('its egress bandwidth is not limited as it should be')
   return differences

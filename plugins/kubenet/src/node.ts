@@ -1,0 +1,168 @@
+import { type HairpinMode, type InitOptions, USE_DEFAULT_MTU } from '@podwire/api'
+import { type Netlink, openNetlink } from '@podwire/netlink'
+import { type BridgePlan, type BridgeState, defaultMtu, ensureBridge } from './datapath/bridge.ts'
+import { LINK_PREFIX } from './datapath/names.ts'
+import { createReaper, type Reaper } from './datapath/reaper.ts'
+import { nonMasqueradeCidrInvalid } from './errors.ts'
+import { type Firewall, openFirewall } from './firewall/firewall.ts'
+import { createHostPorts, type HostPorts } from './host-ports/host-ports.ts'
+import { portElements } from './host-ports/port-elements.ts'
+import { type Allocator, createAllocator } from './ipam/allocator.ts'
+import { type AddressRange, contains, parseCidr } from './ipam/cidr.ts'
+import { type PodNetwork, parsePodCidrs } from './ipam/network.ts'
+import type { KubenetOptions } from './options.ts'
+import { isNetnsOf, openRecords, type PodRecord, type Records } from './records.ts'
+import type { Send } from './shaping/shaping.ts'
+
+/** This machine's side of the pod network: what all pods share. */
+export interface Node {
+  readonly netlink: Netlink
+  readonly firewall: Firewall
+  readonly reaper: Reaper
+  readonly records: Records
+  readonly hostPorts: HostPorts
+  readonly hairpinMode: HairpinMode
+  /** In bytes; of the bridge, and of pods from now on. */
+  readonly mtu: number
+  readonly bridgeIndex: number
+  /** Undefined until there is a pod CIDR, and while the network could not be built for it. */
+  readonly allocator: Allocator | undefined
+  /** Why the network could not be built. */
+  readonly problem: unknown
+  /** Settings that could not be made, each in a sentence. */
+  readonly refused: readonly string[]
+  /** Builds the network; pods of an earlier pod CIDR keep theirs. */
+  setPodCidr(podCidr: string): void
+  /** Puts back what is missing of bridge and rules; what that was. */
+  restore(): string[]
+  releaseAddress(address: string, sandboxId: string): void
+  /** Sends at once what takes the kernel microseconds, and off the event loop while deletions hold it up. */
+  send(netlink: Netlink): Send
+  close(): void
+}
+
+interface Context {
+  readonly options: KubenetOptions
+  readonly stateDir: string
+}
+
+/** @throws PodwireError `INVALID_NON_MASQUERADE_CIDR`; NetlinkError `ERR_NETLINK_UNAVAILABLE` on other platforms */
+export function openNode({ options, stateDir }: Context, init: InitOptions): Node {
+  const direct = directRanges(init.nonMasqueradeCIDR)
+  const netlink = openNetlink()
+  const records = openRecords(stateDir)
+  const firewall = openFirewall(() => records.list().flatMap(portElements))
+  const reaper = createReaper(netlink)
+  const hostPorts = createHostPorts(firewall, livingOwner)
+  const isPromiscuous = init.hairpinMode === 'promiscuous-bridge'
+  let networks: readonly PodNetwork[] = []
+  let mtu: number = init.mtu
+  let allocator: Allocator | undefined
+  let problem: unknown
+  let bridge: BridgeState = { index: 0, mac: '', repaired: [], refused: [] }
+
+  function livingOwner(address: string): PodRecord | undefined {
+    const sandboxId = records.ownerOf(address)
+    const record = sandboxId === undefined ? undefined : records.read(sandboxId)
+    return record && isNetnsOf(record) ? record : undefined
+  }
+
+  function setPodCidr(podCidr: string) {
+    try {
+      networks = parsePodCidrs(podCidr)
+      mtu = init.mtu === USE_DEFAULT_MTU ? defaultMtu(netlink) : init.mtu
+      build()
+      allocator = createAllocator(networks, options.exclude, records)
+      problem = undefined
+    } catch (error) {
+      problem = error
+      allocator = undefined
+      throw error
+    }
+  }
+
+  function build() {
+    const all = [...networks, ...earlierNetworks(networks, records)]
+    const plan: BridgePlan = {
+      name: options.bridge,
+      mtu,
+      promiscuous: isPromiscuous,
+      addresses: all.map((network) => ({ gateway: network.gateway, network })),
+    }
+    bridge = ensureBridge(netlink, plan)
+    firewall.apply({
+      bridge: options.bridge,
+      linkPrefix: LINK_PREFIX,
+      networks: all,
+      direct,
+      dropDuplicatesFrom: isPromiscuous ? bridge.mac : undefined,
+    })
+  }
+
+  return {
+    netlink,
+    firewall,
+    reaper,
+    records,
+    hostPorts,
+    hairpinMode: init.hairpinMode,
+    get mtu() {
+      return mtu
+    },
+    get bridgeIndex() {
+      return bridge.index
+    },
+    get allocator() {
+      return allocator
+    },
+    get problem() {
+      return problem
+    },
+    get refused() {
+      return bridge.refused
+    },
+    setPodCidr,
+    restore() {
+      if (networks.length === 0) return []
+      const isIntact = firewall.ensure()
+      build()
+      return isIntact ? [...bridge.repaired] : [...bridge.repaired, 'firewall rules']
+    },
+    releaseAddress(address, sandboxId) {
+      if (allocator) allocator.release(address, sandboxId)
+      else records.release(address, sandboxId)
+    },
+    send: (target) => async (requests) =>
+      reaper.isBusy() ? target.batch(requests) : target.batchSync(requests),
+    close() {
+      netlink.close()
+      firewall.close()
+      reaper.close()
+    },
+  }
+}
+
+/** Networks that pods were given addresses of before the pod CIDR changed. */
+function earlierNetworks(networks: readonly PodNetwork[], records: Records): PodNetwork[] {
+  const earlier = new Map<string, PodNetwork>()
+  for (const address of records.claimed()) {
+    if (networks.some((network) => contains(network, address))) continue
+    const sandboxId = records.ownerOf(address)
+    const record = sandboxId === undefined ? undefined : records.read(sandboxId)
+    const own = record?.addresses.find((candidate) => candidate.address === address)
+    const cidr = own && parseCidr(`${own.address}/${own.prefixLength}`)
+    if (own && cidr) earlier.set(own.gateway, { ...cidr, gateway: own.gateway })
+  }
+  return [...earlier.values()]
+}
+
+/** The destinations that see pods' own addresses; undefined: all, as of 0.0.0.0/0 and ::/0. */
+function directRanges(nonMasqueradeCIDR: string): AddressRange[] | undefined {
+  const parts = nonMasqueradeCIDR.split(',').map((part) => part.trim())
+  const ranges = parts.filter(Boolean).map((part) => {
+    const cidr = parseCidr(part)
+    if (!cidr) throw nonMasqueradeCidrInvalid(nonMasqueradeCIDR)
+    return cidr
+  })
+  return ranges.some(({ prefixLength }) => prefixLength === 0) ? undefined : ranges
+}
