@@ -130,7 +130,14 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   // The kernel deletes by key alone: a port that leads to another pod by now must stay.
   function attempt(added: readonly PortElement[], removed: readonly PortElement[]) {
     const steps = [...removals(removed.filter(isThere)), ...additions(added)]
-    if (steps.length > 0) commit(steps)
+    if (steps.length === 0) return
+    try {
+      commit(steps)
+    } catch (error) {
+      // Someone flushed the tables this very moment; the new ones hold none of what is to be removed.
+      if (codeOf(error) !== 'ENOENT' || ensure()) throw error
+      commit(additions(added))
+    }
   }
 
   function isThere({ map, element }: PortElement): boolean {
