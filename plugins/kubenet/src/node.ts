@@ -1,6 +1,7 @@
 import { type HairpinMode, type InitOptions, USE_DEFAULT_MTU } from '@podwire/api'
 import { type Netlink, openNetlink } from '@podwire/netlink'
 import { type BridgePlan, type BridgeState, defaultMtu, ensureBridge } from './datapath/bridge.ts'
+import type { Courier } from './datapath/courier.ts'
 import { LINK_PREFIX } from './datapath/names.ts'
 import { createReaper, type Reaper } from './datapath/reaper.ts'
 import { nonMasqueradeCidrInvalid } from './errors.ts'
@@ -12,13 +13,13 @@ import { type AddressRange, contains, parseCidr } from './ipam/cidr.ts'
 import { type PodNetwork, parsePodCidrs } from './ipam/network.ts'
 import type { KubenetOptions } from './options.ts'
 import { isNetnsOf, openRecords, type PodRecord, type Records } from './records.ts'
-import type { Send } from './shaping/shaping.ts'
 
 /** This machine's side of the pod network: what all pods share. */
 export interface Node {
   readonly netlink: Netlink
   readonly firewall: Firewall
   readonly reaper: Reaper
+  readonly courier: Courier
   readonly records: Records
   readonly hostPorts: HostPorts
   readonly hairpinMode: HairpinMode
@@ -32,12 +33,10 @@ export interface Node {
   /** Settings that could not be made, each in a sentence. */
   readonly refused: readonly string[]
   /** Builds the network; pods of an earlier pod CIDR keep theirs. */
-  setPodCidr(podCidr: string): void
+  setPodCidr(podCidr: string): Promise<void>
   /** Puts back what is missing of bridge and rules; what that was. */
-  restore(): string[]
+  restore(): Promise<string[]>
   releaseAddress(address: string, sandboxId: string): void
-  /** Sends at once what takes the kernel microseconds, and off the event loop while deletions hold it up. */
-  send(netlink: Netlink): Send
   close(): void
 }
 
@@ -67,11 +66,11 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     return record && isNetnsOf(record) ? record : undefined
   }
 
-  function setPodCidr(podCidr: string) {
+  async function setPodCidr(podCidr: string) {
     try {
       networks = parsePodCidrs(podCidr)
-      mtu = init.mtu === USE_DEFAULT_MTU ? defaultMtu(netlink) : init.mtu
-      build()
+      mtu = init.mtu === USE_DEFAULT_MTU ? await defaultMtu(netlink, reaper.courier) : init.mtu
+      await build()
       allocator = createAllocator(networks, options.exclude, records)
       problem = undefined
     } catch (error) {
@@ -81,7 +80,7 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     }
   }
 
-  function build() {
+  async function build() {
     const all = [...networks, ...earlierNetworks(networks, records)]
     const plan: BridgePlan = {
       name: options.bridge,
@@ -89,7 +88,7 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
       promiscuous: isPromiscuous,
       addresses: all.map((network) => ({ gateway: network.gateway, network })),
     }
-    bridge = ensureBridge(netlink, plan)
+    bridge = await ensureBridge(netlink, reaper.courier, plan)
     firewall.apply({
       bridge: options.bridge,
       linkPrefix: LINK_PREFIX,
@@ -103,6 +102,7 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     netlink,
     firewall,
     reaper,
+    courier: reaper.courier,
     records,
     hostPorts,
     hairpinMode: init.hairpinMode,
@@ -122,18 +122,16 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
       return bridge.refused
     },
     setPodCidr,
-    restore() {
+    async restore() {
       if (networks.length === 0) return []
       const isIntact = firewall.ensure()
-      build()
+      await build()
       return isIntact ? [...bridge.repaired] : [...bridge.repaired, 'firewall rules']
     },
     releaseAddress(address, sandboxId) {
       if (allocator) allocator.release(address, sandboxId)
       else records.release(address, sandboxId)
     },
-    send: (target) => async (requests) =>
-      reaper.isBusy() ? target.batch(requests) : target.batchSync(requests),
     close() {
       netlink.close()
       firewall.close()

@@ -16,7 +16,7 @@ import {
   type PodRef,
 } from '@podwire/api'
 import { netnsId, openNetlink } from '@podwire/netlink'
-import { findLink, macFor } from './datapath/bridge.ts'
+import { macFor } from './datapath/bridge.ts'
 import { type PodLinkNames, podLinkNames } from './datapath/names.ts'
 import { connectPod, type LinkPlan, linkDifferences, setHairpin, setLoopbackUp } from './datapath/pod-link.ts'
 import { podCidrUnknown, podDiffers, stepFailed } from './errors.ts'
@@ -71,7 +71,7 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     const { node } = readyNode()
     const wanted = await wantedOf(pod)
     signal.throwIfAborted()
-    const bridge = findLink(node.netlink, context.options.bridge)
+    const bridge = await node.courier.findLink(node.netlink, context.options.bridge)
     const hasRules = node.firewall.ensure()
     if (!bridge?.up || !hasRules) await repair(node, host, hasRules ? [] : ['firewall rules'])
     const record = node.records.read(pod.sandboxId)
@@ -84,18 +84,18 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
   /** Loopback, bridge, hairpin, shaping, host ports. What fails takes back what was done before. */
   async function setUp(pod: PodRef, wanted: Wanted, signal: AbortSignal): Promise<PodRecord> {
     const { node } = readyNode()
-    const { netlink, send } = node
+    const { netlink, courier } = node
     const step = stepsOf(pod, signal)
     try {
       using inside = await step('loopback', () => openNetlink({ netns: wanted.netns.path }))
-      await step('loopback', () => setLoopbackUp(inside, send))
+      await step('loopback', () => setLoopbackUp(inside, courier))
       const record = await step('address', () => allocate(pod, wanted, signal))
       const names = podLinkNames(pod.sandboxId)
       const plan = linkPlan(node, record, names)
-      const index = await step('bridge', () => connectPod(netlink, inside, plan, send))
-      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, send))
+      const index = await step('bridge', () => connectPod(netlink, inside, plan, courier))
+      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, courier))
       const link = { names, index, mtu: record.mtu }
-      await step('shaping', () => shape(netlink, send(netlink), link, {}, record.bandwidth))
+      await step('shaping', () => shape(netlink, courier, link, {}, record.bandwidth))
       await step('host ports', () => node.hostPorts.change({ ...record, ports: [] }, record))
       signal.throwIfAborted()
       return record
@@ -107,24 +107,24 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
 
   /** Brings a pod that has its network to what is wanted of it now; its addresses stay. */
   async function converge(node: Node, record: PodRecord, wanted: Wanted, signal: AbortSignal) {
-    const { netlink, send, firewall } = node
+    const { netlink, courier, firewall } = node
     const step = stepsOf(record, signal)
     const names = podLinkNames(record.sandboxId)
     const plan = linkPlan(node, record, names)
     const next: PodRecord = { ...record, ports: wanted.ports, bandwidth: wanted.bandwidth }
-    const differences = linkDifferences(netlink, plan)
+    const differences = await linkDifferences(netlink, plan, courier)
     if (differences.length > 0) {
       await step('bridge', () => node.reaper.remove([names.host, names.egress]))
       using inside = await step('loopback', () => openNetlink({ netns: record.netns.path }))
-      await step('loopback', () => setLoopbackUp(inside, send))
-      const index = await step('bridge', () => connectPod(netlink, inside, plan, send))
-      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, send))
+      await step('loopback', () => setLoopbackUp(inside, courier))
+      const index = await step('bridge', () => connectPod(netlink, inside, plan, courier))
+      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, courier))
       host.report('repair', { sandboxId: record.sandboxId, repaired: differences })
     }
-    const link = { names, index: findLink(netlink, names.host)?.index ?? 0, mtu: record.mtu }
-    const isShaped = shapingDifferences(netlink, link, record.bandwidth).length === 0
+    const link = { names, index: (await courier.findLink(netlink, names.host))?.index ?? 0, mtu: record.mtu }
+    const isShaped = (await shapingDifferences(netlink, courier, link, record.bandwidth)).length === 0
     const now = isShaped ? record.bandwidth : {}
-    await step('shaping', () => shape(netlink, send(netlink), link, now, wanted.bandwidth))
+    await step('shaping', () => shape(netlink, courier, link, now, wanted.bandwidth))
     const isPublished = firewall.problem !== undefined || firewall.holds(portElements(record))
     const published = isPublished ? record : { ...record, ports: [] }
     await step('host ports', () => node.hostPorts.change(published, next))
@@ -178,7 +178,7 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     async event(name, details) {
       if (name === 'repair' && node) await repair(node, host)
       if (name !== NET_PLUGIN_EVENT_POD_CIDR_CHANGE || !node) return
-      node.setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))
+      await node.setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))
       for (const refusal of node.refused) context.log.warn(`kubenet: ${refusal}`)
       repairing ??= startRepairing(node, host, context)
     },
@@ -203,11 +203,17 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
       if (!record) throw podDiffers(pod, ['it was never set up here'])
       if (!isNetnsOf(record)) throw podDiffers(pod, ['its network namespace is gone'])
       const names = podLinkNames(pod.sandboxId)
-      const differences = linkDifferences(node.netlink, linkPlan(node, record, names))
-      const index = findLink(node.netlink, names.host)?.index
+      const { netlink, courier } = node
+      const differences = await linkDifferences(netlink, linkPlan(node, record, names), courier)
+      const index = (await courier.findLink(netlink, names.host))?.index
       if (index !== undefined)
         differences.push(
-          ...shapingDifferences(node.netlink, { names, index, mtu: record.mtu }, record.bandwidth),
+          ...(await shapingDifferences(
+            netlink,
+            courier,
+            { names, index, mtu: record.mtu },
+            record.bandwidth,
+          )),
         )
       if (!node.firewall.problem && !node.firewall.holds(portElements(record)))
         differences.push('its host ports are not published')

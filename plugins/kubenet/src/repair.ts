@@ -11,7 +11,7 @@ import type { PodRecord } from './records.ts'
  * bridge, and tells the host of it. A pod whose link is gone is only told of: setting it up again mends it.
  */
 export async function repair(node: Node, host: Host, already: readonly string[] = []): Promise<void> {
-  const repaired = [...already, ...node.restore()]
+  const repaired = [...already, ...(await node.restore())]
   const published = node.firewall.problem ? [] : node.firewall.compare([]).leftover
   const pods = await readPods(node)
   repaired.push(...(await restorePorts(node, pods, published)))
@@ -76,7 +76,7 @@ async function restorePorts(
 }
 
 async function restoreLinks(node: Node, pods: readonly PodRecord[]) {
-  const { netlink, bridgeIndex, hairpinMode } = node
+  const { netlink, courier, bridgeIndex, hairpinMode } = node
   const there = new Map((await netlink.run(links.list({ kind: 'veth' }))).map((link) => [link.name, link]))
   const mended: string[] = []
   const missing: string[] = []
@@ -88,13 +88,13 @@ async function restoreLinks(node: Node, pods: readonly PodRecord[]) {
       continue
     }
     if (!link.up || link.master !== bridgeIndex) {
-      await node.send(netlink)([links.set(link.index, { up: true, master: bridgeIndex })])
+      await courier.run(netlink, links.set(link.index, { up: true, master: bridgeIndex }))
       mended.push(`link ${name} of pod ${podKey(pod)}`)
     }
     const hairpin = hairpinMode === 'hairpin-veth'
     const isSet = link.master === bridgeIndex && link.bridgePort?.hairpin === hairpin
     if (isSet || (!hairpin && link.master !== bridgeIndex)) continue
-    await node.send(netlink)([links.setBridgePort(link.index, { hairpin })])
+    await courier.run(netlink, links.setBridgePort(link.index, { hairpin }))
     mended.push(`hairpin of ${name} of pod ${podKey(pod)}`)
   }
   return { mended, missing }

@@ -3,6 +3,7 @@ import { addresses, type Link, links, type Netlink, routes } from '@podwire/netl
 import { encodeIp } from '@podwire/netlink/transport'
 import { bridgeTaken } from '../errors.ts'
 import { type Cidr, formatCidr } from '../ipam/cidr.ts'
+import type { Courier } from './courier.ts'
 import { isPodLinkName } from './names.ts'
 import { neededSysctls, setSysctl } from './sysctls.ts'
 
@@ -29,10 +30,14 @@ export interface BridgeState {
 }
 
 /** Makes the bridge as planned, or what is missing of it. Errors: netlink's, `BRIDGE_NAME_TAKEN`. */
-export function ensureBridge(netlink: Netlink, plan: BridgePlan): BridgeState {
+export async function ensureBridge(
+  netlink: Netlink,
+  courier: Courier,
+  plan: BridgePlan,
+): Promise<BridgeState> {
   const repaired: string[] = []
   const refused: string[] = []
-  const bridge = ensureLink(netlink, plan, repaired)
+  const bridge = await ensureLink(netlink, courier, plan, repaired)
   const families = [...new Set(plan.addresses.map(({ network }) => network.family))]
   for (const [path, value] of neededSysctls(plan.name, families)) {
     try {
@@ -41,66 +46,69 @@ export function ensureBridge(netlink: Netlink, plan: BridgePlan): BridgeState {
       refused.push(messageOf(error))
     }
   }
-  ensureAddresses(netlink, bridge, plan, repaired)
+  await ensureAddresses(netlink, courier, bridge, plan, repaired)
   return { index: bridge.index, mac: bridge.address ?? '', repaired, refused }
 }
 
-function ensureLink(netlink: Netlink, plan: BridgePlan, repaired: string[]): Link {
+async function ensureLink(
+  netlink: Netlink,
+  courier: Courier,
+  plan: BridgePlan,
+  repaired: string[],
+): Promise<Link> {
   const { name, mtu, promiscuous } = plan
-  let bridge = findLink(netlink, name)
+  let bridge = await courier.findLink(netlink, name)
   if (bridge && bridge.kind !== 'bridge') throw bridgeTaken(name, bridge.kind)
   if (!bridge) {
     // Without an address of its own a bridge takes the lowest of its ports', and changes it under the pods.
-    netlink.runSync(links.add({ kind: 'bridge', name, mtu, address: bridgeMac(plan), up: true }))
-    bridge = netlink.runSync(links.get(name))
+    await courier.run(netlink, links.add({ kind: 'bridge', name, mtu, address: bridgeMac(plan), up: true }))
+    bridge = await courier.run(netlink, links.get(name))
     repaired.push(`bridge ${name}`)
   }
   const differs = !bridge.up || bridge.mtu !== mtu || bridge.promiscuous !== promiscuous
   if (differs) {
-    netlink.runSync(links.set(bridge.index, { up: true, mtu, promiscuous }))
+    await courier.run(netlink, links.set(bridge.index, { up: true, mtu, promiscuous }))
     repaired.push(`settings of bridge ${name}`)
   }
   return bridge
 }
 
-function ensureAddresses(netlink: Netlink, bridge: Link, plan: BridgePlan, repaired: string[]) {
-  const there = new Set(netlink.runSync(addresses.list({ dev: bridge.index })).map(({ address }) => address))
+async function ensureAddresses(
+  netlink: Netlink,
+  courier: Courier,
+  bridge: Link,
+  plan: BridgePlan,
+  repaired: string[],
+) {
+  const there = new Set(
+    (await courier.run(netlink, addresses.list({ dev: bridge.index }))).map(({ address }) => address),
+  )
   for (const { gateway, network } of plan.addresses) {
     const address = `${gateway}/${network.prefixLength}`
     if (there.has(address)) continue
-    netlink.runSync(addresses.replace({ dev: bridge.index, address, noDad: network.family === 6 }))
+    await courier.run(netlink, addresses.replace({ dev: bridge.index, address, noDad: network.family === 6 }))
     repaired.push(`address ${address}`)
   }
   const reached = new Set(
-    netlink.runSync(routes.list({ dev: bridge.index })).map(({ destination }) => destination),
+    (await courier.run(netlink, routes.list({ dev: bridge.index }))).map(({ destination }) => destination),
   )
   for (const { gateway, network } of plan.addresses) {
     const destination = formatCidr(network)
     if (reached.has(destination)) continue
     const source = network.family === 4 ? { source: gateway } : {}
-    netlink.runSync(routes.replace({ destination, dev: bridge.index, ...source }))
+    await courier.run(netlink, routes.replace({ destination, dev: bridge.index, ...source }))
     repaired.push(`route ${destination}`)
   }
 }
 
 /** The smallest MTU of the links that may carry pods' packets on, as the kubelet chose it. */
-export function defaultMtu(netlink: Netlink): number {
-  const candidates = netlink
-    .runSync(links.list())
+export async function defaultMtu(netlink: Netlink, courier: Courier): Promise<number> {
+  const all = await courier.run(netlink, links.list())
+  const candidates = all
     .filter((link) => link.up && !link.loopback && !link.pointToPoint && link.mtu >= 576)
     .filter((link) => link.kind !== 'bridge' && link.kind !== 'ifb' && !isPodLinkName(link.name))
     .map(({ mtu }) => mtu)
   return candidates.length > 0 ? Math.min(...candidates) : 1460
-}
-
-/** A link, undefined when there is none of this name. */
-export function findLink(netlink: Netlink, name: string): Link | undefined {
-  try {
-    return netlink.runSync(links.get(name))
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENODEV') return undefined
-    throw error
-  }
 }
 
 const bridgeMac = ({ addresses: [first] }: BridgePlan) => macFor(first?.gateway ?? '0.0.0.0')

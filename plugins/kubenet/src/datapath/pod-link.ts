@@ -1,7 +1,7 @@
 import { addresses, links, type Netlink, openNetlink, routes } from '@podwire/netlink'
 import type { PodRecord } from '../records.ts'
-import type { Send } from '../shaping/shaping.ts'
-import { findLink, macFor } from './bridge.ts'
+import { macFor } from './bridge.ts'
+import type { Courier } from './courier.ts'
 import type { PodLinkNames } from './names.ts'
 
 const LOOPBACK = 1
@@ -15,24 +15,20 @@ export interface LinkPlan {
 }
 
 /** `lo` of the sandbox, without which a pod doesn't reach itself. */
-export async function setLoopbackUp(pod: Netlink, send: (pod: Netlink) => Send) {
-  await send(pod)([links.set(LOOPBACK, { up: true })])
+export async function setLoopbackUp(pod: Netlink, courier: Courier) {
+  await courier.run(pod, links.set(LOOPBACK, { up: true }))
 }
 
 /**
  * Makes the pod's veth pair, one end a port of the bridge, the other in the sandbox with its addresses and the way out.
  * Returns the index of the host's end.
  */
-export async function connectPod(
-  host: Netlink,
-  pod: Netlink,
-  plan: LinkPlan,
-  send: (netlink: Netlink) => Send,
-) {
+export async function connectPod(host: Netlink, pod: Netlink, plan: LinkPlan, courier: Courier) {
   const { record, names, bridge } = plan
   const { interfaceName, mtu } = record
   const mac = macFor(record.addresses[0]?.address ?? '0.0.0.0')
-  await send(host)([
+  await courier.run(
+    host,
     links.add({
       kind: 'veth',
       name: names.host,
@@ -41,52 +37,48 @@ export async function connectPod(
       up: true,
       peer: { name: interfaceName, mtu, address: mac, netns: record.netns.path },
     }),
-  ])
-  const index = pod.runSync(links.get(interfaceName)).index
-  await send(pod)([
+  )
+  const { index } = await courier.run(pod, links.get(interfaceName))
+  await courier.batch(pod, [
     links.set(index, { up: true }),
     ...record.addresses.map(({ address, prefixLength }) =>
       addresses.add({ dev: index, address: `${address}/${prefixLength}`, noDad: address.includes(':') }),
     ),
     ...record.addresses.map(({ gateway }) => routes.add({ destination: 'default', gateway, dev: index })),
   ])
-  return host.runSync(links.get(names.host)).index
+  return (await courier.run(host, links.get(names.host))).index
 }
 
 /** Lets the bridge send a frame back to the pod it came from. */
-export async function setHairpin(
-  host: Netlink,
-  port: number,
-  hairpin: boolean,
-  send: (netlink: Netlink) => Send,
-) {
-  if (hairpin) await send(host)([links.setBridgePort(port, { hairpin })])
+export async function setHairpin(host: Netlink, port: number, hairpin: boolean, courier: Courier) {
+  if (hairpin) await courier.run(host, links.setBridgePort(port, { hairpin }))
 }
 
 /** What differs from the plan, each in a phrase; empty when the pod is right. */
-export function linkDifferences(host: Netlink, plan: LinkPlan): string[] {
+export async function linkDifferences(host: Netlink, plan: LinkPlan, courier: Courier): Promise<string[]> {
   const { record, names, bridge, hairpin } = plan
-  const port = findLink(host, names.host)
+  const port = await courier.findLink(host, names.host)
   if (!port) return [`its link ${names.host} is gone`]
   const differences: string[] = []
   if (!port.up) differences.push(`its link ${names.host} is down`)
   if (port.master !== bridge) differences.push(`its link ${names.host} is not a port of the bridge`)
   else if ((port.bridgePort?.hairpin ?? false) !== hairpin)
     differences.push(`hairpin of ${names.host} is ${hairpin ? 'off' : 'on'}`)
-  return [...differences, ...insideDifferences(record)]
+  return [...differences, ...(await insideDifferences(record, courier))]
 }
 
-function insideDifferences({ netns, interfaceName, mtu, addresses: expected }: PodRecord): string[] {
+async function insideDifferences(
+  { netns, interfaceName, mtu, addresses: expected }: PodRecord,
+  courier: Courier,
+): Promise<string[]> {
   using pod = openNetlink({ netns: netns.path })
-  const own = findLink(pod, interfaceName)
+  const own = await courier.findLink(pod, interfaceName)
   if (!own) return [`${interfaceName} is gone`]
   const differences: string[] = []
   if (!own.up) differences.push(`${interfaceName} is down`)
   if (own.mtu !== mtu) differences.push(`the MTU of ${interfaceName} is ${own.mtu}, not ${mtu}`)
-  const [there, ways] = [
-    pod.runSync(addresses.list({ dev: own.index })),
-    pod.runSync(routes.list({ dev: own.index })),
-  ]
+  const there = await courier.run(pod, addresses.list({ dev: own.index }))
+  const ways = await courier.run(pod, routes.list({ dev: own.index }))
   for (const { address, prefixLength, gateway } of expected) {
     const full = `${address}/${prefixLength}`
     if (!there.some((found) => found.address === full)) differences.push(`${interfaceName} lacks ${full}`)

@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { links, type Netlink, openNetlink } from '@podwire/netlink'
-import { findLink } from './bridge.ts'
+import { type Courier, createCourier, unless } from './courier.ts'
 
 /** Deletes links, many at a time: the kernel waits as long for a hundred as for one. */
 export interface Reaper {
   /** Cuts the links off now; resolves when the kernel has forgotten them. Those that aren't there are no error. */
   remove(names: readonly string[]): Promise<void>
-  /** While it deletes, the kernel holds a lock that other changes of links wait for. */
-  isBusy(): boolean
+  /** For all other requests: it knows when deletions hold the kernel up. */
+  readonly courier: Courier
   close(): void
 }
 
@@ -26,6 +26,7 @@ export function createReaper(netlink: Netlink): Reaper {
   let collecting: Batch | undefined
   let last: Promise<unknown> = Promise.resolve()
   let running = 0
+  const courier = createCourier(() => running > 0)
 
   function collect(): Batch {
     if (collecting && collecting.marks.length < maxBatchLinks) return collecting
@@ -43,10 +44,8 @@ export function createReaper(netlink: Netlink): Reaper {
     running++
     try {
       await Promise.all(marks)
-      await deletions.run(links.delGroup(group))
-    } catch (error) {
-      // Their namespaces went, and took them along.
-      if (!isGone(error)) throw error
+      // Their namespaces may have gone, and taken them along.
+      await deletions.run(links.delGroup(group)).catch(unless('ENODEV'))
     } finally {
       running--
     }
@@ -57,25 +56,21 @@ export function createReaper(netlink: Netlink): Reaper {
       links.set(index, { group }),
       ...(isPort ? [links.setBridgePort(index, { enabled: false })] : []),
     ]
-    try {
-      await (running > 0 ? netlink.batch(requests) : netlink.batchSync(requests))
-    } catch (error) {
-      if (!isGone(error)) throw error
-    }
+    await courier.batch(netlink, requests).catch(unless('ENODEV'))
   }
 
   return {
     async remove(names) {
-      const found = names.flatMap((name) => findLink(netlink, name) ?? [])
+      const looked = await Promise.all(names.map((name) => courier.findLink(netlink, name)))
+      const found = looked.filter((link) => link !== undefined)
       if (found.length === 0) return
       const batch = collect()
       for (const link of found) batch.marks.push(mark(link.index, link.master !== undefined, batch.group))
       await batch.done
     },
-    isBusy: () => running > 0,
+    courier,
     close: () => void last.then(() => deletions.close()),
   }
 }
 
-const isGone = (error: unknown) => (error as { code?: string }).code === 'ENODEV'
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))

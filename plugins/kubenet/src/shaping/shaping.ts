@@ -1,6 +1,6 @@
 import type { Bandwidth } from '@podwire/api'
-import { filters, links, type Netlink, qdiscs, type Request } from '@podwire/netlink'
-import { findLink } from '../datapath/bridge.ts'
+import { filters, links, type Netlink, qdiscs } from '@podwire/netlink'
+import { type Courier, unless } from '../datapath/courier.ts'
 import type { PodLinkNames } from '../datapath/names.ts'
 import { shapingUnsupported } from '../errors.ts'
 
@@ -12,55 +12,61 @@ export interface ShapedLink {
   readonly mtu: number
 }
 
-/** How requests get to the kernel: at once, or off the event loop while it is busy. */
-export type Send = (requests: readonly Request<unknown>[]) => Promise<unknown>
+/** The codes by which the kernel says that there is no such qdisc. */
+const missing = unless('ENOENT', 'EINVAL')
 
 /**
- * Limits what goes to the pod where it leaves the host's end of its veth pair, and what comes from it on an ifb it is led
- * through, as a queue exists only where packets leave. Changes limits in place.
+ * Limits what goes to the pod where it leaves the host's end of its veth pair, and what comes from it on an ifb that it is
+ * led through, as a queue exists only where packets leave. A limit that was there already is changed in place.
  * @throws PodwireError `SHAPING_UNSUPPORTED`
  */
 export async function shape(
   netlink: Netlink,
-  send: Send,
+  courier: Courier,
   link: ShapedLink,
   now: Bandwidth,
   wanted: Bandwidth,
-) {
-  if (now.ingress !== wanted.ingress) await limitIngress(send, link, wanted.ingress)
-  if (now.egress !== wanted.egress) await limitEgress(netlink, send, link, wanted.egress)
+): Promise<void> {
+  if (now.ingress !== wanted.ingress) await limitIngress(netlink, courier, link, wanted.ingress)
+  if (now.egress !== wanted.egress) await limitEgress(netlink, courier, link, now.egress, wanted.egress)
 }
 
-async function limitIngress(send: Send, { index, mtu }: ShapedLink, rate: number | undefined) {
+async function limitIngress(
+  netlink: Netlink,
+  courier: Courier,
+  { index, mtu }: ShapedLink,
+  rate: number | undefined,
+) {
+  if (rate === undefined) {
+    await courier.run(netlink, qdiscs.del({ dev: index })).catch(missing)
+    return
+  }
   try {
-    await send([rate === undefined ? qdiscs.del({ dev: index }) : bucket(index, rate, mtu)])
+    await courier.run(netlink, bucket(index, rate, mtu))
   } catch (error) {
-    if (rate !== undefined) throw shapingUnsupported('ingress', error)
-    if (!isMissing(error)) throw error
+    throw shapingUnsupported('ingress', error)
   }
 }
 
 async function limitEgress(
   netlink: Netlink,
-  send: Send,
+  courier: Courier,
   { names, index, mtu }: ShapedLink,
+  now: number | undefined,
   rate: number | undefined,
 ) {
-  if (rate === undefined) {
-    // The ifb stays, unused, until the pod goes: deleting it is slow, and a limit may come back.
-    await send([qdiscs.del({ dev: index, parent: 'ingress' })]).catch((error) => {
-      if (!isMissing(error)) throw error
-    })
-    return
-  }
+  if (now === undefined || rate === undefined)
+    await courier.run(netlink, qdiscs.del({ dev: index, parent: 'ingress' })).catch(missing)
+  // The ifb stays, unused, until the pod goes: deleting it is slow, and a limit may come back.
+  if (rate === undefined) return
   try {
-    if (!findLink(netlink, names.egress))
-      await send([links.add({ kind: 'ifb', name: names.egress, mtu, up: true })])
-    const egress = netlink.runSync(links.get(names.egress)).index
-    await send([bucket(egress, rate, mtu)])
-    if (isLedTo(netlink, index, egress)) return
-    await send([
-      qdiscs.replace({ dev: index, kind: 'ingress' }),
+    if (!(await courier.findLink(netlink, names.egress)))
+      await courier.run(netlink, links.add({ kind: 'ifb', name: names.egress, mtu, up: true }))
+    const { index: egress } = await courier.run(netlink, links.get(names.egress))
+    await courier.run(netlink, bucket(egress, rate, mtu))
+    if (now !== undefined) return
+    await courier.batch(netlink, [
+      qdiscs.add({ dev: index, kind: 'ingress' }),
       filters.add({ dev: index, parent: 'ffff:', priority: 1, kind: 'u32', redirect: egress }),
     ])
   } catch (error) {
@@ -68,17 +74,11 @@ async function limitEgress(
   }
 }
 
-function isLedTo(netlink: Netlink, index: number, egress: number): boolean {
-  const hasQdisc = netlink.runSync(qdiscs.list({ dev: index })).some(({ kind }) => kind === 'ingress')
-  if (!hasQdisc) return false
-  const leading = netlink.runSync(filters.list({ dev: index, parent: 'ffff:' }))
-  return leading.some(({ redirect }) => redirect === egress)
-}
-
 const MAX_U32 = 2 ** 32 - 1
+const bytesPerSecond = (bitsPerSecond: number) => Math.ceil(bitsPerSecond / 8)
 
 function bucket(dev: number, bitsPerSecond: number, mtu: number) {
-  const rate = Math.ceil(bitsPerSecond / 8)
+  const rate = bytesPerSecond(bitsPerSecond)
   // Ten milliseconds at full speed, so that a timer that is late costs nothing; and some packets at least, as one that is
   // longer than the bucket is cut up or dropped.
   const burst = clamp(rate / 100, 4 * (mtu + 14))
@@ -89,22 +89,28 @@ function bucket(dev: number, bitsPerSecond: number, mtu: number) {
 
 const clamp = (bytes: number, least: number) => Math.min(Math.max(Math.ceil(bytes), least), MAX_U32)
 
-const isMissing = (error: unknown) =>
-  ['ENOENT', 'EINVAL', 'ENODEV'].includes((error as { code?: string }).code ?? '')
-
 /** What differs from the limits, each in a phrase. */
-export function shapingDifferences(
+export async function shapingDifferences(
   netlink: Netlink,
+  courier: Courier,
   { names, index }: ShapedLink,
   { ingress, egress }: Bandwidth,
-): string[] {
-  const bucketOf = (dev: number) => netlink.runSync(qdiscs.list({ dev })).find(({ kind }) => kind === 'tbf')
+): Promise<string[]> {
   const differences: string[] = []
-  if (ingress !== undefined && bucketOf(index)?.rate !== Math.ceil(ingress / 8))
+  if (ingress !== undefined && (await rateOf(index)) !== bytesPerSecond(ingress))
     differences.push('its ingress bandwidth is not limited as it should be')
-  const ifb = egress === undefined ? undefined : findLink(netlink, names.egress)
-  const isLed = ifb !== undefined && isLedTo(netlink, index, ifb.index)
-  if (egress !== undefined && (!ifb || !isLed || bucketOf(ifb.index)?.rate !== Math.ceil(egress / 8)))
+  if (egress !== undefined && (await egressRate()) !== bytesPerSecond(egress))
     differences.push('its egress bandwidth is not limited as it should be')
   return differences
+
+  async function rateOf(dev: number) {
+    const qdisc = await courier.run(netlink, qdiscs.get({ dev })).catch(missing)
+    return qdisc?.kind === 'tbf' ? qdisc.rate : undefined
+  }
+
+  async function egressRate() {
+    const ifb = await courier.findLink(netlink, names.egress)
+    const leading = await courier.run(netlink, filters.list({ dev: index, parent: 'ffff:' })).catch(missing)
+    return ifb && leading?.some(({ redirect }) => redirect === ifb.index) ? rateOf(ifb.index) : undefined
+  }
 }
