@@ -92,6 +92,14 @@ export const bridgeTaken = (bridge: string, kind: string | undefined) =>
     exitCode: 2,
   })
 
+export const bridgeFull = (cause: unknown) =>
+  new PodwireError({
+    code: 'BRIDGE_FULL',
+    message:
+      'the bridge has no port left, as Linux gives it 1023: tear pods down, or run another host with a bridge of its own.',
+    cause,
+  })
+
 export const podDiffers = (pod: PodRef, differences: readonly string[]) =>
   new PodwireError({
     code: 'POD_NETWORK_CHANGED',

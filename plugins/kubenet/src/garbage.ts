@@ -22,7 +22,7 @@ export async function collectGarbage(
   const claims = records.claimed().map((address) => ({ address, owner: records.ownerOf(address) }))
   records.sweep()
 
-  const pods = records.list((error) => host.report('record-unreadable', { message: error.message }))
+  const pods = await records.readAll((error) => host.report('record-unreadable', { message: error.message }))
   const isDead = (pod: (typeof pods)[number]) => !validSandboxIds.has(pod.sandboxId) || !isNetnsOf(pod)
   const dead = pods.filter(isDead)
   await Promise.all(dead.map(tearDown))

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Bandwidth, PodRef, PortMapping } from '@podwire/api'
 import { netnsId } from '@podwire/netlink'
 import { recordUnreadable } from './errors.ts'
@@ -43,8 +44,10 @@ export interface Records {
   remove(sandboxId: string): void
   /** The sandboxes that have a record. */
   ids(): string[]
-  /** Every pod; a record that can't be read is passed to `onUnreadable` and left out. */
-  list(onUnreadable?: (error: Error) => void): PodRecord[]
+  /** Every pod whose record can be read. */
+  list(): PodRecord[]
+  /** The same in pieces, as a thousand files read in one go would hold up everything else. */
+  readAll(onUnreadable?: (error: Error) => void): Promise<PodRecord[]>
   /** True when the address is the sandbox's now; false when it is another's. */
   claim(address: string, sandboxId: string): boolean
   release(address: string, sandboxId: string): void
@@ -93,6 +96,15 @@ export function openRecords(stateDir: string): Records {
     }
   }
 
+  function readOr(sandboxId: string, onUnreadable: (error: Error) => void = () => {}): PodRecord[] {
+    try {
+      return [read(sandboxId)].filter((record) => record !== undefined)
+    } catch (error) {
+      onUnreadable(error as Error) // read throws nothing else
+      return []
+    }
+  }
+
   function ids(): string[] {
     const names = unlessMissing(() => readdirSync(pods)) ?? []
     return names
@@ -128,15 +140,14 @@ export function openRecords(stateDir: string): Records {
     },
     remove: (sandboxId) => rmSync(fileOf(sandboxId), { force: true }),
     ids,
-    list(onUnreadable = () => {}) {
-      return ids().flatMap((sandboxId) => {
-        try {
-          return read(sandboxId) ?? []
-        } catch (error) {
-          onUnreadable(error as Error) // read throws nothing else
-          return []
-        }
-      })
+    list: () => ids().flatMap((sandboxId) => readOr(sandboxId)),
+    async readAll(onUnreadable) {
+      const found: PodRecord[] = []
+      for (const [index, sandboxId] of ids().entries()) {
+        if (index % 64 === 63) await setImmediate()
+        found.push(...readOr(sandboxId, onUnreadable))
+      }
+      return found
     },
     claim,
     release(address, sandboxId) {

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { type Host, type Logger, messageOf, podKey } from '@podwire/api'
 import { links } from '@podwire/netlink'
 import { podLinkNames } from './datapath/names.ts'
@@ -13,7 +12,7 @@ import type { PodRecord } from './records.ts'
 export async function repair(node: Node, host: Host, already: readonly string[] = []): Promise<void> {
   const repaired = [...already, ...(await node.restore())]
   const published = node.firewall.problem ? [] : node.firewall.compare([]).leftover
-  const pods = await readPods(node)
+  const pods = await node.records.readAll()
   repaired.push(...(await restorePorts(node, pods, published)))
   const { mended, missing } = await restoreLinks(node, pods)
   repaired.push(...mended)
@@ -41,20 +40,6 @@ export function startRepairing(
   }, options.repairInterval)
   timer.unref()
   return { stop: () => clearInterval(timer) }
-}
-
-// In pieces: a thousand files read in one go would hold up everything else.
-async function readPods({ records }: Node): Promise<PodRecord[]> {
-  const pods: PodRecord[] = []
-  for (const [index, sandboxId] of records.ids().entries()) {
-    if (index % 64 === 63) await setImmediate()
-    try {
-      pods.push(...[records.read(sandboxId)].filter((record) => record !== undefined))
-    } catch {
-      // Told and put aside by collectGarbage.
-    }
-  }
-  return pods
 }
 
 // The ports were looked at before the records, and each record is looked at again: a pod that is being taken down

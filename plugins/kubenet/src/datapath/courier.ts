@@ -13,14 +13,44 @@ export interface Courier {
 }
 
 export function createCourier(isBusy: () => boolean): Courier {
-  const run = async <T>(netlink: Netlink, request: Request<T>) =>
-    isBusy() ? netlink.run(request) : netlink.runSync(request)
+  const breathe = createBreath()
+
+  async function run<T>(netlink: Netlink, request: Request<T>): Promise<T> {
+    await breathe()
+    return isBusy() ? netlink.run(request) : netlink.runSync(request)
+  }
+
   return {
-    batch: async (netlink, requests) => (isBusy() ? netlink.batch(requests) : netlink.batchSync(requests)),
+    async batch(netlink, requests) {
+      await breathe()
+      return isBusy() ? netlink.batch(requests) : netlink.batchSync(requests)
+    },
     run,
     findLink: (netlink, name) => run(netlink, links.get(name)).catch(unless('ENODEV')),
   }
 }
+
+const longestTurn = 8
+
+/** Resolves at once, or, where hundreds of pods at a time have made this turn of the event loop long, in a later one. */
+function createBreath(): () => Promise<void> {
+  let begun: number | undefined
+
+  function isTurnLong(): boolean {
+    if (begun !== undefined) return performance.now() - begun > longestTurn
+    begun = performance.now()
+    setImmediate(() => {
+      begun = undefined
+    })
+    return false
+  }
+
+  return async () => {
+    while (isTurnLong()) await nextTurn()
+  }
+}
+
+export const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** For `catch`: the errors of these codes are no errors. */
 export const unless =

@@ -1,7 +1,8 @@
 import { addresses, links, type Netlink, openNetlink, routes } from '@podwire/netlink'
+import { bridgeFull } from '../errors.ts'
 import type { PodRecord } from '../records.ts'
 import { macFor } from './bridge.ts'
-import type { Courier } from './courier.ts'
+import { type Courier, codeOf } from './courier.ts'
 import type { PodLinkNames } from './names.ts'
 
 const LOOPBACK = 1
@@ -27,26 +28,38 @@ export async function connectPod(host: Netlink, pod: Netlink, plan: LinkPlan, co
   const { record, names, bridge } = plan
   const { interfaceName, mtu } = record
   const mac = macFor(record.addresses[0]?.address ?? '0.0.0.0')
+  const isV6 = record.addresses.some(({ address }) => address.includes(':'))
   await courier.run(
     host,
     links.add({
       kind: 'veth',
       name: names.host,
       mtu,
-      master: bridge,
-      up: true,
       peer: { name: interfaceName, mtu, address: mac, netns: record.netns.path },
     }),
   )
-  const { index } = await courier.run(pod, links.get(interfaceName))
+  const port = (await courier.run(host, links.get(names.host))).index
+  await courier
+    .batch(host, [silence(port), links.set(port, { up: true, master: bridge })])
+    .catch(explainFullBridge)
+  const index = (await courier.run(pod, links.get(interfaceName))).index
   await courier.batch(pod, [
+    ...(isV6 ? [] : [silence(index)]),
     links.set(index, { up: true }),
     ...record.addresses.map(({ address, prefixLength }) =>
       addresses.add({ dev: index, address: `${address}/${prefixLength}`, noDad: address.includes(':') }),
     ),
     ...record.addresses.map(({ gateway }) => routes.add({ destination: 'default', gateway, dev: index })),
   ])
-  return (await courier.run(host, links.get(names.host))).index
+  return port
+}
+
+// A link with an IPv6 address of its own announces it to all, and the bridge copies that to every pod: each pod would take
+// longer to set up than the one before.
+const silence = (link: number) => links.set(link, { addrGenMode: 'none' })
+
+function explainFullBridge(error: unknown): never {
+  throw codeOf(error) === 'E54' || codeOf(error) === 'EXFULL' ? bridgeFull(error) : error
 }
 
 /** Lets the bridge send a frame back to the pod it came from. */

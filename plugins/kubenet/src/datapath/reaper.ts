@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { links, type Netlink, openNetlink } from '@podwire/netlink'
-import { type Courier, createCourier, unless } from './courier.ts'
+import { type Courier, createCourier, nextTurn, unless } from './courier.ts'
 
 /** Deletes links, many at a time: the kernel waits as long for a hundred as for one. */
 export interface Reaper {
@@ -72,5 +72,3 @@ export function createReaper(netlink: Netlink): Reaper {
     close: () => void last.then(() => deletions.close()),
   }
 }
-
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))

@@ -57,7 +57,7 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   let plan: FirewallPlan | undefined
   let problem = whyUnusable(netlink)
   let trusted: number | undefined
-  let queue: Change[] = []
+  const queue: Change[] = []
 
   /** Runs the steps as one transaction. When nobody else changed anything meanwhile, the rules are still trusted. */
   function commit(steps: readonly Step[]) {
@@ -102,28 +102,37 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   }
 
   function flush() {
-    const changes = queue
-    queue = []
-    const elements = changes.reduce((sum, { added, removed }) => sum + added.length + removed.length, 0)
-    if (changes.length > 1 && elements <= maxElements) {
-      try {
-        attempt(
-          changes.flatMap(({ added }) => added),
-          changes.flatMap(({ removed }) => removed),
-        )
-        for (const change of changes) change.resolve()
-        return
-      } catch {
-        // One of them can't be done, and took the others with it: each by itself tells which.
-      }
+    const changes = takeTransaction()
+    if (queue.length > 0) setImmediate(flush)
+    try {
+      attempt(
+        changes.flatMap(({ added }) => added),
+        changes.flatMap(({ removed }) => removed),
+      )
+      for (const { resolve } of changes) resolve()
+    } catch (error) {
+      if (changes.length === 1) changes[0]?.reject(error)
+      else for (const change of changes) attemptAlone(change)
     }
-    for (const { added, removed, resolve, reject } of changes) {
-      try {
-        attempt(added, removed)
-        resolve()
-      } catch (error) {
-        reject(error)
-      }
+  }
+
+  /** As many changes as one transaction holds; one at least. */
+  function takeTransaction(): Change[] {
+    let elements = 0
+    const end = queue.findIndex(({ added, removed }) => {
+      elements += added.length + removed.length
+      return elements > maxElements
+    })
+    return queue.splice(0, end === -1 ? queue.length : Math.max(1, end))
+  }
+
+  // One of several can't be done, and took the others with it: each by itself tells which.
+  function attemptAlone({ added, removed, resolve, reject }: Change) {
+    try {
+      attempt(added, removed)
+      resolve()
+    } catch (error) {
+      reject(error)
     }
   }
 
@@ -185,7 +194,7 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     change(added, removed) {
       if (added.length === 0 && removed.length === 0) return Promise.resolve()
       return new Promise((resolve, reject) => {
-        if (queue.length === 0) queueMicrotask(() => setImmediate(flush))
+        if (queue.length === 0) setImmediate(flush)
         queue.push({ added, removed, resolve, reject })
       })
     },
