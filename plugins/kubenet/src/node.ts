@@ -1,5 +1,5 @@
 import { type HairpinMode, type InitOptions, USE_DEFAULT_MTU } from '@podwire/api'
-import { type Netlink, openNetlink } from '@podwire/netlink'
+import { type Netlink, openNetlink, readSysctl } from '@podwire/netlink'
 import { type BridgePlan, type BridgeState, defaultMtu, ensureBridge } from './datapath/bridge.ts'
 import type { Courier } from './datapath/courier.ts'
 import { LINK_PREFIX } from './datapath/names.ts'
@@ -22,7 +22,8 @@ export interface Node {
   readonly courier: Courier
   readonly records: Records
   readonly hostPorts: HostPorts
-  readonly hairpinMode: HairpinMode
+  /** Whether a bridge port sends a frame back to the pod it came from. */
+  readonly hairpin: boolean
   /** In bytes; of the bridge, and of pods from now on. */
   readonly mtu: number
   readonly bridgeIndex: number
@@ -56,6 +57,7 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
   const isPromiscuous = init.hairpinMode === 'promiscuous-bridge'
   let networks: readonly PodNetwork[] = []
   let mtu: number = init.mtu
+  let hairpin = needsHairpin(init.hairpinMode)
   let allocator: Allocator | undefined
   let problem: unknown
   let bridge: BridgeState = { index: 0, mac: '', repaired: [], refused: [] }
@@ -88,6 +90,7 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
       promiscuous: isPromiscuous,
       addresses: all.map((network) => ({ gateway: network.gateway, network })),
     }
+    hairpin = needsHairpin(init.hairpinMode)
     bridge = await ensureBridge(netlink, reaper.courier, plan)
     firewall.apply({
       bridge: options.bridge,
@@ -105,7 +108,9 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     courier: reaper.courier,
     records,
     hostPorts,
-    hairpinMode: init.hairpinMode,
+    get hairpin() {
+      return hairpin
+    },
     get mtu() {
       return mtu
     },
@@ -137,6 +142,19 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
       firewall.close()
       reaper.close()
     },
+  }
+}
+
+/**
+ * A promiscuous bridge is enough where packets between ports of a bridge are none of the firewall's business. Where they
+ * are, the kernel (since 6.9) forgets the connection of the copy that the bridge itself gets: the port must turn it round.
+ */
+function needsHairpin(mode: HairpinMode): boolean {
+  if (mode !== 'promiscuous-bridge') return mode === 'hairpin-veth'
+  try {
+    return ['iptables', 'ip6tables'].some((table) => readSysctl(`net/bridge/bridge-nf-call-${table}`) === '1')
+  } catch {
+    return false
   }
 }
 

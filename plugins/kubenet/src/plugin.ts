@@ -270,7 +270,7 @@ function stepsOf(pod: PodRef, signal: AbortSignal) {
 }
 
 function linkPlan(node: Node, record: PodRecord, names: PodLinkNames): LinkPlan {
-  return { record, names, bridge: node.bridgeIndex, hairpin: node.hairpinMode === 'hairpin-veth' }
+  return { record, names, bridge: node.bridgeIndex, hairpin: node.hairpin }
 }
 
 function statusOf({ addresses, interfaceName }: PodRecord): PodNetworkStatus {

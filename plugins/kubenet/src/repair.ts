@@ -61,7 +61,7 @@ async function restorePorts(
 }
 
 async function restoreLinks(node: Node, pods: readonly PodRecord[]) {
-  const { netlink, courier, bridgeIndex, hairpinMode } = node
+  const { netlink, courier, bridgeIndex, hairpin } = node
   const there = new Map((await netlink.run(links.list({ kind: 'veth' }))).map((link) => [link.name, link]))
   const mended: string[] = []
   const missing: string[] = []
@@ -76,7 +76,6 @@ async function restoreLinks(node: Node, pods: readonly PodRecord[]) {
       await courier.run(netlink, links.set(link.index, { up: true, master: bridgeIndex }))
       mended.push(`link ${name} of pod ${podKey(pod)}`)
     }
-    const hairpin = hairpinMode === 'hairpin-veth'
     const isSet = link.master === bridgeIndex && link.bridgePort?.hairpin === hairpin
     if (isSet || (!hairpin && link.master !== bridgeIndex)) continue
     await courier.run(netlink, links.setBridgePort(link.index, { hairpin }))
