@@ -26,10 +26,13 @@ export function neededSysctls(bridge: string, families: readonly (4 | 6)[]): [pa
       [`net/ipv4/conf/${bridge}/route_localnet`, '1'],
     )
   if (families.includes(6))
-    needed.push([`net/ipv6/conf/${bridge}/disable_ipv6`, '0'], ...routerAdvertisements(), [
-      'net/ipv6/conf/all/forwarding',
-      '1',
-    ])
+    needed.push(
+      [`net/ipv6/conf/${bridge}/disable_ipv6`, '0'],
+      // While the bridge looks for duplicates of its own link-local address it asks for no neighbour's.
+      [`net/ipv6/conf/${bridge}/accept_dad`, '0'],
+      ...routerAdvertisements(),
+      ['net/ipv6/conf/all/forwarding', '1'],
+    )
   return needed
 }
 
