@@ -65,6 +65,9 @@ describeIsolated('a pod on the network', () => {
       'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via 10.88.0.1',
     ])
     expect(await inA.ask('tcp', '127.0.0.1', 90, { timeout: 300 })).toBe('timeout')
+    // Nothing else stands in the way.
+    run('nft', ['flush', 'chain', 'inet', 'podwire', 'input'])
+    expect(await inA.ask('tcp', '127.0.0.1', 90)).toMatch(/^secret /)
   })
 
   it.each([0, 1])('publishes ports with bridge-nf-call-iptables = %i', async (bridgeNetfilter) => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { messageOf } from '@podwire/api'
 import { type Netlink, openNetlink } from '@podwire/netlink'
 import { NETLINK_NETFILTER } from '@podwire/netlink/transport'
+import { codeOf } from '../datapath/courier.ts'
 import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
 import {
   addElements,
@@ -27,7 +28,7 @@ export interface Firewall {
   ensure(): boolean
   /**
    * Publishes and withdraws ports; the changes of all pods of one turn are one transaction.
-   * Errors: `EBUSY` when a port leads elsewhere already; then nothing of this change was done.
+   * Errors: `EBUSY` or `EEXIST` when a port leads elsewhere already; then nothing of this change was done.
    */
   change(added: readonly PortElement[], removed: readonly PortElement[]): Promise<void>
   /** What differs from the ports that should be published: [missing, leftover]. Errors: `ENOENT` without the tables. */
@@ -256,5 +257,3 @@ function ignoring(codes: readonly string[], act: () => void) {
     if (!codes.includes(codeOf(error))) throw error
   }
 }
-
-const codeOf = (error: unknown) => String((error as { code?: unknown }).code) // netlink's errors carry one

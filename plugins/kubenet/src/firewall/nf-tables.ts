@@ -190,7 +190,7 @@ export interface SetRef {
   readonly set: string
 }
 
-/** Adds elements; those that are there already with the same value stay. Errors: `EBUSY` for another value. */
+/** Adds elements; those that are there already with the same value stay. Errors: `EEXIST` (`EBUSY` of older kernels) for another value. */
 export const addElements = (family: TableFamily, ref: SetRef, elements: readonly Element[]): Step =>
   step(`add elements to ${ref.set}`, message.newElement, family, elementsOf(ref, elements), NLM_F_CREATE)
 

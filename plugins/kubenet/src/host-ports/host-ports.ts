@@ -1,5 +1,6 @@
 import { type PortMapping, podKey } from '@podwire/api'
 import { conntrack } from '@podwire/netlink'
+import { codeOf } from '../datapath/courier.ts'
 import { firewallUnavailable, hostPortTaken } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import type { PodRecord } from '../records.ts'
@@ -34,7 +35,7 @@ export function createHostPorts(
     try {
       await firewall.change(added, removed)
     } catch (error) {
-      if ((error as { code?: string }).code !== 'EBUSY') throw error
+      if (!['EBUSY', 'EEXIST'].includes(codeOf(error))) throw error
       const leftover = leftoverInTheWay(added, error)
       await firewall.change(added, [...removed, ...leftover])
     }
