@@ -108,7 +108,7 @@ export function openRecords(stateDir: string): Records {
   function ids(): string[] {
     const names = unlessMissing(() => readdirSync(pods)) ?? []
     return names
-      .filter((name) => !name.startsWith('.') && name.endsWith('.json'))
+      .filter((name) => name.endsWith('.json'))
       .map((name) => decodeURIComponent(name.slice(0, -'.json'.length)))
   }
 
@@ -134,7 +134,7 @@ export function openRecords(stateDir: string): Records {
     read,
     write(record) {
       make()
-      const temporary = join(pods, `.${process.pid}.${encodeURIComponent(record.sandboxId)}`)
+      const temporary = `${fileOf(record.sandboxId)}.${process.pid}.tmp`
       writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 })
       renameSync(temporary, fileOf(record.sandboxId))
     },
@@ -158,7 +158,7 @@ export function openRecords(stateDir: string): Records {
     lastClaimed: (family) => unlessMissing(() => readFileSync(lastFile(family), 'utf8')),
     sweep() {
       for (const name of unlessMissing(() => readdirSync(pods)) ?? []) {
-        const [, pid] = /^\.(\d+)\./.exec(name) ?? []
+        const [, pid] = /\.(\d+)\.tmp$/.exec(name) ?? []
         if (pid && !isAlive(Number(pid))) rmSync(join(pods, name), { force: true })
       }
     },

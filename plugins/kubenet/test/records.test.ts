@@ -67,9 +67,9 @@ describe('records', () => {
   it('leave no half-written file of a process that is gone', () => {
     const records = openRecords(dir)
     records.write(record('a'))
-    writeFileSync(join(dir, 'pods', '.4194304.b'), '{')
-    writeFileSync(join(dir, 'pods', `.${process.pid}.c`), '{')
+    writeFileSync(join(dir, 'pods', 'b.json.4194304.tmp'), '{')
+    writeFileSync(join(dir, 'pods', `c.json.${process.pid}.tmp`), '{')
     records.sweep()
-    expect(readdirSync(join(dir, 'pods')).sort()).toEqual([`.${process.pid}.c`, 'a.json'])
+    expect(readdirSync(join(dir, 'pods')).sort()).toEqual(['a.json', `c.json.${process.pid}.tmp`])
   })
 })
