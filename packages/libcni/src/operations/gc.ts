@@ -1,0 +1,64 @@
+import { type CorruptEntry, entryFile } from '../cache/cache.ts'
+import { type Network, type NetworkConfigList, toNetworkConfigList } from '../config/network-config.ts'
+import { several } from '../errors.ts'
+import { callPlugin } from '../invoke/call-plugin.ts'
+import type { Attachment } from '../invoke/environment.ts'
+import { atLeast } from '../version.ts'
+import { type OperationContext, prepareCall } from './context.ts'
+
+/** What names an attachment to a network. */
+export type AttachmentId = Pick<Attachment, 'containerId' | 'ifName'>
+
+/**
+ * Tears down every attachment to this network that isn't in `valid`, then, from 1.1.0, tells each plugin which are.
+ * Goes on past errors, and throws them together.
+ */
+export async function gc(
+  context: OperationContext,
+  given: Network,
+  valid: readonly AttachmentId[],
+  tearDown: (attachment: Attachment) => Promise<void>,
+): Promise<void> {
+  const network = toNetworkConfigList(given)
+  if (network.disableGC) return
+  const errors: unknown[] = []
+  const attempt = (work: Promise<unknown>) => work.catch((error) => errors.push(error))
+  for (const stale of await staleAttachments(context, network.name, valid)) await attempt(tearDown(stale))
+  if (atLeast(network.cniVersion, '1.1.0'))
+    for (const plugin of network.plugins) await attempt(callGc(context, network, plugin, valid))
+  if (errors.length > 0) throw several(`GC of network ${network.name} failed`, errors)
+}
+
+async function callGc(
+  context: OperationContext,
+  network: NetworkConfigList,
+  plugin: NetworkConfigList['plugins'][number],
+  valid: readonly AttachmentId[],
+) {
+  const attachments = valid.map(({ containerId, ifName }) => ({ containerID: containerId, ifname: ifName }))
+  const extra = { 'cni.dev/valid-attachments': attachments, 'cni.dev/attachments': attachments }
+  await callPlugin(await prepareCall(context, { command: 'GC', network, plugin, extra }))
+}
+
+async function staleAttachments(
+  { cache }: OperationContext,
+  network: string,
+  valid: readonly AttachmentId[],
+): Promise<Attachment[]> {
+  const keep = new Set(valid.map((id) => entryFile({ network, ...id })))
+  const { attachments, corrupt } = await cache.list()
+  const readable = attachments
+    .filter((attachment) => attachment.network === network)
+    .filter((attachment) => !keep.has(entryFile(attachment)))
+    .map(({ containerId, ifName }) => ({ containerId, ifName }))
+  const unreadable = corrupt
+    .filter(({ file }) => !keep.has(file))
+    .flatMap((entry) => fromFileName(entry, network))
+  return [...readable, ...unreadable]
+}
+
+// All that a corrupt entry tells is its name; an interface's name seldom holds a dash, a container's often.
+function fromFileName({ file }: CorruptEntry, network: string): Attachment[] {
+  const match = file.startsWith(`${network}-`) ? /^(.+)-([^-]+)$/.exec(file.slice(network.length + 1)) : null
+  return match ? [{ containerId: match[1]!, ifName: match[2]! }] : []
+}
