@@ -120,9 +120,11 @@ function declared(network: NetworkConfigList, args: CapabilityArgs): JsonObject 
 const ofTheHost = ['ipRanges', 'dns']
 
 function carryOver(before: CachedAttachment | undefined, args: JsonObject): JsonObject {
-  const carried = Object.entries(before?.capabilityArgs ?? {}).filter(
-    // The addresses that a pod kept when it was attached anew.
+  if (!before) return args
+  const ofThePod = Object.entries(args).filter(([capability]) => !ofTheHost.includes(capability))
+  const carried = Object.entries(before.capabilityArgs ?? {}).filter(
+    // `ips`: the addresses that the pod kept when it was attached anew.
     ([capability]) => ofTheHost.includes(capability) || (capability === 'ips' && args['ips'] === undefined),
   )
-  return { ...args, ...Object.fromEntries(carried) }
+  return Object.fromEntries([...ofThePod, ...carried])
 }
