@@ -124,21 +124,28 @@ export const pluginNotFound = (plugin: string, path: readonly string[]) =>
     { plugin, path },
   )
 
-/** A plugin ran and said no, or could not be started, or broke off. */
+/** The binary is there but can't be run. */
+export const notStarted = (path: string, failure: PluginFailure, cause: unknown) =>
+  new CniError(
+    'ERR_CNI_PLUGIN_START',
+    CniCode.internal,
+    describe(failure, `can't start ${path}: ${reason(cause)}`),
+    { ...failure, path },
+    cause,
+  )
+
+/** A plugin ran and said no, or broke off. */
 export const pluginFailed = (
   cniCode: number,
   problem: string,
   failure: PluginFailure,
   extra: { pluginMessage?: string; pluginDetails?: string } = {},
-  cause?: unknown,
 ) =>
-  new CniError(
-    'ERR_CNI_PLUGIN_FAILED',
-    cniCode,
-    describe(failure, problem),
-    { ...failure, problem, ...extra },
-    cause,
-  )
+  new CniError('ERR_CNI_PLUGIN_FAILED', cniCode, describe(failure, problem), {
+    ...failure,
+    problem,
+    ...extra,
+  })
 
 /** A plugin succeeded but what it printed is no answer. */
 export const badOutput = (problem: string, failure: PluginFailure, cause?: unknown) =>

@@ -1,12 +1,4 @@
-import {
-  badOutput,
-  CniCode,
-  interrupted,
-  isCniError,
-  type PluginFailure,
-  pluginFailed,
-  reason,
-} from '../errors.ts'
+import { badOutput, interrupted, isCniError, notStarted, type PluginFailure, reason } from '../errors.ts'
 import { type JsonObject, parseJson } from '../json.ts'
 import { parseResult } from '../result/parse.ts'
 import type { AnyResult } from '../result/result.ts'
@@ -47,7 +39,7 @@ export async function callPlugin(call: PluginCall): Promise<PluginAnswer> {
   })
   const outcome = await runProcess(path, JSON.stringify(config), env, deadline.signal).catch((cause) => {
     if (deadline.signal.aborted) throw interrupted(deadline.passed(), failure(), deadline.signal.reason)
-    throw pluginFailed(CniCode.internal, `can't start ${path}: ${reason(cause)}`, failure(), {}, cause)
+    throw notStarted(path, failure(), cause)
   })
   const { exitCode, signal, overflowed } = outcome
   const stderr = outcome.stderr.toString()

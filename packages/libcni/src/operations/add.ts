@@ -1,6 +1,6 @@
 import type { CachedAttachment } from '../cache/entry.ts'
 import { type Network, type NetworkConfigList, toNetworkConfigList } from '../config/network-config.ts'
-import { addFailed, noResult } from '../errors.ts'
+import { addFailed, isCniError, noResult } from '../errors.ts'
 import { callForResult, callPlugin } from '../invoke/call-plugin.ts'
 import { withDeadline } from '../invoke/deadline.ts'
 import type { Attachment } from '../invoke/environment.ts'
@@ -50,7 +50,11 @@ async function runChain(
     const call = { command: 'ADD', network, plugin, attachment, prevResult: progress.result } as const
     const prepared = await prepareCall(context, call)
     progress.started++
-    progress.result = await callForResult(prepared)
+    progress.result = await callForResult(prepared).catch((error) => {
+      // It did nothing, and could not undo it either.
+      if (isCniError(error) && error.code === 'ERR_CNI_PLUGIN_START') progress.started--
+      throw error
+    })
   }
   if (!progress.result) throw noResult(network.name)
   return progress.result
