@@ -94,8 +94,8 @@ export function addressesOf(result: AnyResult): string[] {
 }
 
 /**
- * DEL, past plugins that want a namespace or a file that is gone: what one of them can't undo must not keep the others
- * from giving back an address.
+ * DEL, past plugins that miss what is gone: what one of them can't undo must not keep the others from giving back an
+ * address.
  */
 async function delPastMissing(
   cni: CNI,
@@ -108,13 +108,21 @@ async function delPastMissing(
     try {
       return await cni.del({ ...config, plugins }, attachment, { ...options, configFrom: 'caller' })
     } catch (error) {
-      const failed = alreadyGone(error)
-        ? plugins.findLastIndex(({ type }) => type === failedPlugin(error))
-        : -1
-      if (failed < 0) throw error
-      plugins = plugins.slice(0, failed)
+      const failed = missingPart(error, attachment)
+      const index = plugins.findLastIndex(({ type }) => type === failed)
+      if (index < 0) throw error
+      plugins = plugins.slice(0, index)
     }
   }
+}
+
+/** The plugin that failed because what it should remove is gone; undefined where it failed for another reason. */
+function missingPart(error: unknown, { netns }: CachedAttachment): string | undefined {
+  if (!isCniError(error) || error.code !== 'ERR_CNI_PLUGIN_FAILED') return undefined
+  // With the namespace there, a missing file may well be the socket of a daemon that will be back.
+  const missing = netns === '' ? /no such file or directory|link not found/i : /link not found/i
+  const { plugin } = error.details
+  return missing.test(error.message) && typeof plugin === 'string' ? plugin : undefined
 }
 
 // A list without plugins has nothing to undo, so that all it does is forget.
@@ -125,18 +133,6 @@ function forget(
   options: OperationOptions,
 ) {
   return cni.del({ ...config, plugins: [] }, attachment, { ...options, configFrom: 'caller' })
-}
-
-function alreadyGone(error: unknown): boolean {
-  return (
-    isCniError(error) &&
-    error.code === 'ERR_CNI_PLUGIN_FAILED' &&
-    /no such file or directory/i.test(error.message)
-  )
-}
-
-function failedPlugin(error: unknown): unknown {
-  return isCniError(error) ? error.details['plugin'] : undefined
 }
 
 const nsfs = 0x6e736673
