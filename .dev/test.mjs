@@ -10,7 +10,7 @@ const filters = process.argv.slice(2)
 if (filters.length === 0) {
   step('format and lint', [bin('biome'), 'check'])
   step('types', [bin('tsc'), '-p', '.'])
-  step('unused code', [bin('knip'), '--config', '.dev/knip.json'])
+  step('unused code', [bin('knip'), '--config', '.dev/knip.json', '--no-config-hints'])
 }
 const vitest = [bin('vitest'), 'run', '--config', '.dev/vitest.config.ts', ...filters]
 const canIsolate = isolated([]) !== undefined

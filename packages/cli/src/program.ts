@@ -6,20 +6,11 @@ import { version } from './version.ts'
 /** Runs the command in `argv`; resolves with its exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0
-  const program = new Command('podwire')
+  const program = withGlobalFlags(new Command('podwire'))
     .description('Networking for sandboxes: a network namespace and a network for each.')
     .version(version(), '-V, --version')
-    .option(
-      '-c, --config <file>',
-      'the configuration (default: podwire.config.* from here upwards, then /etc/podwire)',
-    )
-    .option(
-      '--state-dir <dir>',
-      'where records of sandboxes are kept (default: stateDir of the configuration)',
-    )
-    .option('--verbose', 'log what happens to stderr, and errors with their causes')
     .exitOverride()
-    .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
+    .configureHelp({ sortSubcommands: false })
     .enablePositionalOptions()
     .showSuggestionAfterError()
 
@@ -29,7 +20,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     async (...args: Args) => {
       exitCode = (await action(...args)) ?? 0
     }
-  const globals = (): GlobalFlags => program.opts()
+  let invoked = program
+  program.hook('preAction', (_program, command) => {
+    invoked = command
+  })
+  const globals = (): GlobalFlags => invoked.optsWithGlobals()
 
   program
     .command('init')
@@ -137,6 +132,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       ),
     )
 
+  for (const command of leaves(program)) withGlobalFlags(command)
   try {
     await program.parseAsync([...argv])
   } catch (error) {
@@ -145,6 +141,24 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw error
   }
   return exitCode
+}
+
+// They may stand before the command's name and after it.
+function withGlobalFlags(command: Command): Command {
+  return command
+    .option(
+      '-c, --config <file>',
+      'the configuration (default: podwire.config.* from here upwards, then /etc/podwire)',
+    )
+    .option(
+      '--state-dir <dir>',
+      'where records of sandboxes are kept (default: stateDir of the configuration)',
+    )
+    .option('--verbose', 'log what happens to stderr, and errors with their causes')
+}
+
+function leaves(command: Command): Command[] {
+  return command.commands.flatMap((sub) => (sub.commands.length > 0 ? leaves(sub) : [sub]))
 }
 
 function withPodFlags(command: Command): Command {

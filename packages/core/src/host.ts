@@ -122,8 +122,8 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     },
     warn: (message, details) => log.warn(message, details),
   }
-  const known = async (pod: PodName): Promise<SandboxRecord> => {
-    const record = await findRecord(store, pod)
+  const known = (pod: PodName): SandboxRecord => {
+    const record = findRecord(store, pod)
     if (!record) throw unknownPod({ pod })
     return record
   }
@@ -138,14 +138,14 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     events,
     setUpPod: (pod, signal) => setUpSandbox(room, pod, signal),
     tearDownPod: (pod, signal) => tearDownSandbox(room, pod, signal),
-    pod: (pod) => findRecord(store, pod),
-    pods: async () => (await store.list()).records,
+    pod: async (pod) => findRecord(store, pod),
+    pods: async () => store.list().records,
     checkPod: async (pod, signal) => {
-      const record = await known(pod)
+      const record = known(pod)
       await (await room.managerOf(record.plugin)).checkPod(record.pod, signal)
     },
     collectGarbage: async (signal) => {
-      const { records } = await store.list()
+      const { records } = store.list()
       await active.manager.collectGarbage(
         records.map((record) => record.pod.sandboxId),
         signal,

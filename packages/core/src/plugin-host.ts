@@ -8,12 +8,12 @@ import type { SandboxStore } from './state/sandbox-store.ts'
 export function createPluginHost(plugin: string, store: SandboxStore, events: HostEmitter): Host {
   return {
     getNetNS: async (sandboxId) => {
-      const record = await store.get(sandboxId)
+      const record = store.get(sandboxId)
       if (!record) throw unknownSandbox({ sandboxId })
       return record.netns
     },
-    getPodPortMappings: async (sandboxId) => (await store.get(sandboxId))?.pod.portMappings ?? [],
-    getPodByName: async (namespace, name) => (await findRecord(store, { namespace, name }))?.pod,
+    getPodPortMappings: async (sandboxId) => store.get(sandboxId)?.pod.portMappings ?? [],
+    getPodByName: async (namespace, name) => findRecord(store, { namespace, name })?.pod,
     getKubeClient: () => undefined,
     getContainerRuntime: () => undefined,
     supportsLegacyFeatures: () => true,

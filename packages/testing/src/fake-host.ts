@@ -6,10 +6,10 @@ export interface FakeHostOptions {
   readonly sandboxes?: Readonly<Record<string, string>>
   /** Each completed by {@link fakePod}. */
   readonly pods?: readonly Partial<Pod>[]
-  /** Given, the host supports legacy features and hands it out. */
   readonly kubeClient?: unknown
-  /** Given, the host supports legacy features and hands it out. */
   readonly containerRuntime?: unknown
+  /** Default: true, as a Podwire host says. False: a plugin must not look for pods here. */
+  readonly supportsLegacyFeatures?: boolean
 }
 
 /** A host that knows what a test tells it, now or later: its collections may be changed at any time. */
@@ -44,7 +44,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     },
     getKubeClient: () => options.kubeClient,
     getContainerRuntime: () => options.containerRuntime,
-    supportsLegacyFeatures: () => options.kubeClient !== undefined || options.containerRuntime !== undefined,
+    supportsLegacyFeatures: () => options.supportsLegacyFeatures ?? true,
     report(event, details) {
       reports.push({ event, details })
     },

@@ -31,13 +31,13 @@ test('changes while the test runs', async () => {
   await expect(host.getNetNS('s1')).rejects.toThrow('s1')
 })
 
-test('supports legacy features only when it was given some', () => {
-  expect(fakeHost().supportsLegacyFeatures()).toBe(false)
+test('supports legacy features unless told otherwise', () => {
   const kubeClient = {}
   const host = fakeHost({ kubeClient })
   expect(host.supportsLegacyFeatures()).toBe(true)
   expect(host.getKubeClient()).toBe(kubeClient)
   expect(host.getContainerRuntime()).toBeUndefined()
+  expect(fakeHost({ supportsLegacyFeatures: false }).supportsLegacyFeatures()).toBe(false)
 })
 
 test('records what a plugin reports', () => {

@@ -1,7 +1,4 @@
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
 import {
-  DEFAULT_INTERFACE_NAME,
   type Host,
   type InitOptions,
   type Logger,
@@ -10,9 +7,11 @@ import {
   type NetworkPlugin,
   type PodRef,
 } from '@podwire/api'
-import { badPermissions, missingExecutable, notInitialised } from './errors.ts'
+import { hostEnvironment, noPodEnvironment, podEnvironment } from './environment.ts'
+import { badStatus, notInitialised } from './errors.ts'
+import { validateExecutable } from './executable.ts'
 import { parseStatus } from './parse-status.ts'
-import { runExecutable } from './run-executable.ts'
+import { type ExecOutput, runExecutable } from './run-executable.ts'
 
 /** What makes a plugin of an executable. */
 export interface ExecPluginSpec {
@@ -29,76 +28,66 @@ export interface ExecPluginSpec {
  * `status NS POD ID`. Source: the kubelet's package `network/exec`; the `PODWIRE_*` variables are ours.
  */
 export function execNetworkPlugin({ name, executable, capabilities, log }: ExecPluginSpec): NetworkPlugin {
+  const closing = new AbortController()
   let initialised: { host: Host; options: InitOptions } | undefined
   let podCIDR = ''
 
-  const call = async (command: string, pod?: PodRef, signal?: AbortSignal): Promise<string> => {
+  async function run(
+    command: string,
+    options: InitOptions,
+    podVariables: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    pod?: PodRef,
+  ): Promise<ExecOutput> {
+    const env = { ...hostEnvironment(options, podCIDR), ...podVariables }
+    const output = await runExecutable({ plugin: name, executable, command, pod, env, signal })
+    log.debug(`${executable} ${command}`, { plugin: name, pod, output: output.combined })
+    return output
+  }
+
+  async function runForPod(
+    command: 'setup' | 'teardown' | 'status',
+    pod: PodRef,
+    signal: AbortSignal,
+  ): Promise<ExecOutput> {
     if (!initialised) throw notInitialised({ plugin: name })
     const { host, options } = initialised
-    const env = { ...hostEnvironment(options, podCIDR), ...(pod ? await podEnvironment(host, pod) : {}) }
-    const output = await runExecutable({
-      executable,
-      command,
-      env,
-      ...(pod ? { pod } : {}),
-      ...(signal ? { signal } : {}),
+    const netns = await host.getNetNS(pod.sandboxId).catch((error: unknown) => {
+      // A tear-down may come after the namespace.
+      if (command === 'teardown') return ''
+      throw error
     })
-    log.debug(`${executable} ${command}`, { plugin: name, pod, output })
-    return output
+    return run(command, options, await podEnvironment(host, pod, netns), signal, pod)
   }
 
   return {
     name,
-    init: async (host, options) => {
-      await validate(executable)
+    async init(host, options) {
+      await validateExecutable(executable)
+      await run('init', options, noPodEnvironment, closing.signal)
       initialised = { host, options }
-      await call('init').catch((error: unknown) => {
-        initialised = undefined
-        throw error
-      })
     },
-    event: (event, details) => {
+    event(event, details) {
       const cidr = details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]
       if (event === NET_PLUGIN_EVENT_POD_CIDR_CHANGE && typeof cidr === 'string') podCIDR = cidr
     },
     capabilities: () => capabilities,
-    setUpPod: async (pod, signal) => void (await call('setup', pod, signal)),
-    tearDownPod: async (pod, signal) => void (await call('teardown', pod, signal)),
-    getPodNetworkStatus: async (pod, signal) =>
-      parseStatus(executable, pod, await call('status', pod, signal)),
-    status: async () => {
+    async setUpPod(pod, signal) {
+      await runForPod('setup', pod, signal)
+    },
+    async tearDownPod(pod, signal) {
+      await runForPod('teardown', pod, signal)
+    },
+    async getPodNetworkStatus(pod, signal) {
+      const { stdout: printed } = await runForPod('status', pod, signal)
+      return parseStatus(printed, (problem) => badStatus({ plugin: name, executable, pod, problem, printed }))
+    },
+    async status() {
       if (!initialised) throw notInitialised({ plugin: name })
     },
-  }
-}
-
-async function validate(executable: string): Promise<void> {
-  const isFile = await stat(executable).then(
-    (found) => found.isFile(),
-    () => false,
-  )
-  if (!isFile) throw missingExecutable({ executable })
-  await access(executable, constants.X_OK).catch(() => {
-    throw badPermissions({ executable })
-  })
-}
-
-function hostEnvironment({ mtu, hairpinMode, nonMasqueradeCIDR }: InitOptions, podCIDR: string) {
-  return {
-    PODWIRE_IFNAME: DEFAULT_INTERFACE_NAME,
-    PODWIRE_POD_CIDR: podCIDR,
-    PODWIRE_MTU: String(mtu),
-    PODWIRE_HAIRPIN_MODE: hairpinMode,
-    PODWIRE_NON_MASQUERADE_CIDR: nonMasqueradeCIDR,
-  }
-}
-
-async function podEnvironment(host: Host, pod: PodRef) {
-  const known = host.supportsLegacyFeatures() ? await host.getPodByName(pod.namespace, pod.name) : undefined
-  return {
-    // A tear-down may come after the namespace.
-    PODWIRE_NETNS: await host.getNetNS(pod.sandboxId).catch(() => ''),
-    PODWIRE_PORT_MAPPINGS: JSON.stringify(await host.getPodPortMappings(pod.sandboxId)),
-    PODWIRE_ANNOTATIONS: JSON.stringify(known?.annotations ?? {}),
+    /** Ends an `init` that is still running, which no deadline of the host reaches. */
+    async close() {
+      closing.abort(new Error('the host closes'))
+    },
   }
 }

@@ -1,14 +1,36 @@
-import { Capability, type CapabilityName } from '@podwire/api'
+import type { CapabilityName } from '@podwire/api'
 import * as z from 'zod/mini'
 
-const names = Object.keys(Capability) as [CapabilityName, ...CapabilityName[]]
+// The others need methods that an executable can't have.
+const names = [
+  'shaping',
+  'portMappings',
+  'dualStack',
+  'multiNetwork',
+] as const satisfies readonly CapabilityName[]
 
 /** The options of the package, under `exec` in the configuration's `plugins`. */
-export const execOptions = z.strictObject({
-  /** Where the plugins lie; relative to the configuration file. Default: the kubelet's directory. */
-  directory: z._default(z.string(), '/usr/libexec/kubernetes/kubelet-plugins/net/exec/'),
-  /** What the executables handle beyond addresses: they can't be asked. */
-  capabilities: z._default(z.array(z.enum(names)), []),
-})
+export const execOptions = z.strictObject(
+  {
+    /** Where the plugins lie; relative to the configuration file. Default: the kubelet's directory. */
+    directory: z._default(
+      z.string({ error: 'expected a directory' }).check(z.minLength(1, { error: 'expected a directory' })),
+      '/usr/libexec/kubernetes/kubelet-plugins/net/exec/',
+    ),
+    /** What the executables handle beyond addresses: they can't be asked. */
+    capabilities: z._default(
+      z.array(z.enum(names, { error: `expected one of ${names.join(', ')}` }), {
+        error: `expected a list of ${names.join(', ')}`,
+      }),
+      [],
+    ),
+  },
+  {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `unknown key ${issue.keys.join(', ')}: expected directory or capabilities`
+        : 'expected an object with directory or capabilities',
+  },
+)
 
 export type ExecOptions = z.output<typeof execOptions>

@@ -1,35 +1,41 @@
 import { isIP } from 'node:net'
-import type { PodNetworkStatus, PodRef } from '@podwire/api'
-import * as z from 'zod/mini'
-import { badStatus } from './errors.ts'
-
-const ip = z.string().check(z.refine((text) => isIP(text) !== 0, { error: 'not an IP address' }))
-
-const statusSchema = z.object({
-  kind: z.optional(z.enum(['', 'PodNetworkStatus'])),
-  apiVersion: z.optional(z.enum(['', 'v1beta1'])),
-  ip,
-  ips: z.optional(z.array(ip)),
-})
+import { describeValue, messageOf, type PodNetworkStatus } from '@podwire/api'
 
 /**
  * What an executable printed as a pod's status; undefined when it printed nothing, so that the host looks for itself.
- * @throws PodwireError `EXEC_BAD_STATUS` that names what came
+ * @throws what `reject` makes of a phrase that names what is wrong
  */
-export function parseStatus(executable: string, pod: PodRef, output: string): PodNetworkStatus | undefined {
-  if (output.trim() === '') return undefined
-  const reject = (problem: string) => badStatus({ executable, pod, problem, output })
+export function parseStatus(
+  printed: string,
+  reject: (problem: string) => Error,
+): PodNetworkStatus | undefined {
+  if (printed.trim() === '') return undefined
+  const { kind = '', apiVersion = '', ip, ips } = parseObject(printed, reject)
+  if (kind !== '' && kind !== 'PodNetworkStatus') {
+    throw reject(`kind is ${describeValue(kind)}, expected "PodNetworkStatus"`)
+  }
+  if (apiVersion !== '' && apiVersion !== 'v1beta1') {
+    throw reject(`apiVersion is ${describeValue(apiVersion)}, expected "v1beta1"`)
+  }
+  if (!isAddress(ip)) throw reject(`ip is ${describeValue(ip)}, expected an IP address`)
+  if (ips === undefined) return { ip }
+  if (!Array.isArray(ips) || !ips.every(isAddress)) {
+    throw reject(`ips is ${describeValue(ips)}, expected a list of IP addresses`)
+  }
+  return { ip, ips }
+}
+
+function parseObject(printed: string, reject: (problem: string) => Error): Record<string, unknown> {
   let json: unknown
   try {
-    json = JSON.parse(output)
-  } catch {
-    throw reject('what it printed is not JSON')
+    json = JSON.parse(printed)
+  } catch (error) {
+    throw reject(`it is not JSON (${messageOf(error).slice(0, 80)})`)
   }
-  const parsed = statusSchema.safeParse(json)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw reject(issue ? `${issue.path.join('.') || 'what it printed'}: ${issue.message}` : 'unknown shape')
-  }
-  const { ip: first, ips } = parsed.data
-  return { ip: first, ...(ips ? { ips } : {}) }
+  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return { ...json }
+  throw reject('it is not a JSON object')
+}
+
+function isAddress(value: unknown): value is string {
+  return typeof value === 'string' && isIP(value) !== 0
 }

@@ -13,24 +13,22 @@ import type { ExecOptions } from './options.ts'
 /** One plugin for each directory: `vendor~name` holds `vendor/name`, whose executable is `vendor~name/name`. */
 export async function probeExecPlugins({
   options,
-  configDir = '/',
+  configDir = '.',
   log,
 }: ProbeContext<ExecOptions>): Promise<NetworkPlugin[]> {
   const directory = resolve(configDir, options.directory)
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
-    log.warn(`no exec plugins: ${messageOf(error)}`)
+    log.warn(`no exec plugins: ${messageOf(error)}`, { directory })
     return []
   })
+  const capabilities = capabilitySet(...options.capabilities)
   return entries
     .filter((entry) => entry.isDirectory())
-    .map((entry) => {
-      const name = unescapePluginName(entry.name)
-      const executable = join(directory, entry.name, name.split('/').at(-1) ?? name)
-      return execNetworkPlugin({
-        name,
-        executable,
-        capabilities: capabilitySet(...options.capabilities),
-        log,
-      })
+    .map((entry) => entry.name)
+    .sort()
+    .map((directoryName) => {
+      const name = unescapePluginName(directoryName)
+      const executable = join(directory, directoryName, name.split('/').at(-1) ?? name)
+      return execNetworkPlugin({ name, executable, capabilities, log })
     })
 }

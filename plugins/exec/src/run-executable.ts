@@ -1,69 +1,79 @@
 import type { PodRef } from '@podwire/api'
 import { boundedOutput } from './bounded-output.ts'
-import { executableFailed } from './errors.ts'
-
-/** After SIGTERM, how long a process group may take to end by itself. Milliseconds. */
-const killAfterMs = 1_000
+import { executableFailed, executableStopped } from './errors.ts'
+import { endProcessGroup, trackProcessGroup } from './process-group.ts'
 
 /** After its process ended, how long output that a grandchild holds open is waited for. Milliseconds. */
-const drainMs = 200
+const drainMs = 500
 
 /** One call of a plugin's executable. */
 export interface ExecCall {
+  readonly plugin: string
   readonly executable: string
   /** `init`, `setup`, `teardown`, `status` */
   readonly command: string
-  readonly pod?: PodRef
+  readonly pod?: PodRef | undefined
   readonly env: Readonly<Record<string, string>>
-  readonly signal?: AbortSignal
+  readonly signal: AbortSignal
+}
+
+/** What an executable printed, each with its middle left out when it is long. */
+export interface ExecOutput {
+  readonly stdout: string
+  /** stdout and stderr as they came. */
+  readonly combined: string
 }
 
 /**
- * Runs the executable in a process group of its own and returns its combined output. When the signal aborts, the whole
- * group is ended, grandchildren too.
- * @throws PodwireError `EXEC_FAILED` for an exit code that is not 0, a signal, or a start that failed
+ * Runs the executable in a process group of its own. When it fails or the signal aborts, the whole group is ended,
+ * grandchildren too. A daemon that it leaves behind when it succeeds stays.
+ * @throws PodwireError `EXEC_FAILED` for an exit code that is not 0, a signal, or a start that failed;
+ * `EXEC_STOPPED` when the signal aborted, with its reason as the cause
  */
-export async function runExecutable({ executable, command, pod, env, signal }: ExecCall): Promise<string> {
+export async function runExecutable(call: ExecCall): Promise<ExecOutput> {
+  const { executable, command, pod, env, signal } = call
   const started = performance.now()
-  const output = boundedOutput()
   // Its import takes 100 ms, which a host that never gets here need not pay.
   const { execa } = await import('execa')
-  signal?.throwIfAborted()
+  signal.throwIfAborted()
+
+  const [stdout, combined] = [boundedOutput(), boundedOutput()]
   const args = [command, ...(pod ? [pod.namespace, pod.name, pod.sandboxId] : [])]
   const child = execa(executable, args, {
     env,
     stdin: 'ignore',
-    all: true,
     buffer: false,
     encoding: 'buffer',
     detached: true,
-    cleanup: false,
     reject: false,
   })
-  child.all.on('data', (chunk: Buffer) => output.push(chunk))
-  const endGroup = groupKiller(child.pid)
-  signal?.addEventListener('abort', endGroup.now, { once: true })
-  // Output may stay open after the end: a daemon that the script started keeps it.
-  child.once('exit', () => setTimeout(() => child.all.destroy(), drainMs).unref())
+  child.stdout.on('data', stdout.push).on('data', combined.push)
+  child.stderr.on('data', combined.push)
+  child.once('exit', () =>
+    setTimeout(() => [child.stdout, child.stderr].map((pipe) => pipe.destroy()), drainMs),
+  )
 
+  const { pid } = child
+  const forget = pid === undefined ? undefined : trackProcessGroup(pid)
+  const end = async () => pid !== undefined && endProcessGroup(pid)
+  let ending: Promise<unknown> | undefined
+  const onAbort = () => {
+    ending = end()
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
     const result = await child
-    if (signal?.aborted) {
-      endGroup.forGood()
-      throw signal.reason
+    const outcome = () => ({ ...call, durationMs: performance.now() - started, output: combined.text() })
+    if (ending) {
+      await ending
+      throw executableStopped({ ...outcome(), reason: signal.reason })
     }
-    if (result.exitCode === 0) return output.text()
-    throw executableFailed({
-      executable,
-      command,
-      pod,
-      how: howItEnded(result),
-      durationMs: performance.now() - started,
-      output: output.text(),
-      cause: result.cause,
-    })
+    if (result.exitCode === 0) return { stdout: stdout.text(), combined: combined.text() }
+    await end()
+    throw executableFailed({ ...outcome(), how: howItEnded(result), cause: result.cause })
   } finally {
-    signal?.removeEventListener('abort', endGroup.now)
+    signal.removeEventListener('abort', onAbort)
+    forget?.()
   }
 }
 
@@ -78,21 +88,4 @@ function howItEnded({
 }) {
   if (exitCode !== undefined) return `exit code ${exitCode}`
   return signal ? `ended by ${signal}` : `it did not start (${originalMessage ?? 'unknown reason'})`
-}
-
-/** Ends a process group: politely, then for good. */
-function groupKiller(pid: number | undefined) {
-  const kill = (signal: NodeJS.Signals) => {
-    try {
-      if (pid !== undefined) process.kill(-pid, signal)
-    } catch {
-      // All of it ended before.
-    }
-  }
-  const forGood = () => kill('SIGKILL')
-  const now = () => {
-    kill('SIGTERM')
-    setTimeout(forGood, killAfterMs)
-  }
-  return { now, forGood }
 }

@@ -1,1 +1,13 @@
-export {}
+import { definePlugin } from '@podwire/api'
+import { type KubenetOptions, optionsSchema } from './options.ts'
+import { createKubenet } from './plugin.ts'
+
+export type { KubenetOptions } from './options.ts'
+export { createKubenet, IP_ANNOTATION, type KubenetContext } from './plugin.ts'
+
+/** Offers `kubenet`: every pod on a bridge, all of it done in process. */
+export default definePlugin<KubenetOptions>({
+  apiVersion: 1,
+  options: optionsSchema,
+  probe: ({ options, stateDir, log }) => [createKubenet({ options, stateDir, log })],
+})

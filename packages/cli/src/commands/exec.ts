@@ -12,8 +12,7 @@ export async function exec(
 ): Promise<number> {
   const name = parsePodName(pod)
   const loaded = await loadConfig(config === undefined ? {} : { file: config })
-  const { records } = await createSandboxStore(stateDir ?? loaded.config.stateDir).list()
-  const record = records.find((one) => podKey(one.pod) === podKey(name))
+  const record = createSandboxStore(stateDir ?? loaded.config.stateDir).find(name)
   if (!record || !(await namespaceAt(record.netns))) throw noSuchPod({ pod: podKey(name) })
   return runCommand(command, record.netns)
 }

@@ -58,7 +58,7 @@ async function readStatus(flags: GlobalFlags): Promise<Status> {
     if (!(error instanceof AggregateError)) throw error
     // The plugin doesn't start; what is set up is known all the same.
     const { config } = await loadConfig(options.configFile === undefined ? {} : { file: options.configFile })
-    const { records } = await createSandboxStore(options.stateDir ?? config.stateDir).list()
+    const { records } = createSandboxStore(options.stateDir ?? config.stateDir).list()
     const plugin = { name: config.networkPlugin || DEFAULT_PLUGIN_NAME, capabilities: [] }
     return {
       plugin,

@@ -6,7 +6,7 @@ import { configNotFound } from '../errors.ts'
 export const CONFIG_EXTENSIONS = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml'] as const
 
 /** Where the configuration of a machine lies. */
-export const SYSTEM_CONFIG_DIR = '/etc/podwire'
+const SYSTEM_CONFIG_DIR = '/etc/podwire'
 
 /** Where to look for a configuration. */
 export interface FindConfigOptions {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { bandwidthOf, describeValue, type Pod, type PortMapping } from '@podwire/api'
 import { invalidPod } from '../errors.ts'
+import { defaultSandboxId } from './sandbox-id.ts'
 
 /** What a caller asks a host to set up. */
 export interface PodRequest {
@@ -60,13 +60,7 @@ export function parsePodName(pod: PodName): { namespace: string; name: string; s
   const problems = nameProblems(pod)
   if (problems.length > 0) throw invalidPod({ pod, problems })
   const { namespace, name } = pod
-  return { namespace, name, sandboxId: pod.sandboxId ?? defaultSandboxId(namespace, name) }
-}
-
-/** Readable, a valid CNI container ID, and the same for the same pod, so that what a crash left is found by it. */
-function defaultSandboxId(namespace: string, name: string): string {
-  const hash = createHash('sha256').update(`${namespace}/${name}`).digest('hex').slice(0, 8)
-  return `${namespace}-${name}`.slice(0, 48).concat('-', hash)
+  return { namespace, name, sandboxId: pod.sandboxId ?? defaultSandboxId(pod) }
 }
 
 function nameProblems({ namespace, name, sandboxId }: PodName): string[] {

@@ -10,9 +10,10 @@ import { takeDown } from './tear-down.ts'
  * left to it. A tear-down that fails again is reported, and keeps its record.
  */
 export async function recoverSandboxes(room: Sandboxes): Promise<void> {
-  const { records, unreadable } = await room.store.list()
+  room.store.sweep()
+  const { records, unreadable } = room.store.list()
   for (const { file, reason } of unreadable) {
-    const movedTo = await room.store.setAside(file)
+    const movedTo = room.store.setAside(file)
     room.warn(`${file}: ${reason}; moved to ${movedTo}. Its pod's network may remain: take it down by hand.`)
     room.events.emit('state:set-aside', { file, movedTo, reason })
   }
@@ -30,7 +31,7 @@ export async function recoverSandboxes(room: Sandboxes): Promise<void> {
 
 // What was read before the lock was held may be done by now.
 async function recoverOne(room: Sandboxes, sandboxId: string): Promise<void> {
-  const record = await room.store.get(sandboxId)
+  const record = room.store.get(sandboxId)
   const why = record && (await whyRecover(record))
   if (!record || !why) return
   await takeDown(room, record)
@@ -42,6 +43,6 @@ async function whyRecover(record: SandboxRecord): Promise<string | undefined> {
   if (record.phase === 'setting-up') return 'its set-up never finished'
   if (record.phase === 'tearing-down') return 'its tear-down never finished'
   if (record.owner && !(await isProcessAlive(record.owner))) return 'the process that it belonged to is gone'
-  if (!(await isNamespaceAlive(record))) return 'its network namespace is gone'
+  if (!isNamespaceAlive(record)) return 'its network namespace is gone'
   return undefined
 }

@@ -1,10 +1,9 @@
-import { podKey } from '@podwire/api'
 import type { HostEmitter } from '../events.ts'
 import type { PluginManager } from '../routing/plugin-manager.ts'
 import type { PodLock } from '../routing/pod-lock.ts'
 import type { SandboxRecord } from '../state/sandbox-record.ts'
 import type { SandboxStore } from '../state/sandbox-store.ts'
-import { isSameNamespace, namespaceAt } from './namespaces.ts'
+import { isNamespaceAt } from './namespaces.ts'
 import type { PodName } from './pod-request.ts'
 import { parsePodName } from './pod-request.ts'
 
@@ -22,16 +21,13 @@ export interface Sandboxes {
   warn(message: string, details?: Readonly<Record<string, unknown>>): void
 }
 
-/** The record of a pod: by its sandbox id, else whichever sandbox has its names. */
-export async function findRecord(store: SandboxStore, pod: PodName): Promise<SandboxRecord | undefined> {
-  const { sandboxId } = parsePodName(pod)
-  const direct = await store.get(sandboxId)
-  if (direct || pod.sandboxId !== undefined) return direct
-  const { records } = await store.list()
-  return records.find((record) => podKey(record.pod) === podKey(pod))
+/** The record of a pod: by the sandbox id given, else by its names. */
+export function findRecord(store: SandboxStore, pod: PodName): SandboxRecord | undefined {
+  parsePodName(pod)
+  return pod.sandboxId === undefined ? store.find(pod) : store.get(pod.sandboxId)
 }
 
 /** Whether the record's namespace is still the one that was set up. */
-export async function isNamespaceAlive({ netns, netnsIdentity }: SandboxRecord): Promise<boolean> {
-  return isSameNamespace(netnsIdentity, await namespaceAt(netns))
+export function isNamespaceAlive({ netns, netnsIdentity }: SandboxRecord): boolean {
+  return isNamespaceAt(netns, netnsIdentity)
 }

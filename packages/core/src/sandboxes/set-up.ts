@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import {
   DEFAULT_INTERFACE_NAME,
@@ -12,7 +12,7 @@ import {
 import { netnsConflict, netnsExists, notANetns, ownNetns } from '../errors.ts'
 import type { PluginManager } from '../routing/plugin-manager.ts'
 import type { SandboxRecord } from '../state/sandbox-record.ts'
-import { createNamespace, isSameNamespace, NETNS_DIR, namespaceAt, OWN_NETNS } from './namespaces.ts'
+import { createNamespace, isNamespaceAt, NETNS_DIR, namespaceAt, OWN_NETNS } from './namespaces.ts'
 import { type PodRequest, parsePodRequest } from './pod-request.ts'
 import { processIdentity } from './process-identity.ts'
 import { findRecord, isNamespaceAlive, type Sandboxes } from './sandboxes.ts'
@@ -44,18 +44,18 @@ async function keepOrTakeDown(
   request: PodRequest,
 ): Promise<SandboxRecord | undefined> {
   const { namespace, name } = pod
-  const found = await findRecord(room.store, {
+  const found = findRecord(room.store, {
     namespace,
     name,
     ...(request.sandboxId ? { sandboxId: request.sandboxId } : {}),
   })
   if (!found) return undefined
-  if (found.phase !== 'ready' || !(await isNamespaceAlive(found))) {
+  if (found.phase !== 'ready' || !isNamespaceAlive(found)) {
     await takeDown(room, found)
     return undefined
   }
   const asked = askedNetns(request)
-  if (asked !== undefined && !isSameNamespace(await namespaceAt(asked), found.netnsIdentity)) {
+  if (asked !== undefined && !isNamespaceAt(asked, found.netnsIdentity)) {
     throw netnsConflict({ pod, netns: found.netns, asked })
   }
   return found
@@ -79,15 +79,13 @@ async function create(
     phase: 'setting-up',
     createdAt: new Date().toISOString(),
   }
-  const netnsIdentity = asked === undefined ? undefined : await adopt(asked)
+  const adopted = asked === undefined ? undefined : await adopt(asked)
   // Before the intent, because undoing an intent removes what is there.
-  if (intent.ownsNetns && (await exists(intent.netns))) throw netnsExists({ path: intent.netns })
-  await room.store.write(netnsIdentity ? { ...intent, netnsIdentity } : intent)
+  if (intent.ownsNetns && existsSync(intent.netns)) throw netnsExists({ path: intent.netns })
+  room.store.write(adopted ? { ...intent, netnsIdentity: adopted } : intent)
   try {
-    const identity = netnsIdentity ?? (await createNamespace(intent.netns))
-    const created = { ...intent, netnsIdentity: identity }
-    // A plugin asks the host for the namespace, and the host reads it here.
-    await room.store.write(created)
+    const created = { ...intent, netnsIdentity: adopted ?? (await createNamespace(intent.netns)) }
+    if (!adopted) room.store.write(created)
     return await runSetUp(room, room.active, created, signal)
   } catch (error) {
     await takeDown(room, intent).catch((cleanUp: unknown) =>
@@ -110,11 +108,11 @@ async function update(
   signal?: AbortSignal,
 ): Promise<SandboxRecord> {
   const changed = { ...kept, pod }
-  await room.store.write(changed)
+  room.store.write(changed)
   try {
     return await runSetUp(room, await room.managerOf(kept.plugin), changed, signal)
   } catch (error) {
-    await room.store.write(kept)
+    room.store.write(kept)
     throw error
   }
 }
@@ -134,7 +132,7 @@ async function runSetUp(
     const setUpMs = performance.now() - started
     const status = returned ?? (await askForStatus(manager, record, warn, signal))
     const ready: SandboxRecord = { ...record, phase: 'ready', setUpMs, ...(status ? { status } : {}) }
-    await store.write(ready)
+    store.write(ready)
     events.emit('pod:setup:done', { ...about, durationMs: setUpMs, status })
     return ready
   } catch (error) {
@@ -164,13 +162,6 @@ async function askForStatus(
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
-}
-
 function askedNetns({ netns, pid }: PodRequest): string | undefined {
   return netns ?? (pid === undefined ? undefined : `/proc/${pid}/ns/net`)
 }
@@ -178,6 +169,6 @@ function askedNetns({ netns, pid }: PodRequest): string | undefined {
 async function adopt(path: string) {
   const identity = await namespaceAt(path)
   if (!identity) throw notANetns({ path })
-  if (isSameNamespace(identity, await namespaceAt(OWN_NETNS))) throw ownNetns({ path })
+  if (isNamespaceAt(OWN_NETNS, identity)) throw ownNetns({ path })
   return identity
 }

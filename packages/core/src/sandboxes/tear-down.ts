@@ -7,7 +7,7 @@ import { findRecord, type Sandboxes } from './sandboxes.ts'
 /** Takes a pod's network and sandbox away. A pod that isn't there is success. */
 export async function tearDownSandbox(room: Sandboxes, pod: PodName, signal?: AbortSignal): Promise<void> {
   const operation = async () => {
-    const record = await findRecord(room.store, pod)
+    const record = findRecord(room.store, pod)
     if (record) await takeDown(room, record, signal)
   }
   await room.lock.run(podKey(pod), operation, signal)
@@ -27,11 +27,11 @@ export async function takeDown(
   const started = performance.now()
   events.emit('pod:teardown:start', about)
   try {
-    await store.write({ ...record, phase: 'tearing-down' })
+    store.write({ ...record, phase: 'tearing-down' })
     const manager = await managerOf(record.plugin)
     await manager.tearDownPod(about.pod, signal)
     if (record.ownsNetns) await removeNamespace(record.netns)
-    await store.remove(sandboxId)
+    store.remove(record)
     events.emit('pod:teardown:done', { ...about, durationMs: performance.now() - started })
   } catch (error) {
     events.emit('pod:teardown:failed', { ...about, durationMs: performance.now() - started, error })

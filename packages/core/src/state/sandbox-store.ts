@@ -1,23 +1,32 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stateUnusable } from '../errors.ts'
+import { defaultSandboxId } from '../sandboxes/sandbox-id.ts'
 import { parseSandboxRecord, type SandboxRecord } from './sandbox-record.ts'
 
 /** A file that should hold a record and doesn't. */
-export interface UnreadableRecord {
+interface UnreadableRecord {
   readonly file: string
   readonly reason: string
 }
 
-/** The records of a state directory: one file for each sandbox, replaced whole. */
+/**
+ * The records of a state directory: one file for each sandbox, replaced whole. A record is a kilobyte in memory (/run),
+ * so the calls are synchronous: each takes 20 µs, where the way to a thread and back takes three times as long.
+ */
 export interface SandboxStore {
-  get(sandboxId: string): Promise<SandboxRecord | undefined>
-  list(): Promise<{ records: SandboxRecord[]; unreadable: UnreadableRecord[] }>
+  /** Undefined also for a record that can't be read; `list` tells of those. */
+  get(sandboxId: string): SandboxRecord | undefined
+  /** The record of a pod whatever its sandbox is called; the last one where it has two. */
+  find(pod: { readonly namespace: string; readonly name: string }): SandboxRecord | undefined
+  list(): { records: SandboxRecord[]; unreadable: UnreadableRecord[] }
   /** Replaces the record; a reader sees the old one or the new one. */
-  write(record: SandboxRecord): Promise<void>
-  remove(sandboxId: string): Promise<void>
+  write(record: SandboxRecord): void
+  remove(record: SandboxRecord): void
   /** Moves a file that can't be read out of the way; returns where to. */
-  setAside(file: string): Promise<string>
+  setAside(file: string): string
+  /** Removes what processes that were killed while writing left. */
+  sweep(): void
 }
 
 const suffix = '.json'
@@ -25,74 +34,123 @@ const suffix = '.json'
 /** @param stateDir made at the first write, for its owner only */
 export function createSandboxStore(stateDir: string): SandboxStore {
   const dir = join(stateDir, 'sandboxes')
+  // Where a sandbox isn't called as its pod says, a file called so holds its id.
+  const namesDir = join(stateDir, 'pods')
   const fileOf = (sandboxId: string) => join(dir, `${sandboxId}${suffix}`)
-  let written = 0
 
-  const read = async (file: string): Promise<SandboxRecord | UnreadableRecord | undefined> => {
-    try {
-      const parsed = parseSandboxRecord(await readFile(file, 'utf8'))
-      return typeof parsed === 'string' ? { file, reason: parsed } : parsed
-    } catch (cause) {
-      if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENAMETOOLONG') return undefined
-      throw stateUnusable({ path: file, cause })
-    }
+  const read = (file: string): SandboxRecord | UnreadableRecord | undefined => {
+    const text = readIfThere(file)
+    if (text === undefined) return undefined
+    const parsed = parseSandboxRecord(text)
+    return typeof parsed === 'string' ? { file, reason: parsed } : parsed
+  }
+  const get = (sandboxId: string) => {
+    const found = read(fileOf(sandboxId))
+    return found && 'pod' in found ? found : undefined
+  }
+  const nameOf = ({ pod }: SandboxRecord) => {
+    const usual = defaultSandboxId(pod)
+    return usual === pod.sandboxId ? undefined : join(namesDir, usual)
   }
 
   return {
-    get: async (sandboxId) => {
-      const found = await read(fileOf(sandboxId))
-      return found && 'pod' in found ? found : undefined
+    get,
+    find: (pod) => {
+      const usual = defaultSandboxId(pod)
+      const direct = get(usual)
+      if (direct) return direct
+      const sandboxId = readIfThere(join(namesDir, usual))
+      return sandboxId === undefined ? undefined : get(sandboxId)
     },
-    list: async () => {
-      const names = await readdir(dir).catch((cause: unknown) => {
-        if (codeOf(cause) === 'ENOENT') return []
-        throw stateUnusable({ path: dir, cause })
-      })
-      const files = names.filter((name) => name.endsWith(suffix)).sort()
-      const found = await Promise.all(files.map((name) => read(join(dir, name))))
+    list: () => {
       const records: SandboxRecord[] = []
       const unreadable: UnreadableRecord[] = []
-      for (const entry of found) {
+      for (const name of namesIn(dir)) {
+        const entry = name.endsWith(suffix) ? read(join(dir, name)) : undefined
         if (entry && 'pod' in entry) records.push(entry)
         else if (entry) unreadable.push(entry)
       }
       return { records, unreadable }
     },
-    write: async (record) => {
+    write: (record) => {
+      const name = nameOf(record)
+      if (name) replace(name, record.pod.sandboxId)
+      replace(fileOf(record.pod.sandboxId), JSON.stringify(record))
+    },
+    remove: (record) => {
+      const name = nameOf(record)
       const file = fileOf(record.pod.sandboxId)
-      const temporary = `${file}.${process.pid}.${written++}.tmp`
       try {
-        await writeWhole(temporary, JSON.stringify(record), dir)
-        await rename(temporary, file)
+        rmSync(file, { force: true })
+        if (name && readIfThere(name) === record.pod.sandboxId) rmSync(name, { force: true })
       } catch (cause) {
-        await rm(temporary, { force: true }).catch(() => {})
         throw stateUnusable({ path: file, cause })
       }
     },
-    remove: (sandboxId) =>
-      rm(fileOf(sandboxId), { force: true }).catch((cause: unknown) => {
-        throw stateUnusable({ path: fileOf(sandboxId), cause })
-      }),
-    setAside: async (file) => {
+    sweep: () => {
+      for (const place of [dir, namesDir]) {
+        for (const name of namesIn(place)) {
+          const [, pid] = temporaryName.exec(name) ?? []
+          if (pid && !isRunning(Number(pid))) rmSync(join(place, name), { force: true })
+        }
+      }
+    },
+    setAside: (file) => {
       const target = `${file}.unreadable`
-      await rename(file, target).catch((cause: unknown) => {
+      try {
+        renameSync(file, target)
+      } catch (cause) {
         if (codeOf(cause) !== 'ENOENT') throw stateUnusable({ path: file, cause })
-      })
+      }
       return target
     },
   }
 }
 
-async function writeWhole(file: string, text: string, dir: string): Promise<void> {
-  const handle = await open(file, 'wx', 0o600).catch(async (error: unknown) => {
-    if (codeOf(error) !== 'ENOENT') throw error
-    await mkdir(dir, { recursive: true, mode: 0o700 })
-    return open(file, 'wx', 0o600)
-  })
+const temporaryName = /\.(\d+)\.tmp$/
+
+/** Writes beside the file and renames. No two writes of a process overlap, so that its number makes the name its own. */
+function replace(file: string, text: string): void {
+  const temporary = `${file}.${process.pid}.tmp`
   try {
-    await handle.writeFile(text)
-  } finally {
-    await handle.close()
+    try {
+      writeFileSync(temporary, text, { mode: 0o600 })
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
+      writeFileSync(temporary, text, { mode: 0o600 })
+    }
+    renameSync(temporary, file)
+  } catch (cause) {
+    if (existsSync(temporary)) rmSync(temporary)
+    throw stateUnusable({ path: file, cause })
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENAMETOOLONG') return undefined
+    throw stateUnusable({ path: file, cause })
+  }
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir).sort()
+  } catch (cause) {
+    if (codeOf(cause) === 'ENOENT') return []
+    throw stateUnusable({ path: dir, cause })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return codeOf(error) === 'EPERM'
   }
 }
 

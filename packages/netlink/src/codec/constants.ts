@@ -10,6 +10,7 @@ export const NLMSG_OVERRUN = 4
 export const NLM_F_REQUEST = 0x1
 export const NLM_F_MULTI = 0x2
 export const NLM_F_ACK = 0x4
+export const NLM_F_ECHO = 0x8
 export const NLM_F_DUMP_INTR = 0x10
 export const NLM_F_CAPPED = 0x100
 export const NLM_F_ACK_TLVS = 0x200
@@ -59,6 +60,7 @@ export const RTNLGRP_IPV6_ROUTE = 11
 // linux/if.h, linux/if_link.h
 export const IFF_UP = 0x1
 export const IFF_LOOPBACK = 0x8
+export const IFF_POINTOPOINT = 0x10
 export const IFF_RUNNING = 0x40
 export const IFF_NOARP = 0x80
 export const IFF_PROMISC = 0x100

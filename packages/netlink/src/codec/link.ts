@@ -20,6 +20,7 @@ export interface Link {
   /** The carrier is there: both ends of a veth are up. */
   running: boolean
   loopback: boolean
+  pointToPoint: boolean
   promiscuous: boolean
   /** In bytes. */
   mtu: number
@@ -139,6 +140,7 @@ export function decodeLink({ body }: Message): Link {
     up: has(c.IFF_UP),
     running: has(c.IFF_RUNNING),
     loopback: has(c.IFF_LOOPBACK),
+    pointToPoint: has(c.IFF_POINTOPOINT),
     promiscuous: has(c.IFF_PROMISC),
     mtu: read(c.IFLA_MTU, readU32) ?? 0,
     group: read(c.IFLA_GROUP, readU32) ?? 0,

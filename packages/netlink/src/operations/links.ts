@@ -65,6 +65,8 @@ export interface VxlanSettings {
 }
 
 export interface BridgePortSettings {
+  /** Let frames through. A port that is disabled is cut off at once; taking it from the bridge waits for the kernel. */
+  enabled?: boolean
   /** Send a frame back through the port it came from. */
   hairpin?: boolean
   learning?: boolean
@@ -122,6 +124,10 @@ export function setBridgePort(link: LinkRef, settings: BridgePortSettings): Requ
         [
           c.IFLA_PROTINFO,
           [
+            [
+              c.IFLA_BRPORT_STATE,
+              settings.enabled === undefined ? undefined : u8(portState(settings.enabled)),
+            ],
             [c.IFLA_BRPORT_MODE, flagOrNone(settings.hairpin)],
             [c.IFLA_BRPORT_LEARNING, flagOrNone(settings.learning)],
             [c.IFLA_BRPORT_UNICAST_FLOOD, flagOrNone(settings.flood)],
@@ -241,6 +247,9 @@ function ipAttribute(address: string | undefined, v4: number, v6: number): Attri
   if (address === undefined) return [v4, undefined]
   return [familyOf(address) === AF_INET6 ? v6 : v4, encodeIp(address)]
 }
+
+// BR_STATE_FORWARDING and BR_STATE_DISABLED.
+const portState = (enabled: boolean) => (enabled ? 3 : 0)
 
 const numberOrNone = (value: number | undefined) => (value === undefined ? undefined : u32(value))
 const flagOrNone = (value: boolean | undefined) => (value === undefined ? undefined : flag(value))

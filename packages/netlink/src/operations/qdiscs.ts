@@ -2,6 +2,7 @@ import type { Attribute } from '../codec/attributes.ts'
 import { text, u32 } from '../codec/bytes.ts'
 import * as c from '../codec/constants.ts'
 import { decodeTc, encodeTc, rate64, rateSpec, type TrafficControl, ticks } from '../codec/tc.ts'
+import { malformed } from '../errors.ts'
 import type { LinkRef, Request } from '../request.ts'
 import { ADD, change, dump, REPLACE } from './route-request.ts'
 import { type Handle, handleValue, positive } from './tc.ts'
@@ -47,6 +48,22 @@ export function del({ dev, parent = 'root' }: { dev: LinkRef; parent?: Handle })
   return change(`delete ${parent} qdisc of link ${dev}`, c.RTM_DELQDISC, 0, (scope) =>
     encodeTc({ index: scope.index(dev), parent: handleValue(parent) }),
   )
+}
+
+/** One qdisc of a link; the kernel lists those of all links whatever it is asked for. Errors: `ENOENT`, `EINVAL` when there is none. */
+export function get({ dev, parent = 'root' }: { dev: LinkRef; parent?: Handle }): Request<TrafficControl> {
+  return {
+    operation: `get ${parent} qdisc of link ${dev}`,
+    protocol: c.NETLINK_ROUTE,
+    type: c.RTM_GETQDISC,
+    // Without an echo the answer goes to those who watch, and not to who asks.
+    flags: c.NLM_F_ACK | c.NLM_F_ECHO,
+    body: (scope) => encodeTc({ index: scope.index(dev), parent: handleValue(parent) }),
+    parse([message]) {
+      if (!message) throw malformed('an answer without a qdisc')
+      return decodeTc(message)
+    },
+  }
 }
 
 /** The qdiscs of all links or one. */

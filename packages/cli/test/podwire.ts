@@ -1,0 +1,54 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+
+const bin = new URL('../bin/podwire.js', import.meta.url).pathname
+const made: string[] = []
+
+afterAll(() => {
+  for (const dir of made) rmSync(dir, { recursive: true, force: true })
+})
+
+/** A directory of a test's own with these files in it, and the command line run there. */
+export function project(files: Record<string, unknown> = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'podwire-cli-'))
+  made.push(dir)
+  const env = { ...process.env, PODWIRE_CONFIG: '', NO_COLOR: '1' }
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(dir, path, '..'), { recursive: true })
+    writeFileSync(join(dir, path), typeof content === 'string' ? content : JSON.stringify(content))
+  }
+  return {
+    dir,
+    podwire: (...args: string[]) => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
+        cwd: dir,
+        env,
+        encoding: 'utf8',
+      })
+      return { status, stdout, stderr }
+    },
+    start: (...args: string[]) =>
+      spawn(process.execPath, [bin, ...args], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] }),
+  }
+}
+
+const exec = `#!/bin/sh
+case $1 in
+  setup) nsenter --net="$PODWIRE_NETNS" ip address add 192.0.2.7/24 dev lo ;;
+  status) echo '{"ip":"192.0.2.7"}' ;;
+esac
+`
+
+/** A configuration whose plugin is a script that puts one address on the pod's loopback. */
+export const withScript = {
+  'podwire.config.json': {
+    networkPlugin: 'example.com/script',
+    stateDir: './state',
+    discovery: { packages: [new URL('../../../plugins/exec', import.meta.url).pathname] },
+    plugins: { exec: { directory: './exec', capabilities: ['portMappings', 'shaping'] } },
+  },
+  'exec/example.com~script/script': exec,
+}

@@ -1,0 +1,74 @@
+import { randomInt } from 'node:crypto'
+import { links, type Netlink, openNetlink } from '@podwire/netlink'
+import { type Courier, createCourier, nextTurn, unless } from './courier.ts'
+
+/** Deletes links, many at a time: the kernel waits as long for a hundred as for one. */
+export interface Reaper {
+  /** Cuts the links off now; resolves when the kernel has forgotten them. Those that aren't there are no error. */
+  remove(names: readonly string[]): Promise<void>
+  /** For all other requests: it knows when deletions hold the kernel up. */
+  readonly courier: Courier
+  close(): void
+}
+
+interface Batch {
+  readonly group: number
+  readonly marks: Promise<unknown>[]
+  readonly done: Promise<void>
+}
+
+// The kernel holds its lock for the whole batch, so that others should get a turn in between.
+const maxBatchLinks = 128
+
+/** @param netlink to mark links with; deletions go through a socket of their own */
+export function createReaper(netlink: Netlink): Reaper {
+  const deletions = openNetlink()
+  let collecting: Batch | undefined
+  let last: Promise<unknown> = Promise.resolve()
+  let running = 0
+  const courier = createCourier(() => running > 0)
+
+  function collect(): Batch {
+    if (collecting && collecting.marks.length < maxBatchLinks) return collecting
+    // Another process deletes groups of its own at the same time, so that the number must be nobody else's.
+    const batch: { group: number; marks: Promise<unknown>[] } = { group: randomInt(1, 2 ** 31), marks: [] }
+    // One after the other, and each takes what comes until its turn.
+    const done = last.then(nextTurn).then(() => deleteBatch(batch))
+    last = done.catch(() => {})
+    collecting = { ...batch, done }
+    return collecting
+  }
+
+  async function deleteBatch({ group, marks }: Pick<Batch, 'group' | 'marks'>) {
+    if (collecting?.group === group) collecting = undefined
+    running++
+    try {
+      await Promise.all(marks)
+      // Their namespaces may have gone, and taken them along.
+      await deletions.run(links.delGroup(group)).catch(unless('ENODEV'))
+    } finally {
+      running--
+    }
+  }
+
+  async function mark(index: number, isPort: boolean, group: number) {
+    const requests = [
+      links.set(index, { group }),
+      ...(isPort ? [links.setBridgePort(index, { enabled: false })] : []),
+    ]
+    await courier.batch(netlink, requests).catch(unless('ENODEV'))
+  }
+
+  return {
+    async remove(names) {
+      const looked = await Promise.all(names.map((name) => courier.findLink(netlink, name)))
+      const found = looked.filter((link) => link !== undefined)
+      if (found.length === 0) return
+      const batch = collect()
+      for (const link of found) batch.marks.push(mark(link.index, link.master !== undefined, batch.group))
+      await batch.done
+    },
+    courier,
+    close: () => void last.then(() => deletions.close()),
+  }
+}

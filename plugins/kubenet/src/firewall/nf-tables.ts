@@ -1,0 +1,297 @@
+import {
+  type Attribute,
+  type Attributes,
+  be16,
+  decodeAttributes,
+  encodeAttributes,
+  listAttributes,
+  type Message,
+  NETLINK_NETFILTER,
+  type Request,
+  readBe32,
+} from '@podwire/netlink/transport'
+
+// linux/netfilter/nfnetlink.h and nf_tables.h. nf_tables counts in network byte order.
+const NFNL_SUBSYS_NFTABLES = 10
+const NFNL_MSG_BATCH_BEGIN = 0x10
+const NFNL_MSG_BATCH_END = 0x11
+const NLM_F_ACK = 4
+const NLM_F_DUMP = 0x300
+const NLM_F_CREATE = 0x400
+const NLM_F_APPEND = 0x800
+
+const message = {
+  newTable: 0,
+  getTable: 1,
+  delTable: 2,
+  newChain: 3,
+  newRule: 6,
+  getRule: 7,
+  newSet: 9,
+  newElement: 12,
+  getElement: 13,
+  delElement: 14,
+  getGeneration: 16,
+} as const
+
+/** Which packets a table sees. */
+export const tableFamily = { inet: 1, bridge: 7 } as const
+export type TableFamily = keyof typeof tableFamily
+
+/** One step of a transaction. */
+export type Step = Request<void>
+
+export function be32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(value >>> 0)
+  return bytes
+}
+
+const name = (text: string) => Buffer.from(`${text}\0`)
+
+function request<T>(
+  operation: string,
+  [kind, flags]: [number, number],
+  family: number,
+  attributes: readonly Attribute[],
+  parse: (messages: Message[]) => T,
+): Request<T> {
+  return {
+    operation,
+    protocol: NETLINK_NETFILTER,
+    type: (NFNL_SUBSYS_NFTABLES << 8) | kind,
+    flags,
+    body: () => Buffer.concat([Buffer.of(family, 0, 0, 0), encodeAttributes(attributes)]),
+    parse,
+  }
+}
+
+const step = (
+  operation: string,
+  kind: number,
+  family: TableFamily,
+  attributes: readonly Attribute[],
+  flags = 0,
+) => request(operation, [kind, NLM_F_ACK | flags], tableFamily[family], attributes, () => {})
+
+/** Adds a table; one that is there stays. */
+export const addTable = (family: TableFamily, table: string, userData?: Buffer): Step =>
+  step(
+    `add table ${family} ${table}`,
+    message.newTable,
+    family,
+    [
+      [1, name(table)],
+      [6, userData],
+    ],
+    NLM_F_CREATE,
+  )
+
+/** Deletes a table with all that is in it. Errors: `ENOENT`. */
+export const deleteTable = (family: TableFamily, table: string): Step =>
+  step(`delete table ${family} ${table}`, message.delTable, family, [[1, name(table)]])
+
+export interface Chain {
+  readonly table: string
+  readonly name: string
+  readonly type: 'nat' | 'filter'
+  /** NF_INET_PRE_ROUTING 0, LOCAL_IN 1, FORWARD 2, LOCAL_OUT 3, POST_ROUTING 4; the same in a bridge table. */
+  readonly hook: number
+  readonly priority: number
+}
+
+export const addChain = (family: TableFamily, chain: Chain): Step =>
+  step(
+    `add chain ${family} ${chain.table} ${chain.name}`,
+    message.newChain,
+    family,
+    [
+      [1, name(chain.table)],
+      [3, name(chain.name)],
+      [
+        4,
+        [
+          [1, be32(chain.hook)],
+          [2, be32(chain.priority)],
+        ],
+      ],
+      [7, name(chain.type)],
+    ],
+    NLM_F_CREATE,
+  )
+
+/** Appends a rule: expressions, each as `expressions.ts` makes them. */
+export const addRule = (
+  family: TableFamily,
+  table: string,
+  chain: string,
+  rule: readonly Attribute[],
+): Step =>
+  step(
+    `add rule ${family} ${table} ${chain}`,
+    message.newRule,
+    family,
+    [
+      [1, name(table)],
+      [2, name(chain)],
+      [4, rule],
+    ],
+    NLM_F_CREATE | NLM_F_APPEND,
+  )
+
+export interface SetLayout {
+  readonly name: string
+  readonly key: FieldType
+  /** Makes it a map. */
+  readonly value?: FieldType
+  readonly isInterval?: boolean
+}
+
+/** A type as `nft` prints it, and its length in bytes. */
+export interface FieldType {
+  readonly code: number
+  readonly bytes: number
+}
+
+const NFT_SET_INTERVAL = 4
+const NFT_SET_MAP = 8
+
+export function addSet(family: TableFamily, table: string, layout: SetLayout, id: number): Step {
+  const { key, value, isInterval } = layout
+  const flags = (isInterval ? NFT_SET_INTERVAL : 0) | (value ? NFT_SET_MAP : 0)
+  return step(
+    `add set ${family} ${table} ${layout.name}`,
+    message.newSet,
+    family,
+    [
+      [1, name(table)],
+      [2, name(layout.name)],
+      [3, be32(flags)],
+      [4, be32(key.code)],
+      [5, be32(key.bytes)],
+      [6, value && be32(value.code)],
+      [7, value && be32(value.bytes)],
+      [10, be32(id)],
+    ],
+    NLM_F_CREATE,
+  )
+}
+
+/** An element of a set, or of a map when it has a value. */
+export interface Element {
+  readonly key: Buffer
+  readonly value?: Buffer
+  /** The first address after an interval. */
+  readonly isIntervalEnd?: boolean
+}
+
+export interface SetRef {
+  readonly table: string
+  readonly set: string
+}
+
+/** Adds elements; those that are there already with the same value stay. Errors: `EEXIST` (`EBUSY` of older kernels) for another value. */
+export const addElements = (family: TableFamily, ref: SetRef, elements: readonly Element[]): Step =>
+  step(`add elements to ${ref.set}`, message.newElement, family, elementsOf(ref, elements), NLM_F_CREATE)
+
+/** Errors: `ENOENT` when one is not there. */
+export const deleteElements = (family: TableFamily, ref: SetRef, elements: readonly Element[]): Step =>
+  step(`delete elements of ${ref.set}`, message.delElement, family, elementsOf(ref, elements))
+
+function elementsOf({ table, set }: SetRef, elements: readonly Element[]): Attribute[] {
+  const list = elements.map(
+    ({ key, value, isIntervalEnd }): Attribute => [
+      1,
+      [
+        [1, [[1, key]]],
+        [2, value && [[1, value]]],
+        [3, isIntervalEnd ? be32(1) : undefined],
+      ],
+    ],
+  )
+  return [
+    [1, name(table)],
+    [2, name(set)],
+    [3, list],
+  ]
+}
+
+/** The ruleset's generation: every transaction of anyone makes it one more. */
+export const generation = (): Request<number> =>
+  request('get ruleset generation', [message.getGeneration, NLM_F_ACK], 0, [], ([answer]) =>
+    answer ? readBe32(attributesOf(answer).get(1) ?? be32(0)) : 0,
+  )
+
+/** A table's user data. Errors: `ENOENT`. */
+export const tableUserData = (family: TableFamily, table: string): Request<Buffer | undefined> =>
+  request(
+    `get table ${family} ${table}`,
+    [message.getTable, NLM_F_ACK],
+    tableFamily[family],
+    [[1, name(table)]],
+    ([answer]) => answer && attributesOf(answer).get(6),
+  )
+
+/** How many rules a table holds. */
+export const countRules = (family: TableFamily, table: string): Request<number> =>
+  request(
+    `list rules of ${family} ${table}`,
+    [message.getRule, NLM_F_DUMP],
+    tableFamily[family],
+    [[1, name(table)]],
+    (messages) => messages.length,
+  )
+
+/** The elements of a set. Errors: `ENOENT`. */
+export const listElements = (family: TableFamily, ref: SetRef): Request<Element[]> =>
+  request(
+    `list elements of ${ref.set}`,
+    [message.getElement, NLM_F_DUMP],
+    tableFamily[family],
+    [
+      [1, name(ref.table)],
+      [2, name(ref.set)],
+    ],
+    (messages) => messages.flatMap((answer) => decodeElements(attributesOf(answer).get(3))),
+  )
+
+/** The element of this key. Errors: `ENOENT`. */
+export const getElement = (family: TableFamily, ref: SetRef, key: Buffer): Request<Element | undefined> =>
+  request(
+    `get element of ${ref.set}`,
+    [message.getElement, NLM_F_ACK],
+    tableFamily[family],
+    elementsOf(ref, [{ key }]),
+    ([answer]) => (answer ? decodeElements(attributesOf(answer).get(3))[0] : undefined),
+  )
+
+function decodeElements(list: Buffer | undefined): Element[] {
+  if (!list) return []
+  return listAttributes(list).map(([, bytes]) => {
+    const element = decodeAttributes(bytes)
+    const value = element.get(2)
+    return {
+      key: decodeAttributes(element.get(1) ?? Buffer.alloc(0)).get(1) ?? Buffer.alloc(0),
+      ...(value ? { value: decodeAttributes(value).get(1) ?? Buffer.alloc(0) } : {}),
+      ...(element.has(3) ? { isIntervalEnd: (readBe32(element.get(3)!) & 1) === 1 } : {}),
+    }
+  })
+}
+
+const attributesOf = ({ body }: Message): Attributes => decodeAttributes(body, 4)
+
+/** What is sent must arrive in one piece: the kernel takes all steps of a transaction, or none. */
+export const transaction = (steps: readonly Step[]): Step[] => [
+  bracket('begin transaction', NFNL_MSG_BATCH_BEGIN),
+  ...steps,
+  bracket('end transaction', NFNL_MSG_BATCH_END),
+]
+
+const bracket = (operation: string, type: number): Step => ({
+  operation,
+  protocol: NETLINK_NETFILTER,
+  type,
+  flags: 0,
+  body: () => Buffer.concat([Buffer.of(0, 0), be16(NFNL_SUBSYS_NFTABLES)]),
+  parse: () => {},
+})

@@ -1,0 +1,89 @@
+import { type PortMapping, podKey } from '@podwire/api'
+import { conntrack } from '@podwire/netlink'
+import { codeOf } from '../datapath/courier.ts'
+import { firewallUnavailable, hostPortTaken } from '../errors.ts'
+import type { Firewall } from '../firewall/firewall.ts'
+import type { PodRecord } from '../records.ts'
+import {
+  addressOf,
+  checkFamilies,
+  elementKey,
+  type PortElement,
+  portElements,
+  protocolNumbers,
+} from './port-elements.ts'
+import { probePort } from './probe.ts'
+
+export type Published = Pick<PodRecord, 'addresses' | 'ports'>
+
+export interface HostPorts {
+  /**
+   * Publishes what `wanted` has and `now` hasn't, and withdraws the rest, in one transaction.
+   * @throws PodwireError `HOST_PORT_IN_USE`, `HOST_PORT_FAMILY`, `FIREWALL_UNAVAILABLE`; then all is as it was
+   */
+  change(now: Published, wanted: Published): Promise<void>
+}
+
+/**
+ * @param ownerOf the pod that has an address, undefined when none has: what the firewall still holds of it is garbage
+ */
+export function createHostPorts(
+  firewall: Firewall,
+  ownerOf: (address: string) => PodRecord | undefined,
+): HostPorts {
+  async function publish(added: readonly PortElement[], removed: readonly PortElement[]) {
+    try {
+      await firewall.change(added, removed)
+    } catch (error) {
+      if (!['EBUSY', 'EEXIST'].includes(codeOf(error))) throw error
+      const leftover = leftoverInTheWay(added, error)
+      await firewall.change(added, [...removed, ...leftover])
+    }
+  }
+
+  /** The elements that hold these ports, where no pod owns them any more. */
+  function leftoverInTheWay(added: readonly PortElement[], cause: unknown): PortElement[] {
+    const inTheWay = firewall
+      .compare([])
+      .leftover.filter((held) => added.some((wanted) => isSamePort(held, wanted)))
+    for (const held of inTheWay) {
+      const owner = ownerOf(addressOf(held))
+      const { mapping } = added.find((wanted) => isSamePort(held, wanted))!
+      if (owner) throw hostPortTaken(mapping, `pod ${podKey(owner)}`)
+    }
+    if (inTheWay.length === 0) throw cause
+    return inTheWay
+  }
+
+  return {
+    async change(now, wanted) {
+      checkFamilies(wanted)
+      const before = new Map(portElements(now).map((element) => [elementKey(element), element]))
+      const after = portElements(wanted)
+      const added = after.filter((element) => !before.delete(elementKey(element)))
+      const removed = [...before.values()]
+      if (added.length === 0 && removed.length === 0) return
+      if (added.length > 0 && firewall.problem) throw firewallUnavailable(firewall.problem)
+      if (firewall.problem) return
+      const families = wanted.addresses.map(({ address }) => (address.includes(':') ? 6 : 4))
+      // A port that only leads elsewhere from now on is the pod's own already.
+      const own = new Set(now.ports.map(portOf))
+      for (const mapping of new Set(added.map(({ mapping }) => mapping)))
+        if (!own.has(portOf(mapping))) await probePort(mapping, families)
+      await publish(added, removed)
+      await forgetFlows([...added, ...removed])
+    },
+  }
+
+  // A flow of datagrams that began before goes on as the kernel remembers it, to the host or to a pod that is gone.
+  async function forgetFlows(elements: readonly PortElement[]) {
+    const ports = new Set(
+      elements.filter(({ mapping }) => mapping.protocol === 'udp').map(({ mapping }) => mapping.hostPort),
+    )
+    for (const port of ports) await conntrack.flush(firewall.netlink, { protocol: protocolNumbers.udp, port })
+  }
+}
+
+const portOf = ({ hostIP, hostPort, protocol }: PortMapping) => `${hostIP ?? ''} ${hostPort}/${protocol}`
+
+const isSamePort = (a: PortElement, b: PortElement) => a.map === b.map && a.element.key.equals(b.element.key)

@@ -1,0 +1,61 @@
+import type { StandardIssue, StandardResult, StandardSchema } from '@podwire/api'
+import { type AddressRange, parseRange } from './ipam/cidr.ts'
+
+/** The config's `plugins.kubenet`, checked and complete. */
+export interface KubenetOptions {
+  /** The bridge's name. */
+  readonly bridge: string
+  /** Addresses that no pod gets. */
+  readonly exclude: readonly AddressRange[]
+  /** How often to look for what someone else deleted, in milliseconds; 0: only when asked. */
+  readonly repairInterval: number
+}
+
+export const defaultOptions: KubenetOptions = { bridge: 'cbr0', exclude: [], repairInterval: 30_000 }
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 36e5 }
+
+type Parser = (value: unknown, fail: (message: string) => void) => unknown
+
+// Narrowed by hand: three options are not worth a tenth of a second of loading a schema library.
+const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
+  bridge(value, fail) {
+    if (typeof value === 'string' && /^[^/:\s]{1,15}$/.test(value) && value !== '.' && value !== '..')
+      return value
+    fail('expected the name of a link: 1 to 15 characters without "/", ":" and space, such as "cbr0"')
+  },
+  exclude(value, fail) {
+    const ranges = Array.isArray(value)
+      ? value.map((item) => (typeof item === 'string' ? parseRange(item) : undefined))
+      : [undefined]
+    if (ranges.every((range) => range !== undefined)) return ranges
+    fail('expected a list of addresses, ranges and CIDRs, such as ["10.88.0.1-10.88.0.9", "10.88.1.0/24"]')
+  },
+  repairInterval(value, fail) {
+    const [, number, unit = ''] = /^(\d+)(ms|s|m|h)$/.exec(String(value)) ?? []
+    if (value === 0 || value === '0') return 0
+    if (number !== undefined) return Number(number) * (units[unit] ?? 0)
+    fail('expected a duration such as "30s", or 0 for never')
+  },
+}
+
+/** Validates the options; without any, the defaults. */
+export const optionsSchema: StandardSchema<KubenetOptions> = {
+  '~standard': { version: 1, vendor: 'podwire', validate: validateOptions },
+}
+
+function validateOptions(input: unknown = {}): StandardResult<KubenetOptions> {
+  if (typeof input !== 'object' || input === null || Array.isArray(input))
+    return { issues: [{ message: 'expected an object with bridge, exclude or repairInterval' }] }
+  const issues: StandardIssue[] = []
+  const options: Record<string, unknown> = { ...defaultOptions }
+  for (const [key, value] of Object.entries(input)) {
+    const fail = (message: string) => void issues.push({ message, path: [key] })
+    if (!isOption(key)) fail(`unknown option; there are ${Object.keys(parsers).join(', ')}`)
+    else if (value !== undefined) options[key] = parsers[key](value, fail)
+  }
+  // Each value is what its own parser returned, or there are issues.
+  return issues.length > 0 ? { issues } : { value: options as unknown as KubenetOptions }
+}
+
+const isOption = (key: string): key is keyof KubenetOptions => Object.hasOwn(parsers, key)

@@ -1,0 +1,286 @@
+import {
+  bandwidthOf,
+  Capability,
+  capabilitySet,
+  DEFAULT_INTERFACE_NAME,
+  type Host,
+  type InitOptions,
+  isPodwireError,
+  type Logger,
+  messageOf,
+  NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
+  NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
+  type NetworkPlugin,
+  type Pod,
+  type PodNetworkStatus,
+  type PodRef,
+} from '@podwire/api'
+import { netnsId, openNetlink } from '@podwire/netlink'
+import { macFor } from './datapath/bridge.ts'
+import { type PodLinkNames, podLinkNames } from './datapath/names.ts'
+import { connectPod, type LinkPlan, linkDifferences, setHairpin, setLoopbackUp } from './datapath/pod-link.ts'
+import { podCidrUnknown, podDiffers, stepFailed } from './errors.ts'
+import { collectGarbage } from './garbage.ts'
+import { portElements } from './host-ports/port-elements.ts'
+import { type Node, openNode } from './node.ts'
+import type { KubenetOptions } from './options.ts'
+import type { PodAddress, PodRecord } from './records.ts'
+import { isNetnsOf } from './records.ts'
+import { repair, startRepairing } from './repair.ts'
+import { shape, shapingDifferences } from './shaping/shaping.ts'
+
+/** Asks for addresses: `10.88.0.7`, or one of each family separated by a comma. */
+export const IP_ANNOTATION = 'podwire.dev/ip'
+
+export interface KubenetContext {
+  readonly options: KubenetOptions
+  readonly stateDir: string
+  readonly log: Logger
+}
+
+type Wanted = Pick<PodRecord, 'netns' | 'ports' | 'bandwidth'> & { readonly ip: string | undefined }
+
+/** The network plugin `kubenet`. */
+export function createKubenet(context: KubenetContext): NetworkPlugin {
+  let host: Host
+  let node: Node | undefined
+  let repairing: { stop(): void } | undefined
+
+  /** Everything that setUpPod needs, or why it isn't there. */
+  function readyNode() {
+    if (!node?.allocator) throw node?.problem ?? podCidrUnknown()
+    return { node, allocator: node.allocator }
+  }
+
+  async function wantedOf(pod: PodRef): Promise<Wanted> {
+    const path = await host.getNetNS(pod.sandboxId)
+    const ports = await host.getPodPortMappings(pod.sandboxId)
+    const known: Pod | undefined = host.supportsLegacyFeatures()
+      ? await host.getPodByName(pod.namespace, pod.name)
+      : undefined
+    const annotations = known?.annotations ?? {}
+    return {
+      netns: { path, ...netnsId(path) },
+      ports,
+      bandwidth: bandwidthOf(annotations),
+      ip: annotations[IP_ANNOTATION],
+    }
+  }
+
+  async function setUpPod(pod: PodRef, signal: AbortSignal): Promise<PodNetworkStatus> {
+    const { node } = readyNode()
+    const wanted = await wantedOf(pod)
+    signal.throwIfAborted()
+    const bridge = await node.courier.findLink(node.netlink, context.options.bridge)
+    const hasRules = node.firewall.ensure()
+    if (!bridge?.up || !hasRules) await repair(node, host, hasRules ? [] : ['firewall rules'])
+    const record = node.records.read(pod.sandboxId)
+    if (record && isNetnsOf(record)) return statusOf(await converge(node, record, wanted, signal))
+    // The sandbox's ID was used before, by a namespace that is gone.
+    if (record) await tearDown(node, pod, signal)
+    return statusOf(await setUp(pod, wanted, signal))
+  }
+
+  /** Loopback, bridge, hairpin, shaping, host ports. What fails takes back what was done before. */
+  async function setUp(pod: PodRef, wanted: Wanted, signal: AbortSignal): Promise<PodRecord> {
+    const { node } = readyNode()
+    const { netlink, courier } = node
+    const step = stepsOf(pod, signal)
+    try {
+      using inside = await step('loopback', () => openNetlink({ netns: wanted.netns.path }))
+      await step('loopback', () => setLoopbackUp(inside, courier))
+      const record = await step('address', () => allocate(pod, wanted, signal))
+      const names = podLinkNames(pod.sandboxId)
+      const plan = linkPlan(node, record, names)
+      const index = await step('bridge', () => connectPod(netlink, inside, plan, courier))
+      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, courier))
+      const link = { names, index, mtu: record.mtu }
+      await step('shaping', () => shape(netlink, courier, link, {}, record.bandwidth))
+      await step('host ports', () => node.hostPorts.change({ ...record, ports: [] }, record))
+      signal.throwIfAborted()
+      return record
+    } catch (error) {
+      await undo(node, pod)
+      throw error
+    }
+  }
+
+  /** Brings a pod that has its network to what is wanted of it now; its addresses stay. */
+  async function converge(node: Node, record: PodRecord, wanted: Wanted, signal: AbortSignal) {
+    const { netlink, courier, firewall } = node
+    const step = stepsOf(record, signal)
+    const names = podLinkNames(record.sandboxId)
+    const plan = linkPlan(node, record, names)
+    const next: PodRecord = { ...record, ports: wanted.ports, bandwidth: wanted.bandwidth }
+    const differences = await linkDifferences(netlink, plan, courier)
+    if (differences.length > 0) {
+      await step('bridge', () => node.reaper.remove([names.host, names.egress]))
+      using inside = await step('loopback', () => openNetlink({ netns: record.netns.path }))
+      await step('loopback', () => setLoopbackUp(inside, courier))
+      const index = await step('bridge', () => connectPod(netlink, inside, plan, courier))
+      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, courier))
+      host.report('repair', { sandboxId: record.sandboxId, repaired: differences })
+    }
+    const link = { names, index: (await courier.findLink(netlink, names.host))?.index ?? 0, mtu: record.mtu }
+    const isShaped = (await shapingDifferences(netlink, courier, link, record.bandwidth)).length === 0
+    const now = isShaped ? record.bandwidth : {}
+    await step('shaping', () => shape(netlink, courier, link, now, wanted.bandwidth))
+    const isPublished = firewall.problem !== undefined || firewall.holds(portElements(record))
+    const published = isPublished ? record : { ...record, ports: [] }
+    await step('host ports', () => node.hostPorts.change(published, next))
+    node.records.write(next)
+    return next
+  }
+
+  /** Claims the addresses, the record written before so that none is ever claimed without. */
+  async function allocate(pod: PodRef, wanted: Wanted, signal: AbortSignal): Promise<PodRecord> {
+    const { node, allocator } = readyNode()
+    const recordWith = (addresses: readonly PodAddress[]): PodRecord => ({
+      namespace: pod.namespace,
+      name: pod.name,
+      sandboxId: pod.sandboxId,
+      netns: wanted.netns,
+      interfaceName: DEFAULT_INTERFACE_NAME,
+      mtu: node.mtu,
+      addresses,
+      ports: wanted.ports,
+      bandwidth: wanted.bandwidth,
+    })
+    const claim = () =>
+      recordWith(allocator.allocate(pod, wanted.ip, (addresses) => node.records.write(recordWith(addresses))))
+    try {
+      return claim()
+    } catch (error) {
+      if (!isPodwireError(error) || error.code !== 'ADDRESSES_EXHAUSTED') throw error
+      const gone = node.records.list().filter((record) => !isNetnsOf(record))
+      if (gone.length === 0) throw error
+      await Promise.all(gone.map((record) => tearDown(node, record, signal)))
+      return claim()
+    }
+  }
+
+  async function undo(node: Node, pod: PodRef) {
+    try {
+      await tearDown(node, pod)
+    } catch (error) {
+      // The first error is the one to tell; the record stays, and what is left is collected by it.
+      context.log.error(`kubenet could not take back a set-up that failed: ${messageOf(error)}`, { ...pod })
+    }
+  }
+
+  return {
+    name: 'kubenet',
+    async init(itsHost: Host, options: InitOptions) {
+      host = itsHost
+      node = openNode(context, options)
+      if (node.firewall.problem) context.log.warn(`kubenet publishes no host ports: ${node.firewall.problem}`)
+    },
+    async event(name, details) {
+      if (name === 'repair' && node) await repair(node, host)
+      if (name !== NET_PLUGIN_EVENT_POD_CIDR_CHANGE || !node) return
+      await node.setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))
+      for (const refusal of node.refused) context.log.warn(`kubenet: ${refusal}`)
+      repairing ??= startRepairing(node, host, context)
+    },
+    capabilities() {
+      const always = capabilitySet('shaping', 'dualStack', 'check', 'gc')
+      return node?.firewall.problem === undefined ? always | Capability.portMappings : always
+    },
+    setUpPod,
+    async tearDownPod(pod, signal) {
+      if (node) await tearDown(node, pod, signal)
+    },
+    async getPodNetworkStatus(pod) {
+      const record = node?.records.read(pod.sandboxId)
+      return record && statusOf(record)
+    },
+    async status() {
+      readyNode()
+    },
+    async checkPod(pod) {
+      const { node } = readyNode()
+      const record = node.records.read(pod.sandboxId)
+      if (!record) throw podDiffers(pod, ['it was never set up here'])
+      if (!isNetnsOf(record)) throw podDiffers(pod, ['its network namespace is gone'])
+      const names = podLinkNames(pod.sandboxId)
+      const { netlink, courier } = node
+      const differences = await linkDifferences(netlink, linkPlan(node, record, names), courier)
+      const index = (await courier.findLink(netlink, names.host))?.index
+      if (index !== undefined)
+        differences.push(
+          ...(await shapingDifferences(
+            netlink,
+            courier,
+            { names, index, mtu: record.mtu },
+            record.bandwidth,
+          )),
+        )
+      if (!node.firewall.problem && !node.firewall.holds(portElements(record)))
+        differences.push('its host ports are not published')
+      if (differences.length > 0) throw podDiffers(pod, differences)
+    },
+    async collectGarbage(validSandboxIds, signal) {
+      if (node)
+        await collectGarbage(node, host, new Set(validSandboxIds), (pod) => tearDown(node!, pod, signal))
+    },
+    async close() {
+      repairing?.stop()
+      node?.close()
+    },
+  }
+}
+
+/** Withdraws the ports and cuts the pod off at once; its addresses are free when the kernel has forgotten its links. */
+async function tearDown(node: Node, pod: PodRef, signal?: AbortSignal): Promise<void> {
+  const { records, reaper, hostPorts } = node
+  const record = records.read(pod.sandboxId)
+  const names = podLinkNames(pod.sandboxId)
+  if (record) await hostPorts.change(record, { ...record, ports: [] })
+  await untilAborted(reaper.remove([names.host, names.egress]), signal)
+  if (!record) return
+  for (const { address } of record.addresses) node.releaseAddress(address, pod.sandboxId)
+  records.remove(pod.sandboxId)
+}
+
+/** The kernel finishes what it began whether anybody waits or not. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return work
+  signal.throwIfAborted()
+  let stop = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+function stepsOf(pod: PodRef, signal: AbortSignal) {
+  return async <T>(name: string, act: () => T | Promise<T>): Promise<T> => {
+    signal.throwIfAborted()
+    try {
+      return await act()
+    } catch (error) {
+      throw isPodwireError(error) || signal.aborted ? error : stepFailed(pod, name, error)
+    }
+  }
+}
+
+function linkPlan(node: Node, record: PodRecord, names: PodLinkNames): LinkPlan {
+  return { record, names, bridge: node.bridgeIndex, hairpin: node.hairpin }
+}
+
+function statusOf({ addresses, interfaceName }: PodRecord): PodNetworkStatus {
+  const ips = addresses.map(({ address }) => address)
+  const ip = ips[0] ?? ''
+  return {
+    kind: 'PodNetworkStatus',
+    apiVersion: 'v1beta1',
+    ip,
+    ips,
+    interfaces: [{ name: interfaceName, ips, mac: macFor(ip) }],
+  }
+}

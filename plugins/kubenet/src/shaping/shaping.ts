@@ -1,0 +1,124 @@
+import type { Bandwidth } from '@podwire/api'
+import { filters, links, type Netlink, qdiscs } from '@podwire/netlink'
+import { type Courier, unless } from '../datapath/courier.ts'
+import type { PodLinkNames } from '../datapath/names.ts'
+import { shapingUnsupported } from '../errors.ts'
+
+export interface ShapedLink {
+  readonly names: PodLinkNames
+  /** Index of the host's end of the pod's veth pair. */
+  readonly index: number
+  /** In bytes. */
+  readonly mtu: number
+}
+
+/** The codes by which the kernel says that there is no such qdisc. */
+const missing = unless('ENOENT', 'EINVAL')
+
+/**
+ * Limits what goes to the pod where it leaves the host's end of its veth pair, and what comes from it on an ifb that it is
+ * led through, as a queue exists only where packets leave. A limit that was there already is changed in place.
+ * @throws PodwireError `SHAPING_UNSUPPORTED`
+ */
+export async function shape(
+  netlink: Netlink,
+  courier: Courier,
+  link: ShapedLink,
+  now: Bandwidth,
+  wanted: Bandwidth,
+): Promise<void> {
+  if (now.ingress !== wanted.ingress) await limitIngress(netlink, courier, link, wanted.ingress)
+  if (now.egress !== wanted.egress) await limitEgress(netlink, courier, link, now.egress, wanted.egress)
+}
+
+async function limitIngress(
+  netlink: Netlink,
+  courier: Courier,
+  { index, mtu }: ShapedLink,
+  rate: number | undefined,
+) {
+  if (rate === undefined) {
+    await courier.run(netlink, qdiscs.del({ dev: index })).catch(missing)
+    return
+  }
+  try {
+    await courier.run(netlink, bucket(index, rate, mtu))
+  } catch (error) {
+    throw shapingUnsupported('ingress', error)
+  }
+}
+
+async function limitEgress(
+  netlink: Netlink,
+  courier: Courier,
+  { names, index, mtu }: ShapedLink,
+  now: number | undefined,
+  rate: number | undefined,
+) {
+  if (now === undefined || rate === undefined)
+    await courier.run(netlink, qdiscs.del({ dev: index, parent: 'ingress' })).catch(missing)
+  // The ifb stays, unused, until the pod goes: deleting it is slow, and a limit may come back.
+  if (rate === undefined) return
+  try {
+    const egress = await ensureIfb(netlink, courier, names.egress, mtu)
+    await courier.run(netlink, bucket(egress, rate, mtu))
+    if (now !== undefined) return
+    await courier.batch(netlink, [
+      qdiscs.add({ dev: index, kind: 'ingress' }),
+      filters.add({ dev: index, parent: 'ffff:', priority: 1, kind: 'u32', redirect: egress }),
+    ])
+  } catch (error) {
+    throw shapingUnsupported('egress', error)
+  }
+}
+
+async function ensureIfb(netlink: Netlink, courier: Courier, name: string, mtu: number): Promise<number> {
+  const there = await courier.findLink(netlink, name)
+  if (there?.up) return there.index
+  if (!there) await courier.run(netlink, links.add({ kind: 'ifb', name, mtu }))
+  const { index } = there ?? (await courier.run(netlink, links.get(name)))
+  // Without an IPv6 address, which nothing needs there, it is up in half the time.
+  await courier.batch(netlink, [links.set(index, { addrGenMode: 'none' }), links.set(index, { up: true })])
+  return index
+}
+
+const MAX_U32 = 2 ** 32 - 1
+const bytesPerSecond = (bitsPerSecond: number) => Math.ceil(bitsPerSecond / 8)
+
+function bucket(dev: number, bitsPerSecond: number, mtu: number) {
+  const rate = bytesPerSecond(bitsPerSecond)
+  // Ten milliseconds at full speed, so that a timer that is late costs nothing; and some packets at least, as one that is
+  // longer than the bucket is cut up or dropped.
+  const burst = clamp(rate / 100, 4 * (mtu + 14))
+  // A tenth of a second may wait; TCP needs some packets in flight to fill a slow line.
+  const limit = clamp(rate / 10, 32 * (mtu + 14))
+  return qdiscs.replace({ dev, kind: 'tbf', handle: '1:', rate, burst, limit })
+}
+
+const clamp = (bytes: number, least: number) => Math.min(Math.max(Math.ceil(bytes), least), MAX_U32)
+
+/** What differs from the limits, each in a phrase. */
+export async function shapingDifferences(
+  netlink: Netlink,
+  courier: Courier,
+  { names, index }: ShapedLink,
+  { ingress, egress }: Bandwidth,
+): Promise<string[]> {
+  const differences: string[] = []
+  if (ingress !== undefined && (await rateOf(index)) !== bytesPerSecond(ingress))
+    differences.push('its ingress bandwidth is not limited as it should be')
+  if (egress !== undefined && (await egressRate()) !== bytesPerSecond(egress))
+    differences.push('its egress bandwidth is not limited as it should be')
+  return differences
+
+  async function rateOf(dev: number) {
+    const qdisc = await courier.run(netlink, qdiscs.get({ dev })).catch(missing)
+    return qdisc?.kind === 'tbf' ? qdisc.rate : undefined
+  }
+
+  async function egressRate() {
+    const ifb = await courier.findLink(netlink, names.egress)
+    const leading = await courier.run(netlink, filters.list({ dev: index, parent: 'ffff:' })).catch(missing)
+    return ifb && leading?.some(({ redirect }) => redirect === ifb.index) ? rateOf(ifb.index) : undefined
+  }
+}

@@ -1,0 +1,300 @@
+import { Capability, hasCapabilities } from '@podwire/api'
+import { removeNetns } from '@podwire/netlink'
+import { expect, it } from 'vitest'
+import { describeIsolated, never, nothing, run, useMachine } from './support/machine.ts'
+
+const port = (hostPort: number, more: object = {}) => ({
+  hostPort,
+  containerPort: 80,
+  protocol: 'tcp' as const,
+  ...more,
+})
+
+describeIsolated('kubenet', () => {
+  const machine = useMachine()
+  const inside = (id: string, ...command: string[]) =>
+    run('nsenter', [`--net=${machine.netnsOf(id)}`, ...command])
+  const ipsOf = async (id: string) =>
+    (await machine.plugin.getPodNetworkStatus({ namespace: 'test', name: id, sandboxId: id }, never()))?.ips
+  const rejection = (work: Promise<unknown>) =>
+    work.then(
+      () => undefined,
+      (error) => error,
+    )
+
+  it('refuses pods, and says why, until there is a pod CIDR that can be used', async () => {
+    const plugin = await machine.start()
+    await expect(plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/31' })).rejects.toMatchObject({
+      code: 'INVALID_POD_CIDR',
+    })
+    await expect(plugin.status()).rejects.toThrow(/no room for a gateway/)
+    await expect(machine.pod('a')).rejects.toMatchObject({ code: 'INVALID_POD_CIDR' })
+    await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/30' })
+    await plugin.status()
+    expect(await machine.pod('a')).toMatchObject({ ip: '10.88.0.2' })
+  })
+
+  it('sets a pod up twice as once, changes its ports, and takes it down twice as once', async () => {
+    await machine.start()
+    const first = await machine.pod('a', { portMappings: [port(8080)] })
+    const before = machine.traces()
+    expect(await machine.again('a', { portMappings: [port(8080)] })).toEqual(first)
+    expect(machine.traces()).toEqual(before)
+    await machine.again('a', { portMappings: [port(8081), port(8082)] })
+    const ports = run('nft', ['list', 'map', 'inet', 'podwire', 'ports4'])
+    expect(ports).toContain('8081')
+    expect(ports).not.toContain('8080 :')
+    await machine.remove('a')
+    await machine.remove('a')
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('takes a pod down whose namespace is gone, and one that it never saw', async () => {
+    await machine.start()
+    await machine.pod('a', { portMappings: [port(8080)] })
+    removeNetns(machine.netnsOf('a'))
+    await machine.remove('a')
+    await machine.remove('never-seen')
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('gives a pod the MTU it is told, else the smallest of the host', async () => {
+    const mtuIn = (id: string) => Number(/mtu (\d+)/.exec(inside(id, 'ip', 'link', 'show', 'eth0'))?.[1])
+    await machine.start({ mtu: 0 })
+    await machine.pod('alone')
+    expect(mtuIn('alone')).toBe(1460)
+    await machine.outside()
+    run('ip', ['link', 'set', 'up0', 'mtu', '1400'])
+    await machine.start({ mtu: 0 })
+    await machine.pod('beside')
+    expect(mtuIn('beside')).toBe(1400)
+    await machine.start({ mtu: 9000 })
+    await machine.pod('told')
+    expect(mtuIn('told')).toBe(9000)
+  })
+
+  it('gives new pods addresses of a new pod CIDR, and old ones keep theirs', async () => {
+    const plugin = await machine.start({ podCIDR: '10.88.0.0/24' })
+    await machine.pod('old')
+    await plugin.event('pod-cidr-change', { 'pod-cidr': '10.99.1.0/24' })
+    expect((await machine.pod('new')).ip).toBe('10.99.1.2')
+    expect(await ipsOf('old')).toEqual(['10.88.0.2'])
+    const [inOld, inNew] = await Promise.all([machine.peer('old'), machine.peer('new')])
+    await inNew.serve('tcp', 80, 'new')
+    expect(await inOld.ask('tcp', '10.99.1.2', 80)).toBe('new 10.88.0.2')
+    await machine.again('old', { portMappings: [port(8080)] })
+    await inOld.serve('tcp', 80, 'old')
+    expect(await (await machine.peer()).ask('tcp', '127.0.0.1', 8080)).toMatch(/^old /)
+  })
+
+  it('gives a /24 to 250 pods and refuses the next one with how many there are and whose', async () => {
+    await machine.start({
+      podCIDR: '10.88.0.0/24',
+      options: { exclude: [{ family: 4, first: 0x0a5800fcn, last: 0x0a5800ffn }] },
+    })
+    for (let index = 0; index < 250; index++) await machine.pod(`p${index}`)
+    const error = await rejection(machine.pod('late'))
+    expect(error).toMatchObject({ code: 'ADDRESSES_EXHAUSTED', details: { inUse: 250 } })
+    expect(String(error)).toMatch(/250 are in use, by test\/p/)
+    expect(machine.traces()).toMatchObject({
+      pods: { length: 250 },
+      addresses: { length: 250 },
+      links: { length: 250 },
+    })
+    await machine.remove('p7')
+    expect((await machine.pod('late')).ip).toBe('10.88.0.9')
+  })
+
+  it('sets 64 pods up at once, each with addresses of its own', async () => {
+    await machine.start()
+    const ids = Array.from({ length: 64 }, (_, index) => `p${index}`)
+    const statuses = await Promise.all(
+      ids.map((id, index) => machine.pod(id, { portMappings: [port(9000 + index)] })),
+    )
+    expect(new Set(statuses.flatMap(({ ips }) => ips)).size).toBe(128)
+    expect(machine.traces()).toMatchObject({ elements: 128, addresses: { length: 128 } })
+    await Promise.all(ids.map(machine.remove))
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('gives an address back only after all the others, across restarts too', async () => {
+    await machine.start()
+    expect((await machine.pod('a')).ip).toBe('10.88.0.2')
+    await machine.remove('a')
+    expect((await machine.pod('b')).ip).toBe('10.88.0.3')
+    await machine.remove('b')
+    await machine.start()
+    expect((await machine.pod('c')).ip).toBe('10.88.0.4')
+  })
+
+  it('gives the address that an annotation asks for, when it is free', async () => {
+    await machine.start({ options: { exclude: [{ family: 4, first: 0x0a580002n, last: 0x0a5800ffn }] } })
+    const asking = (ip: string) => ({ annotations: { 'podwire.dev/ip': ip } })
+    expect((await machine.pod('a', asking('10.88.0.7,fd88::77'))).ips).toEqual(['10.88.0.7', 'fd88::77'])
+    expect((await machine.pod('b')).ips).toEqual(['10.88.1.0', 'fd88::2'])
+    expect(await rejection(machine.pod('c', asking('10.88.0.7')))).toMatchObject({
+      code: 'ADDRESS_IN_USE',
+      details: { owner: 'pod test/a' },
+    })
+    for (const ip of ['10.88.0.1', '10.99.0.1', 'fd88::1', 'somewhere'])
+      expect(await rejection(machine.pod('c', asking(ip)))).toMatchObject({ code: 'ADDRESS_NOT_USABLE' })
+    expect(machine.traces().pods).toHaveLength(2)
+  })
+
+  it('refuses a host port that another pod or a program has, and leaves nothing of the pod that wanted it', async () => {
+    await machine.start()
+    await machine.pod('a', { portMappings: [port(8080)] })
+    const before = machine.traces()
+    const onHost = await machine.peer()
+    await onHost.serve('tcp', 8081, 'program')
+    await onHost.serve('udp', 8082, 'program')
+    const refusals = [
+      [port(8080), 'pod test/a'],
+      [port(8081), 'a program of the host'],
+      [port(8082, { protocol: 'udp' }), 'a program of the host'],
+    ] as const
+    for (const [mapping, owner] of refusals)
+      expect(await rejection(machine.pod('b', { portMappings: [port(9999), mapping] }))).toMatchObject({
+        code: 'HOST_PORT_IN_USE',
+        details: { owner, hostPort: mapping.hostPort },
+      })
+    expect(machine.traces()).toEqual(before)
+    // One that runs keeps what it has.
+    await machine.pod('b', { portMappings: [port(9000)] })
+    await expect(machine.again('b', { portMappings: [port(9001), port(8080)] })).rejects.toThrow(
+      /8080\/tcp is in use/,
+    )
+    expect(run('nft', ['list', 'map', 'inet', 'podwire', 'ports4'])).toMatch(/9000 : 10\.88/)
+    expect(run('nft', ['list', 'map', 'inet', 'podwire', 'ports4'])).toMatch(/8080 : 10\.88\.0\.2/)
+  })
+
+  it('leaves nothing of a set-up that failed at any step', async () => {
+    await machine.start()
+    inside(machine.sandbox('loopback').sandboxId, 'ip', 'link', 'add', 'eth0', 'type', 'ifb')
+    const taken = await rejection(machine.pod('loopback'))
+    expect(taken).toMatchObject({ code: 'SETUP_STEP_FAILED', details: { step: 'bridge' } })
+    const family = await rejection(
+      machine
+        .pod('ports', { portMappings: [port(80, { hostIP: '2001:db8::1' })] })
+        .then(() => machine.remove('ports')),
+    )
+    expect(family).toBeUndefined()
+    const aborted = new AbortController()
+    aborted.abort(new Error('deadline'))
+    await expect(machine.plugin.setUpPod(machine.sandbox('late'), aborted.signal)).rejects.toThrow('deadline')
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('is the same to pods after a restart', async () => {
+    await machine.start()
+    await machine.pod('a', { portMappings: [port(8080)] })
+    const inA = await machine.peer('a')
+    await inA.serve('tcp', 80, 'a')
+    await machine.start()
+    expect(await ipsOf('a')).toEqual(['10.88.0.2', 'fd88::2'])
+    expect((await machine.again('a', { portMappings: [port(8080)] })).ip).toBe('10.88.0.2')
+    expect((await machine.pod('b')).ip).toBe('10.88.0.3')
+    expect(await (await machine.peer()).ask('tcp', '127.0.0.1', 8080)).toMatch(/^a /)
+    await machine.remove('a')
+    await machine.remove('b')
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('puts back what was flushed or deleted, and reports it', async () => {
+    const plugin = await machine.start()
+    await machine.pod('a', { portMappings: [port(8080)] })
+    await machine.pod('b')
+    const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
+    await inA.serve('tcp', 80, 'a')
+    const link = machine.traces().links[0]!
+    const damages: [string, string[], RegExp][] = [
+      ['nft', ['flush', 'ruleset'], /firewall rules/],
+      ['nft', ['flush', 'chain', 'inet', 'podwire', 'postrouting'], /firewall rules/],
+      ['nft', ['flush', 'map', 'inet', 'podwire', 'ports4'], /host port 8080\/tcp/],
+      ['ip', ['addr', 'del', '10.88.0.1/16', 'dev', 'cbr0'], /address 10\.88\.0\.1\/16/],
+      ['ip', ['route', 'del', '10.88.0.0/16', 'dev', 'cbr0'], /route 10\.88\.0\.0\/16/],
+      ['sysctl', ['-w', 'net.ipv4.ip_forward=0'], /net\.ipv4\.ip_forward = 1/],
+      ['ip', ['link', 'set', 'cbr0', 'down'], /settings of bridge cbr0/],
+      ['bridge', ['link', 'set', 'dev', link, 'hairpin', 'off'], /hairpin of pw/],
+      ['ip', ['link', 'set', link, 'nomaster'], /link pw/],
+      ['ip', ['link', 'del', 'cbr0'], /bridge cbr0/],
+    ]
+    for (const [file, args, repaired] of damages) {
+      run(file, args)
+      machine.host.reports.length = 0
+      await plugin.event('repair', {})
+      const [report] = machine.host.reports
+      expect(String(report?.details.repaired), `${file} ${args.join(' ')}`).toMatch(repaired)
+      expect(await onHost.ask('tcp', '127.0.0.1', 8080), `${file} ${args.join(' ')}`).toMatch(/^a /)
+      for (const id of ['a', 'b']) await plugin.checkPod?.(machine.host.pods.get(id)!, never())
+    }
+    machine.host.reports.length = 0
+    await plugin.event('repair', {})
+    expect(machine.host.reports).toEqual([])
+    run('ip', ['link', 'del', link])
+    await plugin.event('repair', {})
+    expect(String(machine.host.reports[0]?.details.missing)).toMatch(/link pw.* of pod test\//)
+  })
+
+  it('puts rules back by itself: with the next pod, and after a while', async () => {
+    await machine.start({ options: { repairInterval: 50 } })
+    run('nft', ['flush', 'ruleset'])
+    await expect.poll(() => machine.host.reports.length).toBeGreaterThan(0)
+    await machine.start()
+    run('nft', ['flush', 'ruleset'])
+    await machine.pod('a')
+    expect(run('nft', ['list', 'ruleset'])).toContain('masquerade')
+  })
+
+  it('tells what differs of a pod, and the next set-up mends it', async () => {
+    const plugin = await machine.start()
+    const settings = { portMappings: [port(8080)] }
+    await machine.pod('a', settings)
+    const check = () => plugin.checkPod!(machine.host.pods.get('a')!, never())
+    const damages: [string[], RegExp][] = [
+      [['ip', 'addr', 'del', '10.88.0.2/16', 'dev', 'eth0'], /eth0 lacks 10\.88\.0\.2\/16/],
+      [['ip', 'route', 'del', 'default'], /default route via 10\.88\.0\.1 is gone/],
+      [['ip', 'link', 'set', 'eth0', 'down'], /eth0 is down/],
+      [['ip', 'link', 'del', 'eth0'], /its link pw\w+ is gone/],
+    ]
+    for (const [command, difference] of damages) {
+      await check()
+      inside('a', ...command)
+      await expect(check()).rejects.toThrow(difference)
+      expect((await machine.again('a', settings)).ip).toBe('10.88.0.2')
+    }
+    await check()
+    run('nft', ['flush', 'map', 'inet', 'podwire', 'ports6'])
+    await expect(check()).rejects.toThrow(/host ports are not published/)
+    await machine.again('a', settings)
+    await check()
+  })
+
+  it('collects what belongs to nobody, and keeps the others', async () => {
+    const plugin = await machine.start()
+    for (const [index, id] of ['keep', 'forgotten', 'gone'].entries())
+      await machine.pod(id, { portMappings: [port(8000 + index)] })
+    removeNetns(machine.netnsOf('gone'))
+    run('ip', ['link', 'add', 'pw0123456789ab', 'type', 'ifb'])
+    run('nft', ['add element inet podwire ports4 { udp . 99 : 10.88.0.99 . 99 }'])
+    await plugin.collectGarbage?.(['keep', 'gone'], never())
+    expect(machine.traces()).toMatchObject({ pods: ['keep.json'], elements: 2, links: { length: 1 } })
+    expect(machine.traces().addresses.sort()).toEqual(['10.88.0.2', 'fd88::2'])
+    await plugin.checkPod?.(machine.host.pods.get('keep')!, never())
+  })
+
+  it('collects pods whose namespace is gone when addresses run out', async () => {
+    await machine.start({ podCIDR: '10.88.0.0/29' })
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await machine.pod(id)
+    removeNetns(machine.netnsOf('b'))
+    expect((await machine.pod('f')).ip).toBe('10.88.0.3')
+  })
+
+  it('offers host ports while the kernel has nftables', async () => {
+    const plugin = await machine.start()
+    expect(
+      hasCapabilities(plugin.capabilities(), Capability.portMappings | Capability.shaping | Capability.gc),
+    ).toBe(true)
+    expect(machine.warnings).toEqual([])
+  })
+})

@@ -1,0 +1,75 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openRecords, type PodRecord } from '../src/records.ts'
+
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'records-'))
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+const record = (sandboxId: string): PodRecord => ({
+  namespace: 'default',
+  name: 'web',
+  sandboxId,
+  netns: { path: '/run/netns/web', dev: 4, ino: 17 },
+  interfaceName: 'eth0',
+  mtu: 1500,
+  addresses: [{ address: '10.88.0.2', prefixLength: 16, gateway: '10.88.0.1' }],
+  ports: [],
+  bandwidth: { ingress: 1e6 },
+})
+
+describe('records', () => {
+  it('come back as they were written, whatever the sandbox is called', async () => {
+    const records = openRecords(dir)
+    for (const id of ['a1', '..', 'a/b', 'ü 1']) {
+      records.write(record(id))
+      expect(records.read(id)).toEqual(record(id))
+    }
+    expect(records.ids().sort()).toEqual(['..', 'a/b', 'a1', 'ü 1'].sort())
+    expect(await records.readAll()).toHaveLength(4)
+    records.remove('..')
+    records.remove('..')
+    expect(records.read('..')).toBeUndefined()
+  })
+
+  it('give an address to one sandbox, of however many processes', () => {
+    const [here, there] = [openRecords(dir), openRecords(dir)]
+    expect(here.claim('10.88.0.2', 'a')).toBe(true)
+    expect(here.claim('10.88.0.2', 'a')).toBe(true)
+    expect(there.claim('10.88.0.2', 'b')).toBe(false)
+    expect(there.ownerOf('10.88.0.2')).toBe('a')
+    there.release('10.88.0.2', 'b')
+    expect(there.claimed()).toEqual(['10.88.0.2'])
+    here.release('10.88.0.2', 'a')
+    expect(there.claim('10.88.0.2', 'b')).toBe(true)
+    expect(here.lastClaimed(4)).toBe('10.88.0.2')
+    expect(here.lastClaimed(6)).toBeUndefined()
+  })
+
+  it("that can't be read are told of and left out", async () => {
+    const records = openRecords(dir)
+    records.write(record('good'))
+    writeFileSync(join(dir, 'pods', 'torn.json'), '{"sandboxId": "to')
+    writeFileSync(join(dir, 'pods', 'strange.json'), '{"sandboxId": 1}')
+    const unreadable: Error[] = []
+    expect(await records.readAll((error) => unreadable.push(error))).toEqual([record('good')])
+    expect(unreadable.map(({ message }) => message).sort()).toEqual([
+      expect.stringMatching(/strange\.json can't be read: a field is missing/),
+      expect.stringMatching(/torn\.json can't be read/),
+    ])
+    expect(() => records.read('torn')).toThrow(expect.objectContaining({ code: 'RECORD_UNREADABLE' }))
+  })
+
+  it('leave no half-written file of a process that is gone', () => {
+    const records = openRecords(dir)
+    records.write(record('a'))
+    writeFileSync(join(dir, 'pods', 'b.json.4194304.tmp'), '{')
+    writeFileSync(join(dir, 'pods', `c.json.${process.pid}.tmp`), '{')
+    records.sweep()
+    expect(readdirSync(join(dir, 'pods')).sort()).toEqual(['a.json', `c.json.${process.pid}.tmp`])
+  })
+})

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest'
+import { describeIsolated, run, useMachine } from './support/machine.ts'
+import type { Peer } from './support/peer.ts'
+
+describeIsolated('a bandwidth limit', () => {
+  const machine = useMachine()
+  const limits = (ingress?: string, egress?: string) => ({
+    annotations: {
+      ...(ingress ? { 'kubernetes.io/ingress-bandwidth': ingress } : {}),
+      ...(egress ? { 'kubernetes.io/egress-bandwidth': egress } : {}),
+    },
+  })
+
+  async function measure(from: Peer, to: Peer, host: string): Promise<number> {
+    const pouring = from.pour(host, 5001, 1900)
+    const rate = await to.rate(400, 1400)
+    await pouring
+    return rate / 1e6
+  }
+
+  it('holds within a tenth both ways, and a changed one takes effect on a pod that runs', async () => {
+    await machine.start()
+    await machine.pod('a', limits('20M', '8M'))
+    const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
+    await Promise.all([inA.sink(5001), onHost.sink(5001)])
+    const expectRates = async (ingress: number, egress: number) => {
+      expect(await measure(onHost, inA, '10.88.0.2')).toSatisfy(isWithinTenth(ingress))
+      expect(await measure(inA, onHost, '10.88.0.1')).toSatisfy(isWithinTenth(egress))
+    }
+    await expectRates(20, 8)
+    await machine.again('a', limits('5M', '50M'))
+    await expectRates(5, 50)
+  })
+
+  it('goes when its annotation goes, and comes to a pod that had none', async () => {
+    await machine.start()
+    await machine.pod('a')
+    const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
+    await Promise.all([inA.sink(5001), onHost.sink(5001)])
+    await machine.again('a', limits('10M', '10M'))
+    expect(await measure(inA, onHost, '10.88.0.1')).toSatisfy(isWithinTenth(10))
+    await machine.again('a')
+    expect(await measure(onHost, inA, '10.88.0.2')).toBeGreaterThan(100)
+    expect(await measure(inA, onHost, '10.88.0.1')).toBeGreaterThan(100)
+    await machine.again('a', limits('10M', '10M'))
+    expect(await measure(onHost, inA, '10.88.0.2')).toSatisfy(isWithinTenth(10))
+  })
+
+  it('that is no quantity refuses the pod, and leaves nothing', async () => {
+    await machine.start()
+    await expect(machine.pod('a', limits('fast'))).rejects.toMatchObject({ code: 'INVALID_BANDWIDTH' })
+    expect(machine.traces().links).toEqual([])
+  })
+
+  it('that someone removed is found by checkPod, and comes back with the next set-up', async () => {
+    await machine.start()
+    await machine.pod('a', limits('10M', '10M'))
+    const pod = machine.host.pods.get('a')!
+    const check = () => machine.plugin.checkPod!(pod, new AbortController().signal)
+    await check()
+    const [host] = machine.traces().links.filter((name) => !name.startsWith('pwi'))
+    run('tc', ['qdisc', 'del', 'dev', host!, 'root'])
+    run('tc', ['qdisc', 'del', 'dev', host!, 'ingress'])
+    await expect(check()).rejects.toThrow(/ingress bandwidth.*egress bandwidth/)
+    await machine.again('a', limits('10M', '10M'))
+    await check()
+  })
+})
+
+const isWithinTenth = (limit: number) => (rate: number) => Math.abs(rate - limit) <= limit / 10

@@ -1,0 +1,28 @@
+// Sets pods up and takes them down without end, until it is killed. Arguments: state directory, namespaces.
+import { defaultOptions } from '../../src/options.ts'
+import { createKubenet } from '../../src/plugin.ts'
+import { createTestHost } from './host.ts'
+
+const [stateDir = '', ...namespaces] = process.argv.slice(2)
+const host = createTestHost()
+const log = { debug() {}, info() {}, warn: console.error, error: console.error }
+const plugin = createKubenet({ options: { ...defaultOptions, repairInterval: 0 }, stateDir, log })
+await plugin.init(host, { hairpinMode: 'hairpin-veth', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 })
+await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/24,fd88::/64' })
+process.stdout.write('ready\n')
+
+await Promise.all(namespaces.map(churn))
+
+async function churn(netns: string): Promise<never> {
+  const id = netns.slice(netns.indexOf('churn-'))
+  const settings = {
+    annotations: { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '10M' },
+    portMappings: [{ hostPort: 7000 + Number(id.slice(-1)), containerPort: 80, protocol: 'tcp' as const }],
+  }
+  const pod = host.addPod(id, netns, settings)
+  for (;;) {
+    const { signal } = new AbortController()
+    await plugin.setUpPod(pod, signal)
+    await plugin.tearDownPod(pod, signal)
+  }
+}

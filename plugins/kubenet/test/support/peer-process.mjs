@@ -1,0 +1,88 @@
+// A program inside a namespace that listens and connects on command. Plain JavaScript, so that it starts at once.
+import { createSocket } from 'node:dgram'
+import { connect, createServer } from 'node:net'
+
+let received = { bytes: 0, first: 0, last: 0 }
+
+const commands = {
+  serve({ protocol, port, label, host }) {
+    return new Promise((resolve, reject) => {
+      if (protocol === 'tcp') {
+        const server = createServer((socket) => {
+          socket.on('error', () => {})
+          socket.end(`${label} ${socket.remoteAddress.replace('::ffff:', '')}`)
+        })
+        server.on('error', reject).listen(port, host ?? '::', resolve)
+      } else {
+        const socket = createSocket(host?.includes('.') ? 'udp4' : 'udp6')
+        socket.on('message', (_, { address, port }) =>
+          socket.send(`${label} ${address.replace('::ffff:', '')}`, port, address),
+        )
+        socket.on('error', reject).bind(port, host, resolve)
+      }
+    })
+  },
+
+  ask({ protocol, host, port, timeout = 700, localPort = 0 }) {
+    return new Promise((resolve) => {
+      if (protocol === 'tcp') {
+        let answer = ''
+        const socket = connect({ host, port, timeout })
+        socket.on('data', (bytes) => (answer += bytes)).on('end', () => resolve(answer))
+        socket
+          .on('error', ({ code }) => resolve(code))
+          .on('timeout', () => resolve('timeout') || socket.destroy())
+        return
+      }
+      const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+      const done = (answer) => {
+        clearTimeout(timer)
+        socket.close()
+        resolve(answer)
+      }
+      const timer = setTimeout(done, timeout, 'timeout')
+      socket.on('message', (bytes) => done(String(bytes))).on('error', ({ code }) => done(code))
+      socket.bind(localPort, () => socket.send('?', port, host))
+    })
+  },
+
+  sink({ port }) {
+    const server = createServer((socket) => {
+      received = { bytes: 0, first: 0, last: 0 }
+      socket.on('error', () => {})
+      socket.on('data', ({ length }) => {
+        received.last = performance.now()
+        received.first ||= received.last
+        received.bytes += length
+      })
+    })
+    return new Promise((resolve) => server.listen(port, '::', resolve))
+  },
+
+  pour({ host, port, milliseconds }) {
+    return new Promise((resolve, reject) => {
+      const piece = Buffer.alloc(16 << 10)
+      const socket = connect({ host, port, highWaterMark: 16 << 10 })
+      const pour = () => {
+        while (socket.write(piece));
+      }
+      socket.on('error', reject).on('drain', pour).on('connect', pour)
+      setTimeout(() => resolve(socket.destroy() && undefined), milliseconds)
+    })
+  },
+
+  received: () => received,
+  reset: () => {
+    received = { bytes: 0, first: 0, last: 0 }
+  },
+}
+
+process.on('message', async ({ id, command, options }) => {
+  try {
+    process.send({ id, result: await commands[command](options) })
+  } catch (error) {
+    process.send({ id, error: error.message })
+  }
+})
+process.on('disconnect', () => process.exit())
+process.send({ id: 0 })

@@ -1,0 +1,71 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { withNetns } from '@podwire/netlink'
+
+type Protocol = 'tcp' | 'udp'
+
+/** A program in a namespace, or beside the host. */
+export interface Peer {
+  /** Answers everyone with its label and the address that the question came from. */
+  serve(protocol: Protocol, port: number, label: string, host?: string): Promise<void>
+  /** The answer, or `timeout` or an error's code. */
+  ask(
+    protocol: Protocol,
+    host: string,
+    port: number,
+    more?: { localPort?: number; timeout?: number },
+  ): Promise<string>
+  /** Takes in what is poured. */
+  sink(port: number): Promise<void>
+  /** Sends as fast as it goes. */
+  pour(host: string, port: number, milliseconds: number): Promise<void>
+  /** Bits per second that came into the sink from `skip` milliseconds after this call until `skip + window`. */
+  rate(skip: number, window: number): Promise<number>
+  stop(): void
+}
+
+const script = new URL('./peer-process.mjs', import.meta.url)
+
+export async function startPeer(netns?: string): Promise<Peer> {
+  const start = () => fork(script, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = netns === undefined ? start() : withNetns(netns, start)
+  const call = callsTo(child)
+  await call.ready
+  const serve: Peer['serve'] = (protocol, port, label, host) =>
+    call<void>('serve', { protocol, port, label, host })
+  return {
+    serve,
+    ask: (protocol, host, port, more) => call('ask', { protocol, host, port, ...more }),
+    sink: (port) => call('sink', { port }),
+    pour: (host, port, milliseconds) => call('pour', { host, port, milliseconds }),
+    async rate(skip, window) {
+      await wait(skip)
+      await call('reset', {})
+      await wait(window)
+      const { bytes, first, last } = await call<{ bytes: number; first: number; last: number }>(
+        'received',
+        {},
+      )
+      return (bytes * 8) / ((last - first) / 1000)
+    },
+    stop: () => void child.kill(),
+  }
+}
+
+export const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+function callsTo(child: ChildProcess) {
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
+  const answerTo = (id: number) => new Promise((resolve, reject) => waiting.set(id, { resolve, reject }))
+  const ready = answerTo(0)
+  let last = 0
+  child.on('message', (message) => {
+    const { id, result, error } = message as { id: number; result?: unknown; error?: string } // peer-process.mjs's own
+    if (error === undefined) waiting.get(id)?.resolve(result)
+    else waiting.get(id)?.reject(new Error(error))
+  })
+  const call = <T>(command: string, options: object): Promise<T> => {
+    child.send({ id: ++last, command, options })
+    return answerTo(last) as Promise<T> // each command's result is what its caller names
+  }
+  return Object.assign(call, { ready })
+}
