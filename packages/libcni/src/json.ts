@@ -17,7 +17,8 @@ export function parseJson(text: string | Uint8Array, what: string): Json {
   try {
     return JSON.parse(string)
   } catch (cause) {
-    const problem = string.trim() === '' ? 'empty, expected JSON' : (cause as SyntaxError).message // JSON.parse throws nothing else
+    const { message } = cause as SyntaxError // JSON.parse throws nothing else
+    const problem = string.trim() === '' ? 'empty, expected JSON' : message.replaceAll(/\s+/g, ' ')
     throw badJson(what, problem, cause)
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Network } from '../config/network-config.ts'
-import { type CniError, cacheFailed } from '../errors.ts'
+import { badResult, type CniError, cacheFailed } from '../errors.ts'
 import type { Attachment } from '../invoke/environment.ts'
 import type { AnyResult } from '../result/result.ts'
 import { type CachedAttachment, decodeEntry, encodeEntry } from './entry.ts'
@@ -108,7 +108,9 @@ export const entryFile = ({ network, containerId, ifName }: EntryKey): string =>
 async function readEntry(path: string, file: string): Promise<CachedAttachment | CorruptEntry | undefined> {
   try {
     const bytes = await readIfThere(path)
-    return bytes && decodeEntry(bytes)
+    const entry = bytes && decodeEntry(bytes)
+    if (entry && entryFile(entry) !== file) throw badResult(`it is about ${entryFile(entry)}`)
+    return entry
   } catch (cause) {
     return { path, file, error: cacheFailed("can't understand the cache entry", path, cause) }
   }

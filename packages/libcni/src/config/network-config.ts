@@ -116,9 +116,9 @@ export function networkName(raw: JsonObject, source: string): string {
 
 function inlinePlugins(raw: JsonObject, source: string): PluginConfig[] {
   const plugins = own(raw, 'plugins')
+  const inlinedOnly = onlyInlinedPlugins(raw, source)
   if (plugins === undefined) {
-    if (onlyInlinedPlugins(raw, source))
-      throw badConfig(source, "'loadOnlyInlinedPlugins' is true, and no 'plugins' key")
+    if (inlinedOnly) throw badConfig(source, "'loadOnlyInlinedPlugins' is true, and no 'plugins' key")
     return []
   }
   if (!isArray(plugins)) throw badConfig(source, `invalid 'plugins' type: ${kindOf(plugins)}`)

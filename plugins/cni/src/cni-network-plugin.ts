@@ -1,0 +1,156 @@
+import { resolve } from 'node:path'
+import {
+  DEFAULT_INTERFACE_NAME,
+  getPodIPs,
+  type Host,
+  type Logger,
+  NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
+  NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
+  type NetworkPlugin,
+  type Pod,
+  type PodRef,
+} from '@podwire/api'
+import { type CNI, type CniOptions as CniLibraryOptions, createCni } from '@podwire/libcni'
+import { announcedCapabilities } from './announced-capabilities.ts'
+import { type Attachments, createAttachments } from './attachments.ts'
+import { defaultCacheDir } from './cache-dir.ts'
+import { capabilityArgs } from './capability-args.ts'
+import { checkPod } from './check-pod.ts'
+import { collectGarbage } from './collect-garbage.ts'
+import { type ConfiguredNetworks, configuredNetworks } from './configured-networks.ts'
+import { converge } from './converge.ts'
+import { notInitialised, uninitialized } from './errors.ts'
+import { NETWORKS_ANNOTATION, parseNetworksAnnotation } from './networks-annotation.ts'
+import type { CniOptions } from './options.ts'
+import { type AttachmentResult, podStatus } from './pod-status.ts'
+import { tearDown } from './tear-down.ts'
+import { wantedAttachments } from './wanted-attachments.ts'
+
+/** What the plugin is made of. */
+export interface CniPluginSpec {
+  readonly options: CniOptions
+  /** Relative paths in the options begin here. */
+  readonly configDir: string | undefined
+  readonly stateDir: string
+  readonly log: Logger
+  /** Default: libcni's. */
+  readonly createCni?: (options: CniLibraryOptions) => CNI
+}
+
+/** What exists from `init` on. */
+interface Started {
+  readonly host: Host
+  readonly networks: ConfiguredNetworks
+  readonly attachments: Attachments
+}
+
+/** The network plugin `cni`: every pod gets the networks of a CNI configuration directory. Source: the kubelet's package `network/cni`. */
+export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
+  const { options, configDir = '/', stateDir, log } = spec
+  const confDir = resolve(configDir, options.confDir)
+  let running: Started | undefined
+  let podCIDR = ''
+
+  const started = (): Started => {
+    if (!running) throw notInitialised()
+    return running
+  }
+
+  return {
+    name: 'cni',
+
+    init: async (host) => {
+      const cacheDir = options.cacheDir ? resolve(configDir, options.cacheDir) : undefined
+      const cacheDirectory = cacheDir ?? (await defaultCacheDir(stateDir))
+      const attachments = createAttachments({
+        binDirs: options.binDirs.map((directory) => resolve(configDir, directory)),
+        vendorPrefix: resolve(configDir, options.vendorPrefix),
+        cacheDirectory,
+        log,
+        createCni: spec.createCni ?? createCni,
+      })
+      const networks = await configuredNetworks({
+        confDir,
+        network: options.network,
+        log,
+        onSwitch: (change) => host.report('network-switched', change),
+      })
+      running = { host, networks, attachments }
+    },
+
+    event: (name, details) => {
+      const cidr = details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]
+      if (name === NET_PLUGIN_EVENT_POD_CIDR_CHANGE && typeof cidr === 'string') podCIDR = cidr
+    },
+
+    capabilities: () => announcedCapabilities(running?.networks.first()),
+
+    setUpPod: async (pod, signal) => {
+      const { host, networks, attachments } = started()
+      const { annotations, portMappings } = await describedPod(host, pod)
+      const netns = await host.getNetNS(pod.sandboxId)
+      const existing = (await attachments.remembered(pod.sandboxId)).attachments
+      const wanted = wantedAttachments({
+        pod,
+        netns,
+        args: capabilityArgs({ pod: { annotations, portMappings }, podCIDR, dns: options.dns }),
+        selections: parseNetworksAnnotation(annotations[NETWORKS_ANNOTATION]),
+        networks,
+        confDir,
+        network: options.network,
+        existing,
+      })
+      const attached = await converge(attachments, existing, wanted, { log, signal })
+      const results = attached.map(({ network, attachment, result }) => ({
+        network: network.name,
+        ifName: attachment.ifName,
+        result,
+      }))
+      return podStatus(results) ?? (await statusFromKernel(netns, results, signal))
+    },
+
+    tearDownPod: async (pod, signal) => {
+      const { networks, attachments } = started()
+      await tearDown(attachments, networks, pod, signal)
+    },
+
+    getPodNetworkStatus: async (pod, signal) => {
+      const { host, attachments } = started()
+      const remembered = (await attachments.remembered(pod.sandboxId)).attachments
+      const results = remembered.flatMap(({ network, ifName, result }) =>
+        result ? [{ network, ifName, result }] : [],
+      )
+      if (!results.some(({ ifName }) => ifName === DEFAULT_INTERFACE_NAME)) return undefined
+      return statusFromKernel(await host.getNetNS(pod.sandboxId), results, signal)
+    },
+
+    status: async () => {
+      const { networks, attachments } = started()
+      const first = networks.first()
+      if (!first) throw uninitialized({ confDir, network: options.network, problems: networks.problems() })
+      await attachments.ready(first)
+    },
+
+    checkPod: async (pod, signal) => checkPod(started().attachments, pod, signal),
+
+    collectGarbage: async (validSandboxIds, signal) => {
+      const { host, networks, attachments } = started()
+      await collectGarbage(attachments, networks, validSandboxIds, { host, log, signal })
+    },
+
+    close: async () => running?.networks.close(),
+  }
+}
+
+async function describedPod(host: Host, pod: PodRef): Promise<Pick<Pod, 'annotations' | 'portMappings'>> {
+  const known = host.supportsLegacyFeatures() ? await host.getPodByName(pod.namespace, pod.name) : undefined
+  return {
+    annotations: known?.annotations ?? {},
+    portMappings: await host.getPodPortMappings(pod.sandboxId),
+  }
+}
+
+// The addresses as they are now, not as a plugin said once.
+async function statusFromKernel(netns: string, results: readonly AttachmentResult[], signal: AbortSignal) {
+  return podStatus(results, await getPodIPs(netns, DEFAULT_INTERFACE_NAME, { signal }))
+}

@@ -1,0 +1,89 @@
+import { type Logger, messageOf } from '@podwire/api'
+import type { AnyResult, CachedAttachment } from '@podwire/libcni'
+import { declaredCapabilities } from './announced-capabilities.ts'
+import { type Attachments, addressesOf } from './attachments.ts'
+import { isAsWanted, type WantedAttachment } from './wanted-attachments.ts'
+
+/** An attachment that stands. */
+export interface Attached extends WantedAttachment {
+  readonly result: AnyResult
+}
+
+/** Undoing gets its own time: the host's may be over. Milliseconds. */
+const undoMs = 30_000
+
+/**
+ * Brings a sandbox from the attachments it has to those it should have, in their order. What is right stays. A failure
+ * undoes what was done, last first, and throws the first error.
+ */
+export async function converge(
+  { attach, detach }: Attachments,
+  existing: readonly CachedAttachment[],
+  wanted: readonly WantedAttachment[],
+  { log, signal }: { log: Logger; signal: AbortSignal },
+): Promise<Attached[]> {
+  const undos: (() => Promise<unknown>)[] = []
+
+  const takeAway = async (cached: CachedAttachment) => {
+    await detach(cached, signal)
+    const { config } = cached
+    if (!config || !cached.result) return
+    undos.push(() => attach({ network: config, attachment: cached }, AbortSignal.timeout(undoMs)))
+  }
+  const bring = async (want: WantedAttachment): Promise<Attached> => {
+    const { network, attachment } = want
+    const result = await attach(want, signal)
+    const cached = { ...attachment, network: network.name, config: network, result }
+    undos.push(() => detach(cached, AbortSignal.timeout(undoMs)))
+    return { ...want, result }
+  }
+
+  try {
+    for (const cached of unwanted(existing, wanted)) await takeAway(cached)
+    const attached: Attached[] = []
+    for (const want of wanted) {
+      signal.throwIfAborted()
+      const before = existing.find((cached) => isSame(cached, want))
+      if (before?.result && isAsWanted(before, want)) {
+        attached.push({ ...want, result: before.result })
+        continue
+      }
+      if (before) await takeAway(before)
+      attached.push(await bring(withSameAddresses(want, before)))
+    }
+    return attached
+  } catch (error) {
+    for (const undo of undos.reverse()) {
+      await undo().catch((failure: unknown) =>
+        log.warn(`undoing a failed set-up failed too; tear-down tries again: ${messageOf(failure)}`),
+      )
+    }
+    throw error
+  }
+}
+
+/** Attachments in the reverse of the order they are made in. */
+export function lastFirst(attachments: readonly CachedAttachment[]): CachedAttachment[] {
+  const rank = ({ ifName }: CachedAttachment) => ['lo', 'eth0'].indexOf(ifName)
+  const place = (attachment: CachedAttachment) => (rank(attachment) < 0 ? 2 : rank(attachment))
+  return [...attachments].sort(
+    (a, b) => place(b) - place(a) || b.ifName.localeCompare(a.ifName, 'en', { numeric: true }),
+  )
+}
+
+function unwanted(existing: readonly CachedAttachment[], wanted: readonly WantedAttachment[]) {
+  return lastFirst(existing.filter((cached) => !wanted.some((want) => isSame(cached, want))))
+}
+
+function isSame(cached: CachedAttachment, { network, attachment }: WantedAttachment): boolean {
+  return cached.network === network.name && cached.ifName === attachment.ifName
+}
+
+// Other limits must not cost a pod its addresses, where the network can be asked for them.
+function withSameAddresses(want: WantedAttachment, before: CachedAttachment | undefined): WantedAttachment {
+  const { network, attachment } = want
+  const canAsk = declaredCapabilities(network).has('ips') && attachment.capabilityArgs?.['ips'] === undefined
+  if (!before?.result || !canAsk) return want
+  const capabilityArgs = { ...attachment.capabilityArgs, ips: addressesOf(before.result) }
+  return { network, attachment: { ...attachment, capabilityArgs } }
+}

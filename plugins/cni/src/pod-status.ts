@@ -1,0 +1,34 @@
+import { isIPv4 } from 'node:net'
+import { DEFAULT_INTERFACE_NAME, type PodInterface, type PodNetworkStatus } from '@podwire/api'
+import { type AnyResult, convertResult } from '@podwire/libcni'
+import { addressesOf } from './attachments.ts'
+
+/** An attachment and what its plugins said. */
+export interface AttachmentResult {
+  readonly network: string
+  readonly ifName: string
+  readonly result: AnyResult
+}
+
+/** The status of a pod from its attachments; undefined while none of eth0's plugins has told an address. */
+export function podStatus(
+  attachments: readonly AttachmentResult[],
+  eth0Ips: readonly string[] = [],
+): PodNetworkStatus | undefined {
+  const interfaces = attachments.filter(({ ifName }) => ifName !== 'lo').map(podInterface)
+  const known = interfaces.find(({ name }) => name === DEFAULT_INTERFACE_NAME)?.ips ?? []
+  const ips = eth0Ips.length > 0 ? eth0Ips : known
+  const [ip] = ips
+  return ip === undefined ? undefined : { ip, ips, interfaces }
+}
+
+function podInterface({ network, ifName, result }: AttachmentResult): PodInterface {
+  const { interfaces = [] } = convertResult(result, '1.1.0')
+  const mac = interfaces.find(({ name, sandbox }) => name === ifName && sandbox)?.mac
+  return { name: ifName, network, ips: ipv4First(addressesOf(result)), ...(mac ? { mac } : {}) }
+}
+
+function ipv4First(cidrs: readonly string[]): string[] {
+  const ips = cidrs.map((cidr) => cidr.split('/')[0] ?? '')
+  return [...ips.filter((ip) => isIPv4(ip)), ...ips.filter((ip) => !isIPv4(ip))]
+}

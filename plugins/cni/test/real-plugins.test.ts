@@ -1,0 +1,211 @@
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { NetworkPlugin, Pod } from '@podwire/api'
+import {
+  type FakeHost,
+  fakeHost,
+  fakePod,
+  ipJson,
+  isIsolated,
+  recordingLogger,
+  useNetns,
+} from '@podwire/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import cni from '../src/index.ts'
+import { beside, rateTowards, run, webServer } from './traffic.ts'
+
+const binDir = '/usr/lib/cni'
+const can = isIsolated() && existsSync(join(binDir, 'bridge'))
+if (!can) console.warn(`the cni plugin's real chains are skipped: they need ${binDir}/bridge and namespaces`)
+
+const signal = new AbortController().signal
+const limit = (quantity: string) => ({ 'kubernetes.io/ingress-bandwidth': quantity })
+
+describe.runIf(can)('pods of real CNI plugins', () => {
+  const namespaces = useNetns()
+  const plugins: NetworkPlugin[] = []
+  let directory: string
+  let host: FakeHost
+  let linksBefore: string[]
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'podwire-cni-real-'))
+    host = fakeHost({ kubeClient: {} })
+    for (const path of ['ipv4/ip_forward', 'ipv4/conf/all/route_localnet', 'ipv6/conf/all/forwarding']) {
+      await writeFile(`/proc/sys/net/${path}`, '1')
+    }
+    await mkdir(join(directory, 'net.d'))
+    await network('10-pods', [
+      {
+        type: 'bridge',
+        bridge: 'cni0',
+        isDefaultGateway: true,
+        ipMasq: true,
+        capabilities: { ipRanges: true, ips: true },
+        ipam: { type: 'host-local', dataDir: join(directory, 'leases') },
+      },
+      { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+      { type: 'bandwidth', capabilities: { bandwidth: true } },
+      { type: 'tuning', sysctl: { 'net.core.somaxconn': '500' } },
+    ])
+    linksBefore = await links()
+  })
+  afterEach(async () => {
+    await Promise.all(plugins.splice(0).map((plugin) => plugin.close?.()))
+    await namespaces.removeAll()
+    for (const link of await links()) {
+      if (!linksBefore.includes(link)) await run('ip', 'link', 'delete', link).catch(() => {})
+    }
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  const links = async () => (await ipJson('link')).map(({ ifname }) => String(ifname))
+  const network = (name: string, list: object[]) =>
+    writeFile(
+      join(directory, 'net.d', `${name}.conflist`),
+      JSON.stringify({ cniVersion: '1.0.0', name: name.replace(/^\d+-/, ''), plugins: list }),
+    )
+  const leases = async () =>
+    (await readdir(join(directory, 'leases', 'pods')).catch(() => [])).filter((name) =>
+      /^[0-9a-f]+[.:]/.test(name),
+    )
+
+  /** A new plugin, as after a restart. */
+  async function start(): Promise<NetworkPlugin> {
+    const given = { confDir: 'net.d', binDirs: [binDir], cacheDir: 'cache' }
+    const parsed = await cni.options?.['~standard'].validate(given)
+    if (!parsed || parsed.issues) throw new Error('bad options')
+    const context = {
+      options: parsed.value,
+      configDir: directory,
+      stateDir: directory,
+      log: recordingLogger(),
+    }
+    const [plugin] = await cni.probe(context)
+    if (!plugin) throw new Error('no plugin')
+    plugins.push(plugin)
+    await plugin.init(host, { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 })
+    await plugin.event('pod-cidr-change', { 'pod-cidr': '10.77.0.0/24,fd77::/64' })
+    return plugin
+  }
+  /** A pod in a namespace of its own. */
+  async function sandbox(pod: Partial<Pod> = {}) {
+    const netns = await namespaces.add()
+    const made = fakePod({ sandboxId: netns.name, name: netns.name, ...pod })
+    host.sandboxes.set(made.sandboxId, netns.path)
+    host.pods.push(made)
+    return { netns, pod: made }
+  }
+  const describeAgain = (pod: Pod, change: Partial<Pod>) => {
+    host.pods.splice(host.pods.indexOf(pod), 1, { ...pod, ...change })
+  }
+
+  it('have both families, a published port and a limit, and leave nothing', async () => {
+    const plugin = await start()
+    await plugin.status()
+    const { netns, pod } = await sandbox({
+      annotations: limit('20M'),
+      portMappings: [{ hostPort: 18_081, containerPort: 80, protocol: 'tcp' }],
+    })
+    const client = await sandbox()
+    const status = await plugin.setUpPod(pod, signal)
+    await plugin.setUpPod(client.pod, signal)
+    expect(status?.ips).toEqual([expect.stringMatching(/^10\.77\.0\./), expect.stringMatching(/^fd77::/)])
+    expect(await plugin.getPodNetworkStatus(pod, signal)).toEqual(status)
+    expect(await netns.run('cat', '/proc/sys/net/core/somaxconn')).toBe('500\n')
+
+    const get = (url: string) => client.netns.run('curl', '-sg', '--max-time', '5', url)
+    await beside(netns, webServer('from the pod'), async () => {
+      expect(await get(`http://${status?.ip}/`)).toBe('from the pod')
+      expect(await get(`http://[${status?.ips?.[1]}]/`)).toBe('from the pod')
+      expect(await get('http://10.77.0.1:18081/')).toBe('from the pod')
+    })
+    const rate = await rateTowards(netns, status?.ip ?? '', 30e6, 2e6)
+    expect(rate / 20e6).toBeGreaterThan(0.85)
+    expect(rate / 20e6).toBeLessThan(1.15)
+
+    await plugin.tearDownPod(pod, signal)
+    await plugin.tearDownPod(client.pod, signal)
+    expect(await leases()).toEqual([])
+    expect(await readdir(join(directory, 'cache/results'))).toEqual(['.tmp'])
+    expect((await netns.ip('link')).map(({ ifname }) => ifname)).toEqual(['lo'])
+    expect((await links()).filter((link) => !linksBefore.includes(link))).toEqual(['cni0'])
+    expect(await run('iptables', '-t', 'nat', '-S')).not.toContain('18081')
+  })
+
+  it('keep their addresses when a limit changes, and the new one holds', async () => {
+    const plugin = await start()
+    const { netns, pod } = await sandbox({ annotations: limit('10M') })
+    const before = await plugin.setUpPod(pod, signal)
+    describeAgain(pod, { annotations: limit('40M') })
+    const after = await plugin.setUpPod(pod, signal)
+    expect(after?.ips).toEqual(before?.ips)
+    const rate = await rateTowards(netns, after?.ip ?? '', 60e6, 4e6)
+    expect(rate / 40e6).toBeGreaterThan(0.85)
+    expect(rate / 40e6).toBeLessThan(1.15)
+    await plugin.tearDownPod(pod, signal)
+  })
+
+  it('have a second network with the address that they ask for', async () => {
+    await network('20-lan', [
+      { type: 'macvlan', master: 'lan0', capabilities: { ips: true }, ipam: { type: 'static' } },
+    ])
+    await run('ip', 'link', 'add', 'lan0', 'type', 'veth', 'peer', 'name', 'lan1')
+    await run('ip', 'link', 'set', 'lan0', 'up')
+    const plugin = await start()
+    const networks = JSON.stringify([{ name: 'lan', ips: ['192.168.77.9/24'] }])
+    const { netns, pod } = await sandbox({ annotations: { 'k8s.v1.cni.cncf.io/networks': networks } })
+    const status = await plugin.setUpPod(pod, signal)
+    expect(status?.interfaces).toMatchObject([
+      { name: 'eth0', network: 'pods' },
+      { name: 'net1', network: 'lan', ips: ['192.168.77.9'] },
+    ])
+    const [net1] = await netns.ip('-4', 'addr', 'show', 'dev', 'net1')
+    expect(net1).toMatchObject({ addr_info: [{ local: '192.168.77.9', prefixlen: 24 }] })
+    await plugin.tearDownPod(pod, signal)
+    expect((await netns.ip('link')).map(({ ifname }) => ifname)).toEqual(['lo'])
+  })
+
+  it('leave nothing when a later network fails', async () => {
+    await network('20-lan', [{ type: 'macvlan', master: 'absent0', ipam: { type: 'static' } }])
+    const plugin = await start()
+    const { netns, pod } = await sandbox({ annotations: { 'k8s.v1.cni.cncf.io/networks': 'lan' } })
+    await expect(plugin.setUpPod(pod, signal)).rejects.toThrow(/type="macvlan" name="lan"/)
+    expect(await leases()).toEqual([])
+    // macvlan can't undo without its master, and what it could not undo stays known.
+    await plugin.tearDownPod(pod, signal)
+    expect(await readdir(join(directory, 'cache/results'))).toEqual(['.tmp'])
+    expect((await netns.ip('link')).map(({ ifname }) => ifname)).toEqual(['lo'])
+    expect((await links()).filter((link) => !linksBefore.includes(link))).toEqual(['cni0'])
+  })
+
+  it('are checked against the kernel', async () => {
+    const ipam = { type: 'host-local', dataDir: join(directory, 'leases'), subnet: '10.78.0.0/24' }
+    // Without bandwidth, whose CHECK of a pod without limits crashes at this version.
+    await network('00-plain', [{ type: 'bridge', bridge: 'cni1', ipam }])
+    const plugin = await start()
+    const { netns, pod } = await sandbox()
+    await plugin.setUpPod(pod, signal)
+    await plugin.checkPod?.(pod, signal)
+    await netns.run('ip', 'addr', 'flush', 'dev', 'eth0')
+    await expect(plugin.checkPod?.(pod, signal)).rejects.toThrow(/type="bridge"/)
+    await plugin.tearDownPod(pod, signal)
+  })
+
+  it('give their addresses back after their namespaces and the process are gone', async () => {
+    const before = await start()
+    const down = await sandbox()
+    const lost = await sandbox()
+    await before.setUpPod(down.pod, signal)
+    await before.setUpPod(lost.pod, signal)
+    expect(await leases()).toHaveLength(4)
+    await namespaces.removeAll()
+    const after = await start()
+    await after.tearDownPod(down.pod, signal)
+    expect(await leases()).toHaveLength(2)
+    await after.collectGarbage?.([], signal)
+    expect(await leases()).toEqual([])
+  })
+})
