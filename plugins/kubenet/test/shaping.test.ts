@@ -28,8 +28,12 @@ describeIsolated('a bandwidth limit', () => {
       expect(await measure(inA, onHost, '10.88.0.1')).toSatisfy(isWithinTenth(egress))
     }
     await expectRates(20, 8)
-    await machine.again('a', limits('5M', '50M'))
-    await expectRates(5, 50)
+    // What waits of a fast line must not get stuck in a slow one.
+    const pouring = onHost.pour('10.88.0.2', 5001, 600)
+    await machine.again('a', limits('100M', '50M'))
+    await pouring
+    await machine.again('a', limits('10M', '50M'))
+    await expectRates(10, 50)
   })
 
   it('goes when its annotation goes, and comes to a pod that had none', async () => {
