@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { messageOf } from '@podwire/api'
-import { type Netlink, openNetlink } from '@podwire/netlink'
+import { conntrack, type Netlink, openNetlink } from '@podwire/netlink'
 import { NETLINK_NETFILTER } from '@podwire/netlink/transport'
 import { codeOf } from '../datapath/courier.ts'
 import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
@@ -35,8 +35,8 @@ export interface Firewall {
   compare(wanted: readonly PortElement[]): { missing: PortElement[]; leftover: PortElement[] }
   /** Whether all these are published. */
   holds(wanted: readonly PortElement[]): boolean
-  /** For conntrack. */
-  readonly netlink: Netlink
+  /** Lets datagrams to a port of the host be translated anew: a flow goes on as the kernel remembers it, to a pod that is gone. */
+  forgetFlows(udpPort: number): Promise<void>
   close(): void
 }
 
@@ -54,9 +54,15 @@ interface Change {
 
 /** @param publishedPorts the ports of all pods, to fill tables that are made anew */
 export function openFirewall(publishedPorts: () => readonly PortElement[]): Firewall {
-  const netlink = openNetlink({ protocol: NETLINK_NETFILTER })
+  let netlink: Netlink
+  try {
+    netlink = openNetlink({ protocol: NETLINK_NETFILTER })
+    netlink.runSync(generation())
+  } catch (error) {
+    return noFirewall(refusal(error))
+  }
   let plan: FirewallPlan | undefined
-  let problem = whyUnusable(netlink)
+  let problem: string | undefined
   let trusted: number | undefined
   const queue: Change[] = []
 
@@ -180,7 +186,9 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     get problem() {
       return problem
     },
-    netlink,
+    async forgetFlows(udpPort) {
+      await conntrack.flush(netlink, { protocol: IPPROTO_UDP, port: udpPort })
+    },
     apply(next) {
       try {
         plan = next
@@ -205,12 +213,19 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   }
 }
 
-function whyUnusable(netlink: Netlink): string | undefined {
-  try {
-    netlink.runSync(generation())
-    return undefined
-  } catch (error) {
-    return refusal(error)
+const IPPROTO_UDP = 17
+
+/** For a kernel that has none: pods work without, but nothing is masqueraded or published. */
+function noFirewall(problem: string): Firewall {
+  return {
+    problem,
+    apply() {},
+    ensure: () => true,
+    change: async () => {},
+    compare: () => ({ missing: [], leftover: [] }),
+    holds: () => false,
+    forgetFlows: async () => {},
+    close() {},
   }
 }
 

@@ -35,7 +35,7 @@ const message = {
 } as const
 
 /** Which packets a table sees. */
-export const tableFamily = { inet: 1, bridge: 7 } as const
+const tableFamily = { inet: 1, bridge: 7 } as const
 export type TableFamily = keyof typeof tableFamily
 
 /** One step of a transaction. */

@@ -13,7 +13,7 @@ export interface PortElement {
   readonly mapping: PortMapping
 }
 
-export const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
+const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
 
 /** The map elements that publish a pod's ports, for each of its families that the mapping's hostIP admits. */
 export function portElements({ addresses, ports }: Pick<PodRecord, 'addresses' | 'ports'>): PortElement[] {
