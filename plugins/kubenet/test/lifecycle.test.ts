@@ -227,7 +227,9 @@ describeIsolated('kubenet', () => {
       await plugin.event('repair', {})
       const [report] = machine.host.reports
       expect(String(report?.details.repaired), `${file} ${args.join(' ')}`).toMatch(repaired)
-      expect(await onHost.ask('tcp', '127.0.0.1', 8080), `${file} ${args.join(' ')}`).toMatch(/^a /)
+      // A bridge that is new passes packets some milliseconds later.
+      const reach = () => onHost.ask('tcp', '127.0.0.1', 8080)
+      await expect.poll(reach, { message: `${file} ${args.join(' ')}`, timeout: 3000 }).toMatch(/^a /)
       for (const id of ['a', 'b']) await plugin.checkPod?.(machine.host.pods.get(id)!, never())
     }
     machine.host.reports.length = 0
