@@ -7,16 +7,15 @@ import {
   numberToAddress,
 } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
+import { addElements, type Element } from './elements.ts'
 import * as x from './expressions.ts'
 import {
   addChain,
-  addElements,
   addRule,
   addSet,
   addTable,
   type Chain,
   deleteTable,
-  type Element,
   type FieldType,
   type SetLayout,
   type Step,
