@@ -6,7 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
 const { values } = parseArgs({ options: { plugin: { type: 'string', default: 'exec' } } })
-const configs = { exec: 'examples/exec-bridge/podwire.config.json' }
+const configs = {
+  exec: 'examples/exec-bridge/podwire.config.json',
+  cni: 'examples/cni-ptp/podwire.config.json',
+}
 const config = configs[values.plugin]
 if (!config) fail(`--plugin ${values.plugin}: there is a demo of ${Object.keys(configs).join(', ')}`, 2)
 

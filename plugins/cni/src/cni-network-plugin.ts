@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import {
+  capabilitySet,
   DEFAULT_INTERFACE_NAME,
   getPodIPs,
   type Host,
@@ -25,6 +26,8 @@ import type { CniOptions } from './options.ts'
 import { type AttachmentResult, podStatus } from './pod-status.ts'
 import { tearDown } from './tear-down.ts'
 import { wantedAttachments } from './wanted-attachments.ts'
+
+const everyCapability = capabilitySet('shaping', 'portMappings', 'dualStack', 'check', 'gc', 'multiNetwork')
 
 /** What the plugin is made of. */
 export interface CniPluginSpec {
@@ -83,7 +86,8 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
       if (name === NET_PLUGIN_EVENT_POD_CIDR_CHANGE && typeof cidr === 'string') podCIDR = cidr
     },
 
-    capabilities: () => announcedCapabilities(running?.networks.first()),
+    // Before it knows the network, it says what it can have.
+    capabilities: () => (running ? announcedCapabilities(running.networks.first()) : everyCapability),
 
     setUpPod: async (pod, signal) => {
       const { host, networks, attachments } = started()
