@@ -11,7 +11,7 @@ await build({
   target: 'node20',
   sourcemap: true,
   conditions: ['podwire-source'],
-  external: ['@podwire/netlink', '@podwire/plugin-noop', 'koffi', 'tsx', 'yaml'],
+  external: ['@podwire/netlink', '@podwire/plugin-kubenet', '@podwire/plugin-noop', 'koffi', 'tsx', 'yaml'],
   // commander is CommonJS inside.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",

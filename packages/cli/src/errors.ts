@@ -44,3 +44,16 @@ export function noSuchPod({ pod }: { pod: string }) {
     details: { pod },
   })
 }
+
+export function cniUsage() {
+  return new PodwireError({
+    code: 'CNITOOL_USAGE',
+    message: `podwire cnitool add|check|del NETWORK NETNS, or gc|status|version NETWORK
+  NETCONFPATH  the directory of network configurations (default: /etc/cni/net.d)
+  CNI_PATH     where plugins are, separated by colons
+  CNI_ARGS     KEY=VALUE;KEY=VALUE for the plugins
+  CAP_ARGS     capability arguments, as JSON
+  CNI_IFNAME   the interface inside (default: eth0); also -i`,
+    exitCode: 1,
+  })
+}

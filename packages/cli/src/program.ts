@@ -132,6 +132,17 @@ export async function run(argv: readonly string[]): Promise<number> {
       ),
     )
 
+  program
+    .command('cnitool')
+    .argument('[words...]', 'add|check|del NETWORK NETNS, or gc|status|version NETWORK')
+    .option('-i, --interface <name>', 'inside the namespace (default: CNI_IFNAME, or eth0)')
+    .description('run a CNI network configuration, as the Go tool of that name does')
+    .action(
+      does(async (words: string[], flags: { interface?: string }) =>
+        (await import('./commands/cnitool.ts')).cnitool(words, flags),
+      ),
+    )
+
   for (const command of leaves(program)) withGlobalFlags(command)
   try {
     await program.parseAsync([...argv])

@@ -1,15 +1,12 @@
 import { resolve } from 'node:path'
-import { createNetworkHost, type NetworkHost } from '@podwire/core'
+import { createNetworkHost, type NetworkHost, type NetworkHostOptions } from '@podwire/core'
+import { loadConfiguration } from './configuration.ts'
 import type { GlobalFlags } from './flags.ts'
 import { stderrLogger } from './stderr-logger.ts'
 
 /** Runs `use` with a host made as the flags say, and closes it whatever happens. */
-export async function withHost<T>(
-  flags: GlobalFlags,
-  use: (host: NetworkHost) => Promise<T>,
-  { recover = true }: { recover?: boolean } = {},
-): Promise<T> {
-  const host = await createNetworkHost({ ...hostOptions(flags), recover })
+export async function withHost<T>(flags: GlobalFlags, use: (host: NetworkHost) => Promise<T>): Promise<T> {
+  const host = await createNetworkHost(await hostOptions(flags))
   try {
     return await use(host)
   } finally {
@@ -18,10 +15,11 @@ export async function withHost<T>(
 }
 
 /** A host's options, as the flags say. */
-export function hostOptions({ config, stateDir, verbose = false }: GlobalFlags) {
+export async function hostOptions(flags: GlobalFlags): Promise<NetworkHostOptions> {
+  const { stateDir, verbose = false } = flags
   return {
+    config: await loadConfiguration(flags),
     log: stderrLogger(verbose),
-    ...(config === undefined ? {} : { configFile: config }),
     ...(stateDir === undefined ? {} : { stateDir: resolve(stateDir) }),
   }
 }

@@ -28,8 +28,8 @@ import { createSandboxStore } from './state/sandbox-store.ts'
 
 /** How a host is made. */
 export interface NetworkHostOptions {
-  /** The configuration itself; without it, one is searched for. */
-  readonly config?: PodwireConfig
+  /** The configuration itself, or one that was loaded; without it, one is searched for. */
+  readonly config?: PodwireConfig | LoadedConfig
   /** The configuration's file. */
   readonly configFile?: string
   /** Where the search for a configuration and for plugins starts. Default: the working directory. */
@@ -176,9 +176,17 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
 
 async function configurationOf(options: NetworkHostOptions): Promise<LoadedConfig> {
   const { config, configFile, cwd = process.cwd(), stateDir } = options
-  const loaded: LoadedConfig = config
-    ? { file: undefined, dir: resolve(cwd), config: parseConfig(config, undefined, resolve(cwd)) }
-    : await loadConfig({ cwd, ...(configFile === undefined ? {} : { file: configFile }) })
+  const dir = resolve(cwd)
+  const loaded =
+    config === undefined
+      ? await loadConfig({ cwd, ...(configFile === undefined ? {} : { file: configFile }) })
+      : isLoaded(config)
+        ? config
+        : { file: undefined, dir, config: parseConfig(config, undefined, dir) }
   if (stateDir === undefined) return loaded
   return { ...loaded, config: { ...loaded.config, stateDir: resolve(cwd, stateDir) } }
+}
+
+function isLoaded(config: PodwireConfig | LoadedConfig): config is LoadedConfig {
+  return 'config' in config
 }

@@ -1,17 +1,16 @@
-import { configJsonSchema, loadConfig } from '@podwire/core'
+import { configJsonSchema } from '@podwire/core'
+import { loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags } from '../flags.ts'
-
-const load = ({ config }: GlobalFlags) => loadConfig(config === undefined ? {} : { file: config })
 
 /** `podwire config check` */
 export async function checkConfig(flags: GlobalFlags): Promise<void> {
-  const { file, dir } = await load(flags)
-  console.log(file ? `${file}: ok` : `No configuration from ${dir} upwards: the defaults hold.`)
+  const { file, dir } = await loadConfiguration(flags)
+  console.log(file ? `${file}: ok` : `No configuration from ${dir} upwards: what podwire init writes holds.`)
 }
 
 /** `podwire config print` */
 export async function printConfig(flags: GlobalFlags): Promise<void> {
-  const { config } = await load(flags)
+  const { config } = await loadConfiguration(flags)
   console.log(JSON.stringify(config, null, 2))
 }
 

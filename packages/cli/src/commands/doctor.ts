@@ -2,7 +2,8 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { messageOf } from '@podwire/api'
-import { createNetworkHost, loadConfig, namespaceAt } from '@podwire/core'
+import { createNetworkHost, namespaceAt } from '@podwire/core'
+import { loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags } from '../flags.ts'
 import { formatTable } from '../table.ts'
 import { hostOptions } from '../with-host.ts'
@@ -89,14 +90,14 @@ function findCommand(command: string): string | undefined {
     })
 }
 
-async function configuration({ config }: GlobalFlags): Promise<Finding> {
+async function configuration(flags: GlobalFlags): Promise<Finding> {
   const check = 'configuration'
   try {
-    const { file, dir } = await loadConfig(config === undefined ? {} : { file: config })
+    const { file, dir } = await loadConfiguration(flags)
     return {
       check,
       result: 'ok',
-      say: file ?? `none from ${dir} upwards; the defaults hold. Write one: podwire init`,
+      say: file ?? `none from ${dir} upwards; what podwire init writes holds`,
     }
   } catch (error) {
     return { check, result: 'failed', say: messageOf(error) }
@@ -106,7 +107,7 @@ async function configuration({ config }: GlobalFlags): Promise<Finding> {
 async function plugin(flags: GlobalFlags): Promise<Finding> {
   const check = 'network plugin'
   try {
-    const host = await createNetworkHost({ ...hostOptions(flags), recover: false })
+    const host = await createNetworkHost({ ...(await hostOptions(flags)), recover: false })
     const readiness = await host.status()
     await host.close()
     const name = host.plugin.manager.name

@@ -1,18 +1,15 @@
 import { podKey } from '@podwire/api'
-import { createSandboxStore, loadConfig, namespaceAt } from '@podwire/core'
+import { createSandboxStore, namespaceAt } from '@podwire/core'
+import { loadConfiguration } from '../configuration.ts'
 import { noSuchPod } from '../errors.ts'
 import { type GlobalFlags, parsePodName } from '../flags.ts'
 import { runCommand } from '../run-command.ts'
 
 /** `podwire exec`: needs the pod's record alone, not its plugin. */
-export async function exec(
-  pod: string,
-  command: string[],
-  { config, stateDir }: GlobalFlags,
-): Promise<number> {
+export async function exec(pod: string, command: string[], flags: GlobalFlags): Promise<number> {
   const name = parsePodName(pod)
-  const loaded = await loadConfig(config === undefined ? {} : { file: config })
-  const record = createSandboxStore(stateDir ?? loaded.config.stateDir).find(name)
+  const loaded = await loadConfiguration(flags)
+  const record = createSandboxStore(flags.stateDir ?? loaded.config.stateDir).find(name)
   if (!record || !(await namespaceAt(record.netns))) throw noSuchPod({ pod: podKey(name) })
   return runCommand(command, record.netns)
 }

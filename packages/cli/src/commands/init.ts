@@ -1,22 +1,21 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { STARTER_CONFIG } from '../configuration.ts'
 import { fileExists } from '../errors.ts'
 
 type Format = 'json' | 'yaml' | 'ts'
 
-const starter = { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/16' }
-
 const contents: Record<Format, () => string> = {
-  json: () => `${JSON.stringify(starter, null, 2)}\n`,
+  json: () => `${JSON.stringify(STARTER_CONFIG, null, 2)}\n`,
   yaml: () => `# Which plugin sets pods up, and where their addresses come from.
-networkPlugin: ${starter.networkPlugin}
-podCIDR: ${starter.podCIDR}
+networkPlugin: ${STARTER_CONFIG.networkPlugin}
+podCIDR: ${STARTER_CONFIG.podCIDR}
 `,
   ts: () => `import { defineConfig } from 'podwire'
 
 export default defineConfig({
-  networkPlugin: '${starter.networkPlugin}',
-  podCIDR: '${starter.podCIDR}',
+  networkPlugin: '${STARTER_CONFIG.networkPlugin}',
+  podCIDR: '${STARTER_CONFIG.podCIDR}',
 })
 `,
 }

@@ -1,11 +1,6 @@
 import { DEFAULT_PLUGIN_NAME, describeCapabilities, messageOf, type NetworkPlugin } from '@podwire/api'
-import {
-  createPluginCatalog,
-  type LoadedConfig,
-  loadConfig,
-  type PluginCatalog,
-  type PluginPackage,
-} from '@podwire/core'
+import { createPluginCatalog, type LoadedConfig, type PluginCatalog, type PluginPackage } from '@podwire/core'
+import { loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags } from '../flags.ts'
 import { stderrLogger } from '../stderr-logger.ts'
 import { formatTable } from '../table.ts'
@@ -22,7 +17,7 @@ interface PluginRow {
 
 /** `podwire plugins`: of all that is found, only what offers the configured plugin is imported. */
 export async function plugins(flags: GlobalFlags, { json = false }: { json?: boolean }): Promise<void> {
-  const loaded = await loadConfig(flags.config === undefined ? {} : { file: flags.config })
+  const loaded = await loadConfiguration(flags)
   const catalog = await createPluginCatalog(loaded, stderrLogger(flags.verbose ?? false))
   const rows = [...(await offeredRows(catalog, loaded)), ...rejectedRows(catalog)]
   if (json) {

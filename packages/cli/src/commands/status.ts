@@ -1,11 +1,6 @@
 import { DEFAULT_PLUGIN_NAME, messageOf, podKey } from '@podwire/api'
-import {
-  createNetworkHost,
-  createSandboxStore,
-  loadConfig,
-  type Readiness,
-  type SandboxRecord,
-} from '@podwire/core'
+import { createNetworkHost, createSandboxStore, type Readiness, type SandboxRecord } from '@podwire/core'
+import { loadConfiguration } from '../configuration.ts'
 import { notReady } from '../errors.ts'
 import { type GlobalFlags, parsePodName } from '../flags.ts'
 import { podJson } from '../pod-json.ts'
@@ -37,7 +32,7 @@ export async function status(
 }
 
 async function readStatus(flags: GlobalFlags): Promise<Status> {
-  const options = hostOptions(flags)
+  const options = await hostOptions(flags)
   try {
     const host = await createNetworkHost({ ...options, recover: false })
     try {
@@ -57,7 +52,7 @@ async function readStatus(flags: GlobalFlags): Promise<Status> {
   } catch (error) {
     if (!(error instanceof AggregateError)) throw error
     // The plugin doesn't start; what is set up is known all the same.
-    const { config } = await loadConfig(options.configFile === undefined ? {} : { file: options.configFile })
+    const { config } = await loadConfiguration(flags)
     const { records } = createSandboxStore(options.stateDir ?? config.stateDir).list()
     const plugin = { name: config.networkPlugin || DEFAULT_PLUGIN_NAME, capabilities: [] }
     return {

@@ -15,7 +15,12 @@ export interface Config extends InitOptions {
   /** Empty: none; else one CIDR, or one of each family separated by a comma. */
   readonly podCIDR: string
   readonly plugins: Readonly<Record<string, unknown>>
-  readonly discovery: { readonly paths: readonly string[]; readonly packages: readonly string[] }
+  readonly discovery: {
+    readonly paths: readonly string[]
+    readonly packages: readonly string[]
+    /** Package directories that the program brings along. Not a key of the file; what is installed wins over them. */
+    readonly included: readonly string[]
+  }
   readonly onMissingCapability: 'error' | 'warn'
   readonly deadlines: Deadlines
   readonly stateDir: string
@@ -42,7 +47,11 @@ export function parseConfig(
   const absolute = (path: string) => resolve(dir, path)
   return {
     ...rest,
-    discovery: { paths: discovery.paths.map(absolute), packages: discovery.packages.map(absolute) },
+    discovery: {
+      paths: discovery.paths.map(absolute),
+      packages: discovery.packages.map(absolute),
+      included: [],
+    },
     deadlines: mapValues(deadlines, (duration) => parseDuration(duration) ?? 0),
     stateDir: absolute(stateDir),
   }

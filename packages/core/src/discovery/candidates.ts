@@ -19,16 +19,23 @@ export interface DiscoveryPlaces {
   readonly paths: readonly string[]
   /** Package directories. */
   readonly packages: readonly string[]
+  /** Package directories that count after all others. */
+  readonly included?: readonly string[]
 }
 
-/** Every candidate, nearest first: named packages, then `node_modules` upwards, then the extra paths, then the no-op default. */
-export async function findCandidates({ from, paths, packages }: DiscoveryPlaces): Promise<Candidate[]> {
+/** Every candidate, nearest first: named packages, then `node_modules` upwards, then the extra paths, then what is included, the no-op default last. */
+export async function findCandidates({
+  from,
+  paths,
+  packages,
+  included = [],
+}: DiscoveryPlaces): Promise<Candidate[]> {
   const roots = [...ancestors(from).map((dir) => join(dir, 'node_modules')), ...paths]
   const found = await Promise.all(roots.map(packagesIn))
   const listed = [
     ...packages.map((path) => ({ path, named: true })),
     ...found.flat().map((path) => ({ path, named: false })),
-    ...defaultPlugin().map((path) => ({ path, named: false })),
+    ...[...included, ...defaultPlugin()].map((path) => ({ path, named: false })),
   ]
   return Promise.all(
     listed.map(async ({ path, named }) => ({

@@ -47,7 +47,7 @@ test('without any file the defaults hold', async () => {
     mtu: 0,
     podCIDR: '',
     plugins: {},
-    discovery: { paths: [], packages: [] },
+    discovery: { paths: [], packages: [], included: [] },
     onMissingCapability: 'error',
     deadlines: {
       init: 30_000,
@@ -70,7 +70,11 @@ test('resolves paths from the directory of the file', async () => {
     stateDir: 'state',
   })
   const { config } = await loadConfig({ cwd: dir, env: {} })
-  expect(config.discovery).toEqual({ paths: [join(dir, 'extra')], packages: [join(dir, '../one')] })
+  expect(config.discovery).toEqual({
+    paths: [join(dir, 'extra')],
+    packages: [join(dir, '../one')],
+    included: [],
+  })
   expect(config.stateDir).toBe(join(dir, 'state'))
 })
 

@@ -1,0 +1,22 @@
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
+import { findConfig, type LoadedConfig, loadConfig, type PodwireConfig, parseConfig } from '@podwire/core'
+import type { GlobalFlags } from './flags.ts'
+
+/** What `podwire init` writes, and what holds where there is no configuration: the plugin that needs nothing but Node. */
+export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/16' } satisfies PodwireConfig
+
+/** The configuration to use: the file that is found, else the starter; with the plugins that come with this package. */
+export async function loadConfiguration({ config: given }: GlobalFlags): Promise<LoadedConfig> {
+  const file = findConfig(given === undefined ? {} : { file: given })
+  const loaded =
+    file === undefined
+      ? { file, dir: process.cwd(), config: parseConfig(STARTER_CONFIG, undefined, process.cwd()) }
+      : await loadConfig({ file })
+  const { config } = loaded
+  return { ...loaded, config: { ...config, discovery: { ...config.discovery, included: [kubenetDir()] } } }
+}
+
+function kubenetDir(): string {
+  return dirname(createRequire(import.meta.url).resolve('@podwire/plugin-kubenet/package.json'))
+}
