@@ -5,12 +5,11 @@ import {
   type CachedAttachment,
   type CNI,
   type CniOptions,
-  convertResult,
   findPlugin,
-  isCniError,
   type NetworkConfigList,
-  type OperationOptions,
 } from '@podwire/libcni'
+import { delPastMissing, forget } from './del-past-missing.ts'
+import { unreadableAttachment } from './errors.ts'
 import { loopback } from './loopback.ts'
 import type { WantedAttachment } from './wanted-attachments.ts'
 
@@ -22,7 +21,11 @@ export interface Attachments {
   /** CNI with the plugin directories of this network. */
   cni(network: NetworkConfigList): CNI
   attach(wanted: WantedAttachment, signal?: AbortSignal): Promise<AnyResult>
-  /** By the configuration that it was made with. What is gone already is fine. */
+  /**
+   * By the configuration that it was made with; where that can't be read, by the network of that name as it is today.
+   * What is gone already is fine.
+   * @throws PodwireError `CNI_UNREADABLE_ATTACHMENT`
+   */
   detach(cached: CachedAttachment, signal?: AbortSignal): Promise<void>
   /** Rejects while this network can't take a pod: a plugin is missing, or says so itself. */
   ready(network: NetworkConfigList): Promise<void>
@@ -34,6 +37,8 @@ export interface AttachmentsOptions {
   readonly binDirs: readonly string[]
   readonly vendorPrefix: string
   readonly cacheDirectory: string
+  /** The network of this name, as it is today. */
+  readonly configured: (name: string) => NetworkConfigList | undefined
   readonly log: Logger
   readonly createCni: (options: CniOptions) => CNI
 }
@@ -42,6 +47,7 @@ export function createAttachments({
   binDirs,
   vendorPrefix,
   cacheDirectory,
+  configured,
   log,
   createCni,
 }: AttachmentsOptions): Attachments {
@@ -54,9 +60,10 @@ export function createAttachments({
 
   /** Takes away what an attachment's plugins made, and forgets it. */
   const detach = async (cached: CachedAttachment, signal?: AbortSignal): Promise<void> => {
-    const { config, ifName, containerId } = cached
+    const { network, ifName, containerId } = cached
+    const config = cached.config ?? (network === loopback.name ? loopback : configured(network))
+    if (!config) throw unreadableAttachment({ file: `${network}-${containerId}-${ifName}`, network })
     const options = { deadlineMs, ...(signal ? { signal } : {}) }
-    if (!config) return cni(loopback).del(cached.network, cached, options)
     const there = cached.netns !== undefined && (await isNamespace(cached.netns))
     if (!there)
       log.warn(`sandbox ${containerId}: no namespace at ${cached.netns}: ${ifName} is taken down without`)
@@ -83,56 +90,6 @@ export function createAttachments({
     },
     remembered: (sandboxId) => cni(loopback).attachments(sandboxId),
   }
-}
-
-/** The addresses of a result as CIDRs, those of interfaces that stay on the host left out. */
-export function addressesOf(result: AnyResult): string[] {
-  const { ips = [], interfaces = [] } = convertResult(result, '1.1.0')
-  return ips
-    .filter((ip) => ip.interface === undefined || interfaces[ip.interface]?.sandbox)
-    .map(({ address }) => address)
-}
-
-/**
- * DEL, past plugins that miss what is gone: what one of them can't undo must not keep the others from giving back an
- * address.
- */
-async function delPastMissing(
-  cni: CNI,
-  config: NetworkConfigList,
-  attachment: CachedAttachment,
-  options: OperationOptions,
-): Promise<void> {
-  let plugins = config.plugins
-  for (;;) {
-    try {
-      return await cni.del({ ...config, plugins }, attachment, { ...options, configFrom: 'caller' })
-    } catch (error) {
-      const failed = missingPart(error, attachment)
-      const index = plugins.findLastIndex(({ type }) => type === failed)
-      if (index < 0) throw error
-      plugins = plugins.slice(0, index)
-    }
-  }
-}
-
-/** The plugin that failed because what it should remove is gone; undefined where it failed for another reason. */
-function missingPart(error: unknown, { netns }: CachedAttachment): string | undefined {
-  if (!isCniError(error) || error.code !== 'ERR_CNI_PLUGIN_FAILED') return undefined
-  // With the namespace there, a missing file may well be the socket of a daemon that will be back.
-  const missing = netns === '' ? /no such file or directory|link not found/i : /link not found/i
-  const { plugin } = error.details
-  return missing.test(error.message) && typeof plugin === 'string' ? plugin : undefined
-}
-
-// A list without plugins has nothing to undo, so that all it does is forget.
-function forget(
-  cni: CNI,
-  config: NetworkConfigList,
-  attachment: CachedAttachment,
-  options: OperationOptions,
-) {
-  return cni.del({ ...config, plugins: [] }, attachment, { ...options, configFrom: 'caller' })
 }
 
 const nsfs = 0x6e736673

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import {
+  capabilitySet,
   DEFAULT_INTERFACE_NAME,
   getPodIPs,
   type Host,
+  isPodwireError,
   type Logger,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
@@ -25,6 +27,8 @@ import type { CniOptions } from './options.ts'
 import { type AttachmentResult, podStatus } from './pod-status.ts'
 import { tearDown } from './tear-down.ts'
 import { wantedAttachments } from './wanted-attachments.ts'
+
+const everyCapability = capabilitySet('shaping', 'portMappings', 'dualStack', 'check', 'gc', 'multiNetwork')
 
 /** What the plugin is made of. */
 export interface CniPluginSpec {
@@ -62,18 +66,19 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
     init: async (host) => {
       const cacheDir = options.cacheDir ? resolve(configDir, options.cacheDir) : undefined
       const cacheDirectory = cacheDir ?? (await defaultCacheDir(stateDir))
-      const attachments = createAttachments({
-        binDirs: options.binDirs.map((directory) => resolve(configDir, directory)),
-        vendorPrefix: resolve(configDir, options.vendorPrefix),
-        cacheDirectory,
-        log,
-        createCni: spec.createCni ?? createCni,
-      })
       const networks = await configuredNetworks({
         confDir,
         network: options.network,
         log,
         onSwitch: (change) => host.report('network-switched', change),
+      })
+      const attachments = createAttachments({
+        binDirs: options.binDirs.map((directory) => resolve(configDir, directory)),
+        vendorPrefix: resolve(configDir, options.vendorPrefix),
+        cacheDirectory,
+        configured: networks.named,
+        log,
+        createCni: spec.createCni ?? createCni,
       })
       running = { host, networks, attachments }
     },
@@ -83,7 +88,8 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
       if (name === NET_PLUGIN_EVENT_POD_CIDR_CHANGE && typeof cidr === 'string') podCIDR = cidr
     },
 
-    capabilities: () => announcedCapabilities(running?.networks.first()),
+    // Before it knows the network, it says what it can have.
+    capabilities: () => (running ? announcedCapabilities(running.networks.first()) : everyCapability),
 
     setUpPod: async (pod, signal) => {
       const { host, networks, attachments } = started()
@@ -106,12 +112,13 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
         ifName: attachment.ifName,
         result,
       }))
-      return podStatus(results) ?? (await statusFromKernel(netns, results, signal))
+      return podStatus(results)
     },
 
     tearDownPod: async (pod, signal) => {
-      const { networks, attachments } = started()
-      await tearDown(attachments, networks, pod, signal)
+      const { host, attachments } = started()
+      const netns = await host.getNetNS(pod.sandboxId).catch(() => undefined)
+      await tearDown(attachments, pod, netns, signal)
     },
 
     getPodNetworkStatus: async (pod, signal) => {
@@ -150,7 +157,11 @@ async function describedPod(host: Host, pod: PodRef): Promise<Pick<Pod, 'annotat
   }
 }
 
-// The addresses as they are now, not as a plugin said once.
+// The addresses as they are now, not as a plugin said once. A network without any is a network too.
 async function statusFromKernel(netns: string, results: readonly AttachmentResult[], signal: AbortSignal) {
-  return podStatus(results, await getPodIPs(netns, DEFAULT_INTERFACE_NAME, { signal }))
+  const ips = await getPodIPs(netns, DEFAULT_INTERFACE_NAME, { signal }).catch((error: unknown) => {
+    if (isPodwireError(error) && error.code === 'POD_IP_NOT_FOUND' && !signal.aborted) return undefined
+    throw error
+  })
+  return ips && podStatus(results, ips)
 }

@@ -1,10 +1,10 @@
 import type { Host, Logger } from '@podwire/api'
-import type { AttachmentId, CorruptEntry, NetworkConfigList } from '@podwire/libcni'
+import type { AttachmentId, CachedAttachment, CorruptEntry, NetworkConfigList } from '@podwire/libcni'
 import type { Attachments } from './attachments.ts'
 import type { ConfiguredNetworks } from './configured-networks.ts'
 import { lastFirst } from './converge.ts'
-import { severalFailed } from './errors.ts'
 import { loopback } from './loopback.ts'
+import { pastFailures } from './past-failures.ts'
 
 /**
  * Takes away every attachment of a sandbox that is not in the list, then has the plugins of each network in use free
@@ -17,12 +17,12 @@ export async function collectGarbage(
   { host, log, signal }: { host: Host; log: Logger; signal: AbortSignal },
 ): Promise<void> {
   const valid = new Set(validSandboxIds)
-  const errors: Error[] = []
-  const attempt = async (work: () => Promise<void>) => {
-    signal.throwIfAborted()
-    await work().catch((error: unknown) =>
-      errors.push(error instanceof Error ? error : new Error(String(error))),
-    )
+  const { attempt, end } = pastFailures('collecting garbage failed')
+  const detach = async (stale: CachedAttachment) => {
+    const { containerId: sandboxId, network, ifName } = stale
+    await attachments.detach(stale, signal)
+    log.info(`collected ${ifName} of network "${network}", left by sandbox ${sandboxId}`)
+    host.report('garbage', { sandboxId, network, ifName })
   }
 
   const remembered = (await attachments.remembered()).attachments
@@ -31,12 +31,8 @@ export async function collectGarbage(
     remembered.flatMap(({ config }) => config ?? []),
   )
   for (const stale of lastFirst(remembered.filter(({ containerId }) => !valid.has(containerId)))) {
-    const { containerId: sandboxId, network, ifName } = stale
-    await attempt(async () => {
-      await attachments.detach(stale, signal)
-      log.info(`collected ${ifName} of network "${network}", left by sandbox ${sandboxId}`)
-      host.report('garbage', { sandboxId, network, ifName })
-    })
+    signal.throwIfAborted()
+    await attempt(detach(stale))
   }
   const left = await attachments.remembered()
   for (const network of inUse) {
@@ -44,9 +40,10 @@ export async function collectGarbage(
       ...left.attachments.filter((attachment) => attachment.network === network.name),
       ...unreadableButValid(left.corrupt, network.name, validSandboxIds),
     ]
-    await attempt(() => attachments.cni(network).gc(network, keep, { signal }))
+    signal.throwIfAborted()
+    await attempt(attachments.cni(network).gc(network, keep, { signal }))
   }
-  if (errors.length > 0) throw severalFailed({ what: 'collecting garbage failed', errors })
+  end()
 }
 
 // A record that can't be read must not cost a sandbox that lives its network.

@@ -1,7 +1,8 @@
 import { type Logger, messageOf } from '@podwire/api'
 import type { AnyResult, CachedAttachment } from '@podwire/libcni'
 import { declaredCapabilities } from './announced-capabilities.ts'
-import { type Attachments, addressesOf } from './attachments.ts'
+import type { Attachments } from './attachments.ts'
+import { addressesOf } from './pod-status.ts'
 import { isAsWanted, type WantedAttachment } from './wanted-attachments.ts'
 
 /** An attachment that stands. */

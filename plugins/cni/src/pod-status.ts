@@ -1,7 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { DEFAULT_INTERFACE_NAME, type PodInterface, type PodNetworkStatus } from '@podwire/api'
 import { type AnyResult, convertResult } from '@podwire/libcni'
-import { addressesOf } from './attachments.ts'
 
 /** An attachment and what its plugins said. */
 export interface AttachmentResult {
@@ -20,6 +19,14 @@ export function podStatus(
   const ips = eth0Ips.length > 0 ? eth0Ips : known
   const [ip] = ips
   return ip === undefined ? undefined : { ip, ips, interfaces }
+}
+
+/** The addresses of a result as CIDRs, those of interfaces that stay on the host left out. */
+export function addressesOf(result: AnyResult): string[] {
+  const { ips = [], interfaces = [] } = convertResult(result, '1.1.0')
+  return ips
+    .filter((ip) => ip.interface === undefined || interfaces[ip.interface]?.sandbox)
+    .map(({ address }) => address)
 }
 
 function podInterface({ network, ifName, result }: AttachmentResult): PodInterface {

@@ -228,7 +228,19 @@ describe('taking a pod down', () => {
     await cni.takeCalls()
     await writeFile(cni.file('cache/results/net-s1-eth0'), '{"kind":"cniCac')
     await plugin.tearDownPod(cni.pod(), signal)
+    expect((await cni.calls()).map(({ netns }) => netns)).toEqual([someNetns, someNetns, someNetns])
     expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0', 'DEL loopback lo'])
+  })
+
+  it('says so when nothing tells how an attachment was made', async () => {
+    await cni.network('10-net.conflist', 'net', chain)
+    await (await cni.plugin()).setUpPod(cni.pod(), signal)
+    await writeFile(cni.file('cache/results/net-s1-eth0'), '')
+    await cni.remove('net.d')
+    const after = await cni.plugin()
+    await expect(after.tearDownPod(cni.pod(), signal)).rejects.toMatchObject({
+      code: 'CNI_UNREADABLE_ATTACHMENT',
+    })
   })
 })
 
