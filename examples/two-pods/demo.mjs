@@ -9,7 +9,7 @@ const { values } = parseArgs({ options: { plugin: { type: 'string', default: 'ku
 // A bridge is the host's, and stays when the pods are gone.
 const demos = {
   kubenet: { config: 'examples/two-pods/kubenet.config.json', bridge: 'cbr0' },
-  cni: { config: 'examples/two-pods/cni.config.json', bridge: 'cni-demo0' },
+  cni: { config: 'examples/cni-ptp/podwire.config.json' },
   exec: { config: 'examples/exec-bridge/podwire.config.json' },
 }
 if (!(values.plugin in demos))
@@ -88,13 +88,14 @@ function leftovers() {
     '/run/podwire/plugins/kubenet/addresses',
     '/run/podwire/plugins/kubenet/pods',
     '/run/podwire-example-bridge',
-    '/run/podwire-demo-leases/demo',
+    '/run/podwire-example-cni/example-pods',
+    '/run/podwire-example-cni/results',
   ]
   const files = dirs.flatMap((dir) =>
     existsSync(dir) ? readdirSync(dir).map((name) => `${dir}/${name}`) : [],
   )
   // What a lease store keeps besides its leases.
-  return [...links, ...files.filter((file) => !/\/(lock|last_reserved_ip\.\d+)$/.test(file))]
+  return [...links, ...files.filter((file) => !/\/(lock|last_reserved_ip\.\d+|\.tmp)$/.test(file))]
 }
 
 function fail(message, code) {
