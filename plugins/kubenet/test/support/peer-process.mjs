@@ -2,8 +2,6 @@
 import { createSocket } from 'node:dgram'
 import { connect, createServer } from 'node:net'
 
-let received = { bytes: 0, first: 0, last: 0 }
-
 const commands = {
   serve({ protocol, port, label, host }) {
     return new Promise((resolve, reject) => {
@@ -47,15 +45,7 @@ const commands = {
   },
 
   sink({ port }) {
-    const server = createServer((socket) => {
-      received = { bytes: 0, first: 0, last: 0 }
-      socket.on('error', () => {})
-      socket.on('data', ({ length }) => {
-        received.last = performance.now()
-        received.first ||= received.last
-        received.bytes += length
-      })
-    })
+    const server = createServer((socket) => socket.on('error', () => {}).resume())
     return new Promise((resolve) => server.listen(port, '::', resolve))
   },
 
@@ -70,11 +60,6 @@ const commands = {
       // A reset: what the kernel still holds of it would go on for seconds, beside the next measurement.
       setTimeout(() => resolve(socket.resetAndDestroy() && undefined), milliseconds)
     })
-  },
-
-  received: () => received,
-  reset: () => {
-    received = { bytes: 0, first: 0, last: 0 }
   },
 }
 
