@@ -21,7 +21,7 @@ const commands = {
     })
   },
 
-  ask({ protocol, host, port, timeout = 700, localPort = 0 }) {
+  ask({ protocol, host, port, timeout = 3000, localPort = 0 }) {
     return new Promise((resolve) => {
       if (protocol === 'tcp') {
         let answer = ''
@@ -35,12 +35,15 @@ const commands = {
       const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
       const done = (answer) => {
         clearTimeout(timer)
+        clearInterval(again)
         socket.close()
         resolve(answer)
       }
       const timer = setTimeout(done, timeout, 'timeout')
+      const ask = () => socket.send('?', port, host)
+      const again = setInterval(ask, 250)
       socket.on('message', (bytes) => done(String(bytes))).on('error', ({ code }) => done(code))
-      socket.bind(localPort, () => socket.send('?', port, host))
+      socket.bind(localPort, ask)
     })
   },
 
