@@ -81,7 +81,9 @@ export function createCni(options: CniOptions): CNI {
     options: OperationOptions,
     work: (context: OperationContext) => Promise<Value>,
   ) {
-    return inTurn(cache.path({ network, ...attachment }), () => run(options, work))
+    return run(options, (context) =>
+      inTurn(cache.path({ network, ...attachment }), context.deadline, () => work(context)),
+    )
   }
 
   function assertNames(network: string, attachment: Attachment) {
@@ -115,7 +117,7 @@ export function createCni(options: CniOptions): CNI {
       return run(options, (context) =>
         gc(context, network, valid, async (attachment) => {
           checkAttachment(attachment)
-          return inTurn(cache.path({ network: network.name, ...attachment }), () =>
+          return inTurn(cache.path({ network: network.name, ...attachment }), context.deadline, () =>
             del(context, network, attachment, 'cache'),
           )
         }),

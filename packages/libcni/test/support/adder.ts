@@ -22,6 +22,7 @@ async function bundle(): Promise<string> {
     const network = parseNetworkConfigList(
       '{"name":"net1","cniVersion":"1.0.0","plugins":[{"type":"one","key":"value"}]}')
     const attachment = { containerId, ifName: 'eth0', netns: '/run/netns/' + containerId }
+    console.log('begins')
     for (;;) {
       await cni.add(network, attachment)
       await cni.del(network, attachment)
