@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type CniVersion, convertResult, parseNetworkConfigList } from '@podwire/libcni'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { buildAdder } from '../support/adder.ts'
 import { attachment, type Playground, playground } from '../support/playground.ts'
 
 const run = promisify(execFile)
@@ -102,7 +103,6 @@ describe.runIf(hasGo)('beside the Go library itself', () => {
   })
 })
 
-async function addInChild({ plugins, cache }: Playground) {
-  const { adder } = await import('../support/adder.ts')
-  await run(process.execPath, [await adder(), plugins, cache, 'c1'])
+async function addInChild({ directory, plugins, cache }: Playground) {
+  await run(process.execPath, [await buildAdder(directory), plugins, cache, 'c1'])
 }

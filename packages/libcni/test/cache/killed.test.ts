@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseNetworkConfigList } from '@podwire/libcni'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { adder } from '../support/adder.ts'
+import { buildAdder } from '../support/adder.ts'
 import { attachment, type Playground, playground } from '../support/playground.ts'
 
 let play: Playground
@@ -20,7 +20,7 @@ const network = parseNetworkConfigList(
 )
 
 it('what a process leaves that is killed at any moment never breaks the next operation', async () => {
-  const program = await adder()
+  const program = await buildAdder(play.directory)
   let left = 0
   for (let round = 0; round < 25; round++) {
     const child = spawn(process.execPath, [program, play.plugins, play.cache, 'c1'], {
