@@ -1,4 +1,4 @@
-import { type CorruptEntry, openCache } from './cache/cache.ts'
+import { type CacheContents, openCache } from './cache/cache.ts'
 import type { CachedAttachment } from './cache/entry.ts'
 import { inTurn } from './cache/turns.ts'
 import type { Network } from './config/network-config.ts'
@@ -30,14 +30,6 @@ export interface DelOptions extends OperationOptions {
   readonly configFrom?: 'cache' | 'caller'
 }
 
-/** What the cache remembers. */
-export interface Attachments {
-  /** Sorted by network, container and interface. */
-  readonly attachments: readonly CachedAttachment[]
-  /** Entries that can't be read. DEL by their name removes them, and so does GC. */
-  readonly corrupt: readonly CorruptEntry[]
-}
-
 /** The operations of CNI on a network: a list, or a single configuration. Every one rejects with a `CniError`. */
 export interface CNI {
   /** Attaches, and resolves with the last plugin's result. Undone where it fails. */
@@ -60,7 +52,7 @@ export interface CNI {
   /** The cached attachment; undefined where there is none. Without a result where its ADD never ended. */
   cached(network: string, attachment: AttachmentId): Promise<CachedAttachment | undefined>
   /** All cached attachments, or one container's. */
-  attachments(containerId?: string): Promise<Attachments>
+  attachments(containerId?: string): Promise<CacheContents>
 }
 
 /** CNI with plugins from these directories. */
@@ -81,7 +73,9 @@ export function createCni(options: CniOptions): CNI {
     options: OperationOptions,
     work: (context: OperationContext) => Promise<Value>,
   ) {
-    return inTurn(cache.path({ network, ...attachment }), () => run(options, work))
+    return run(options, (context) =>
+      inTurn(cache.path({ network, ...attachment }), context.deadline, () => work(context)),
+    )
   }
 
   function assertNames(network: string, attachment: Attachment) {
@@ -115,7 +109,7 @@ export function createCni(options: CniOptions): CNI {
       return run(options, (context) =>
         gc(context, network, valid, async (attachment) => {
           checkAttachment(attachment)
-          return inTurn(cache.path({ network: network.name, ...attachment }), () =>
+          return inTurn(cache.path({ network: network.name, ...attachment }), context.deadline, () =>
             del(context, network, attachment, 'cache'),
           )
         }),

@@ -169,6 +169,24 @@ export const interrupted = (deadlineMs: number | undefined, failure: PluginFailu
         cause,
       )
 
+/** Another operation on the same attachment took longer than this one could wait. */
+export const gaveUpWaiting = (entry: string, deadlineMs: number | undefined, cause: unknown) =>
+  deadlineMs === undefined
+    ? new CniError(
+        'ERR_CNI_ABORTED',
+        CniCode.internal,
+        `aborted while another operation held ${entry}`,
+        { entry },
+        cause,
+      )
+    : new CniError(
+        'ERR_CNI_DEADLINE',
+        CniCode.tryAgainLater,
+        `another operation held ${entry} for the whole deadline of ${deadlineMs} ms; try again when it is through`,
+        { entry, deadlineMs },
+        cause,
+      )
+
 /** A cache entry that can't be read or written. */
 export const cacheFailed = (problem: string, path: string, cause: unknown) =>
   new CniError(

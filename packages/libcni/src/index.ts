@@ -1,6 +1,6 @@
-export type { CorruptEntry } from './cache/cache.ts'
+export type { CacheContents, CorruptEntry } from './cache/cache.ts'
 export type { CachedAttachment } from './cache/entry.ts'
-export { type Attachments, type CNI, type CniOptions, createCni, type DelOptions } from './cni.ts'
+export { type CNI, type CniOptions, createCni, type DelOptions } from './cni.ts'
 export {
   type ConfigProblem,
   type LoadedNetwork,

@@ -22,9 +22,11 @@ export interface CorruptEntry {
   readonly error: CniError
 }
 
+/** What the cache remembers. */
 export interface CacheContents {
-  /** Sorted by file name. */
+  /** Sorted by network, container and interface. */
   readonly attachments: readonly CachedAttachment[]
+  /** Entries that can't be read. DEL by their name removes them, and so does GC. */
   readonly corrupt: readonly CorruptEntry[]
 }
 

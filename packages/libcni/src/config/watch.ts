@@ -55,7 +55,9 @@ export function watchNetworks(
 
   // Watching begins before reading: a change in between is seen by one or the other.
   function scan(): Promise<void> {
-    reading = reading.then(async () => {
+    // A listener that throws fails one reading, not the watch.
+    const before = reading.catch(() => {})
+    reading = before.then(async () => {
       if (closed) return
       paths.set([directory, ...current.networks.map(({ network }) => join(directory, network.name))])
       const loaded = await load(directory)

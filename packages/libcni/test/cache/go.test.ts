@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type CniVersion, convertResult, parseNetworkConfigList } from '@podwire/libcni'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { buildAdder } from '../support/adder.ts'
 import { attachment, type Playground, playground } from '../support/playground.ts'
 
 const run = promisify(execFile)
 const program = new URL('go/main.go', import.meta.url).pathname
 const fixtures = new URL('fixtures/', import.meta.url).pathname
+const goTool = 'go'
 const goEnv = { ...process.env, GO111MODULE: 'off', GOPATH: '/usr/share/gocode', GOFLAGS: '' }
 const hasGo =
-  spawnSync('go', ['list', 'github.com/containernetworking/cni/libcni'], { env: goEnv }).status === 0
+  spawnSync(goTool, ['list', 'github.com/containernetworking/cni/libcni'], { env: goEnv }).status === 0
 if (!hasGo)
   console.warn("reading what Go writes goes by files written before: Go or its libcni isn't installed")
 
@@ -64,7 +66,7 @@ describe.runIf(hasGo)('beside the Go library itself', () => {
   beforeAll(async () => {
     builder = await playground()
     go = join(builder.directory, 'go-libcni')
-    await run('go', ['build', '-o', go, program], {
+    await run(goTool, ['build', '-o', go, program], {
       env: { ...goEnv, GOCACHE: join(builder.directory, 'cache') },
     })
   }, 180_000)
@@ -101,7 +103,6 @@ describe.runIf(hasGo)('beside the Go library itself', () => {
   })
 })
 
-async function addInChild({ plugins, cache }: Playground) {
-  const { adder } = await import('../support/adder.ts')
-  await run(process.execPath, [await adder(), plugins, cache, 'c1'])
+async function addInChild({ directory, plugins, cache }: Playground) {
+  await run(process.execPath, [await buildAdder(directory), plugins, cache, 'c1'])
 }

@@ -133,3 +133,18 @@ it('ends with its signal', async () => {
   await settled()
   expect(seen).toEqual([''])
 })
+
+it('goes on after a listener that throws', async () => {
+  let throws = true
+  watch = watchNetworks(play.configs, {
+    settleMs,
+    onChange: (networks) => {
+      if (throws) throw new Error('listener')
+      seen.push(describeNetworks(networks))
+    },
+  })
+  await expect(watch.ready).rejects.toThrow('listener')
+  throws = false
+  await write('10.conflist', list('a'))
+  await untilSeen('a:x')
+})

@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process'
-import { chmod, mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { type JsonObject, parseNetworkConfigList, type Result100 } from '@podwire/libcni'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { attachment, failureOf, type Playground, playground } from '../support/playground.ts'
 
 let play: Playground
@@ -197,8 +195,7 @@ describe('a plugin that goes its own way', () => {
 it('costs nothing that stays: 300 runs leave no process, file or listener behind', async () => {
   await play.install('one')
   const controller = new AbortController()
-  const files = async () =>
-    (await promisify(execFile)('ls', [`/proc/${process.pid}/fd`])).stdout.split('\n').length
+  const files = async () => (await readdir('/proc/self/fd')).length
   const before = await files()
   for (let round = 0; round < 30; round++)
     await Promise.all(
@@ -206,7 +203,8 @@ it('costs nothing that stays: 300 runs leave no process, file or listener behind
         play.cni.del(network(), { ...attachment, containerId: `c${index}` }, { signal: controller.signal }),
       ),
     )
-  expect(await files()).toBeLessThanOrEqual(before + 2)
+  // Pipes close a moment after their process; what leaked would be counted in hundreds.
+  await vi.waitFor(async () => expect(await files()).toBeLessThanOrEqual(before + 10))
 })
 
 async function childOf({ directory }: Playground): Promise<number> {

@@ -419,3 +419,17 @@ it('takes its turn behind another ADD of the same attachment', async () => {
   expect(performance.now() - started).toBeGreaterThan(380)
   expect(await play.cacheFiles()).toEqual(['net1-c1-eth0', 'net1-c2-eth0'])
 })
+
+it('waits for its turn no longer than its deadline, and lets nobody past', async () => {
+  await play.install('one', { ADD: 'sleep 0.5; echo null' })
+  const network = listOf([{ type: 'one' }])
+  const first = play.cni.add(network, attachment)
+  const impatient = failureOf(play.cni.add(network, attachment, { deadlineMs: 50 }))
+  const aborted = failureOf(play.cni.add(network, attachment, { signal: AbortSignal.timeout(50) }))
+  const last = play.cni.del(network, attachment)
+  expect((await impatient).code).toBe('ERR_CNI_DEADLINE')
+  expect((await aborted).code).toBe('ERR_CNI_ABORTED')
+  expect(await play.order()).not.toContain('one DEL')
+  await Promise.all([first, last])
+  expect(await play.order()).toEqual(['one ADD', 'one DEL'])
+})
