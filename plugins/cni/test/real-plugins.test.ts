@@ -104,7 +104,8 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     expect(await plugin.getPodNetworkStatus(pod, signal)).toEqual(status)
     expect(await netns.run('cat', '/proc/sys/net/core/somaxconn')).toBe('500\n')
 
-    const get = (url: string) => client.netns.run('curl', '-sg', '--max-time', '5', url)
+    const print = '.then((page) => page.text()).then((text) => process.stdout.write(text))'
+    const get = (url: string) => client.netns.run(process.execPath, '-e', `fetch('${url}')${print}`)
     await beside(netns, webServer('from the pod'), async () => {
       expect(await get(`http://${status?.ip}/`)).toBe('from the pod')
       expect(await get(`http://[${status?.ips?.[1]}]/`)).toBe('from the pod')
