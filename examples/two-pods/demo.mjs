@@ -5,13 +5,16 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
-const { values } = parseArgs({ options: { plugin: { type: 'string', default: 'exec' } } })
-const configs = {
-  exec: 'examples/exec-bridge/podwire.config.json',
-  cni: 'examples/cni-ptp/podwire.config.json',
+const { values } = parseArgs({ options: { plugin: { type: 'string', default: 'kubenet' } } })
+// A bridge is the host's, and stays when the pods are gone.
+const demos = {
+  kubenet: { config: 'examples/two-pods/kubenet.config.json', bridge: 'cbr0' },
+  cni: { config: 'examples/cni-ptp/podwire.config.json' },
+  exec: { config: 'examples/exec-bridge/podwire.config.json' },
 }
-const config = configs[values.plugin]
-if (!config) fail(`--plugin ${values.plugin}: there is a demo of ${Object.keys(configs).join(', ')}`, 2)
+if (!(values.plugin in demos))
+  fail(`--plugin ${values.plugin}: there is a demo of ${Object.keys(demos).join(', ')}`, 2)
+const { config, bridge } = demos[values.plugin]
 
 const root = new URL('../..', import.meta.url).pathname
 const podwire = [process.execPath, `${root}packages/cli/bin/podwire.js`]
@@ -38,10 +41,10 @@ server.kill()
 run('down', 'demo/web')
 run('down', 'demo/client')
 
-const left = leftovers().filter((name) => !before.includes(name))
+const left = leftovers().filter((name) => !before.includes(name) && name !== `link ${bridge}`)
 if (left.length > 0) fail(`left behind: ${left.join(', ')}`, 1)
 console.log(`\n${steps.map(({ command, ms }) => `${command} ${ms.toFixed(0)} ms`).join(' · ')}`)
-console.log('Nothing is left: no link, no namespace, no lease, no record.')
+console.log('Nothing is left of the pods: no link, no namespace, no lease, no record.')
 
 /** Runs one command of podwire as a user would see it. */
 function run(...args) {
@@ -79,10 +82,20 @@ function leftovers() {
     .split('\n')
     .slice(2)
     .map((line) => `link ${line.split(':')[0].trim()}`)
-  const files = ['/run/netns', '/run/podwire/sandboxes', '/run/podwire-example-bridge'].flatMap((dir) =>
+  const dirs = [
+    '/run/netns',
+    '/run/podwire/sandboxes',
+    '/run/podwire/plugins/kubenet/addresses',
+    '/run/podwire/plugins/kubenet/pods',
+    '/run/podwire-example-bridge',
+    '/run/podwire-example-cni/example-pods',
+    '/run/podwire-example-cni/results',
+  ]
+  const files = dirs.flatMap((dir) =>
     existsSync(dir) ? readdirSync(dir).map((name) => `${dir}/${name}`) : [],
   )
-  return [...links, ...files]
+  // What a lease store keeps besides its leases.
+  return [...links, ...files.filter((file) => !/\/(lock|last_reserved_ip\.\d+|\.tmp)$/.test(file))]
 }
 
 function fail(message, code) {

@@ -5,12 +5,21 @@ import { describe, expect, test } from 'vitest'
 const root = new URL('../../..', import.meta.url).pathname
 
 describe.skipIf(!isIsolated())('the demo', () => {
-  test('lets one pod fetch a page from another and leaves nothing', () => {
-    const output = execFileSync(process.execPath, [`${root}examples/two-pods/demo.mjs`], { encoding: 'utf8' })
-    expect(output).toContain('Hello from the pod')
-    expect(output).toContain('Nothing is left')
-  })
+  test.each([[[]], [['--plugin', 'exec']]])(
+    'lets one pod fetch a page from another and leaves nothing: %j',
+    (args) => {
+      expectToPass(args)
+    },
+  )
 })
+
+function expectToPass(args: string[]) {
+  const output = execFileSync(process.execPath, [`${root}examples/two-pods/demo.mjs`, ...args], {
+    encoding: 'utf8',
+  })
+  expect(output).toContain('Hello from the pod')
+  expect(output).toContain('Nothing is left')
+}
 
 test('an unknown plugin is refused, with those that there are', () => {
   const { status, stderr } = spawnSync(

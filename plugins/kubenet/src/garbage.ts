@@ -1,9 +1,10 @@
-import { type Host, type PodRef, podKey } from '@podwire/api'
+import { type Host, podKey } from '@podwire/api'
 import { links } from '@podwire/netlink'
 import { isPodLinkName, podLinkNames } from './datapath/names.ts'
 import { elementKey, portElements } from './host-ports/port-elements.ts'
 import type { Node } from './node.ts'
 import { isNetnsOf } from './records.ts'
+import { tearDown } from './tear-down.ts'
 
 /**
  * Takes down pods that nobody knows any more or whose namespace is gone, and removes links, published ports and claims on
@@ -14,7 +15,6 @@ export async function collectGarbage(
   node: Node,
   host: Host,
   validSandboxIds: ReadonlySet<string>,
-  tearDown: (pod: PodRef) => Promise<void>,
 ): Promise<void> {
   const { netlink, firewall, records, reaper } = node
   const found = (await netlink.run(links.list())).map(({ name }) => name).filter(isPodLinkName)
@@ -25,7 +25,7 @@ export async function collectGarbage(
   const pods = await records.readAll((error) => host.report('record-unreadable', { message: error.message }))
   const isDead = (pod: (typeof pods)[number]) => !validSandboxIds.has(pod.sandboxId) || !isNetnsOf(pod)
   const dead = pods.filter(isDead)
-  await Promise.all(dead.map(tearDown))
+  await Promise.all(dead.map((pod) => tearDown(node, pod)))
 
   const kept = pods.filter((pod) => !dead.includes(pod))
   const owners = new Set([...kept.map(({ sandboxId }) => sandboxId), ...validSandboxIds])

@@ -16,9 +16,9 @@ import {
   type PodRef,
 } from '@podwire/api'
 import { netnsId, openNetlink } from '@podwire/netlink'
+import { linkPlanOf, podDifferences } from './check.ts'
 import { macFor } from './datapath/bridge.ts'
-import { type PodLinkNames, podLinkNames } from './datapath/names.ts'
-import { connectPod, type LinkPlan, linkDifferences, setHairpin, setLoopbackUp } from './datapath/pod-link.ts'
+import { connectPod, linkDifferences, setHairpin, setLoopbackUp } from './datapath/pod-link.ts'
 import { podCidrUnknown, podDiffers, stepFailed } from './errors.ts'
 import { collectGarbage } from './garbage.ts'
 import { portElements } from './host-ports/port-elements.ts'
@@ -28,6 +28,7 @@ import type { PodAddress, PodRecord } from './records.ts'
 import { isNetnsOf } from './records.ts'
 import { repair, startRepairing } from './repair.ts'
 import { shape, shapingDifferences } from './shaping/shaping.ts'
+import { tearDown, untilAborted } from './tear-down.ts'
 
 /** Asks for addresses: `10.88.0.7`, or one of each family separated by a comma. */
 export const IP_ANNOTATION = 'podwire.dev/ip'
@@ -77,7 +78,7 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     const record = node.records.read(pod.sandboxId)
     if (record && isNetnsOf(record)) return statusOf(await converge(node, record, wanted, signal))
     // The sandbox's ID was used before, by a namespace that is gone.
-    if (record) await tearDown(node, pod, signal)
+    if (record) await untilAborted(tearDown(node, pod), signal)
     return statusOf(await setUp(pod, wanted, signal))
   }
 
@@ -90,11 +91,10 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
       using inside = await step('loopback', () => openNetlink({ netns: wanted.netns.path }))
       await step('loopback', () => setLoopbackUp(inside, courier))
       const record = await step('address', () => allocate(pod, wanted, signal))
-      const names = podLinkNames(pod.sandboxId)
-      const plan = linkPlan(node, record, names)
+      const plan = linkPlanOf(node, record)
       const index = await step('bridge', () => connectPod(netlink, inside, plan, courier))
       await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, courier))
-      const link = { names, index, mtu: record.mtu }
+      const link = { names: plan.names, index, mtu: record.mtu }
       await step('shaping', () => shape(netlink, courier, link, {}, record.bandwidth))
       await step('host ports', () => node.hostPorts.change({ ...record, ports: [] }, record))
       signal.throwIfAborted()
@@ -109,8 +109,8 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
   async function converge(node: Node, record: PodRecord, wanted: Wanted, signal: AbortSignal) {
     const { netlink, courier, firewall } = node
     const step = stepsOf(record, signal)
-    const names = podLinkNames(record.sandboxId)
-    const plan = linkPlan(node, record, names)
+    const plan = linkPlanOf(node, record)
+    const { names } = plan
     const next: PodRecord = { ...record, ports: wanted.ports, bandwidth: wanted.bandwidth }
     const differences = await linkDifferences(netlink, plan, courier)
     if (differences.length > 0) {
@@ -154,7 +154,7 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
       if (!isPodwireError(error) || error.code !== 'ADDRESSES_EXHAUSTED') throw error
       const gone = node.records.list().filter((record) => !isNetnsOf(record))
       if (gone.length === 0) throw error
-      await Promise.all(gone.map((record) => tearDown(node, record, signal)))
+      await untilAborted(Promise.all(gone.map((record) => tearDown(node, record))), signal)
       return claim()
     }
   }
@@ -173,13 +173,14 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     async init(itsHost: Host, options: InitOptions) {
       host = itsHost
       node = openNode(context, options)
-      if (node.firewall.problem) context.log.warn(`kubenet publishes no host ports: ${node.firewall.problem}`)
     },
     async event(name, details) {
       if (name === 'repair' && node) await repair(node, host)
       if (name !== NET_PLUGIN_EVENT_POD_CIDR_CHANGE || !node) return
       await node.setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))
       for (const refusal of node.refused) context.log.warn(`kubenet: ${refusal}`)
+      if (node.firewall.problem)
+        context.log.warn(`kubenet masquerades nothing and publishes no host ports: ${node.firewall.problem}`)
       repairing ??= startRepairing(node, host, context)
     },
     capabilities() {
@@ -188,7 +189,8 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     },
     setUpPod,
     async tearDownPod(pod, signal) {
-      if (node) await tearDown(node, pod, signal)
+      signal.throwIfAborted()
+      if (node) await untilAborted(tearDown(node, pod), signal)
     },
     async getPodNetworkStatus(pod) {
       const record = node?.records.read(pod.sandboxId)
@@ -198,63 +200,17 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
       readyNode()
     },
     async checkPod(pod) {
-      const { node } = readyNode()
-      const record = node.records.read(pod.sandboxId)
-      if (!record) throw podDiffers(pod, ['it was never set up here'])
-      if (!isNetnsOf(record)) throw podDiffers(pod, ['its network namespace is gone'])
-      const names = podLinkNames(pod.sandboxId)
-      const { netlink, courier } = node
-      const differences = await linkDifferences(netlink, linkPlan(node, record, names), courier)
-      const index = (await courier.findLink(netlink, names.host))?.index
-      if (index !== undefined)
-        differences.push(
-          ...(await shapingDifferences(
-            netlink,
-            courier,
-            { names, index, mtu: record.mtu },
-            record.bandwidth,
-          )),
-        )
-      if (!node.firewall.problem && !node.firewall.holds(portElements(record)))
-        differences.push('its host ports are not published')
+      const differences = await podDifferences(readyNode().node, pod)
       if (differences.length > 0) throw podDiffers(pod, differences)
     },
     async collectGarbage(validSandboxIds, signal) {
-      if (node)
-        await collectGarbage(node, host, new Set(validSandboxIds), (pod) => tearDown(node!, pod, signal))
+      signal.throwIfAborted()
+      if (node) await untilAborted(collectGarbage(node, host, new Set(validSandboxIds)), signal)
     },
     async close() {
       repairing?.stop()
       node?.close()
     },
-  }
-}
-
-/** Withdraws the ports and cuts the pod off at once; its addresses are free when the kernel has forgotten its links. */
-async function tearDown(node: Node, pod: PodRef, signal?: AbortSignal): Promise<void> {
-  const { records, reaper, hostPorts } = node
-  const record = records.read(pod.sandboxId)
-  const names = podLinkNames(pod.sandboxId)
-  if (record) await hostPorts.change(record, { ...record, ports: [] })
-  await untilAborted(reaper.remove([names.host, names.egress]), signal)
-  if (!record) return
-  for (const { address } of record.addresses) node.releaseAddress(address, pod.sandboxId)
-  records.remove(pod.sandboxId)
-}
-
-/** The kernel finishes what it began whether anybody waits or not. */
-async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (!signal) return work
-  signal.throwIfAborted()
-  let stop = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
-  })
-  try {
-    await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
   }
 }
 
@@ -267,10 +223,6 @@ function stepsOf(pod: PodRef, signal: AbortSignal) {
       throw isPodwireError(error) || signal.aborted ? error : stepFailed(pod, name, error)
     }
   }
-}
-
-function linkPlan(node: Node, record: PodRecord, names: PodLinkNames): LinkPlan {
-  return { record, names, bridge: node.bridgeIndex, hairpin: node.hairpin }
 }
 
 function statusOf({ addresses, interfaceName }: PodRecord): PodNetworkStatus {

@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { Capability, hasCapabilities } from '@podwire/api'
-import { removeNetns } from '@podwire/netlink'
+import { removeNetns, writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
 import { describeIsolated, never, nothing, run, useMachine } from './support/machine.ts'
 
@@ -225,7 +227,9 @@ describeIsolated('kubenet', () => {
       await plugin.event('repair', {})
       const [report] = machine.host.reports
       expect(String(report?.details.repaired), `${file} ${args.join(' ')}`).toMatch(repaired)
-      expect(await onHost.ask('tcp', '127.0.0.1', 8080), `${file} ${args.join(' ')}`).toMatch(/^a /)
+      // A bridge that is new passes packets some milliseconds later.
+      const reach = () => onHost.ask('tcp', '127.0.0.1', 8080)
+      await expect.poll(reach, { message: `${file} ${args.join(' ')}`, timeout: 3000 }).toMatch(/^a /)
       for (const id of ['a', 'b']) await plugin.checkPod?.(machine.host.pods.get(id)!, never())
     }
     machine.host.reports.length = 0
@@ -288,6 +292,37 @@ describeIsolated('kubenet', () => {
     for (const id of ['a', 'b', 'c', 'd', 'e']) await machine.pod(id)
     removeNetns(machine.netnsOf('b'))
     expect((await machine.pod('f')).ip).toBe('10.88.0.3')
+  })
+
+  it('gives a pod IPv6 where its namespace has it turned off', async () => {
+    await machine.start()
+    const { netns } = machine.sandbox('a')
+    writeSysctl('net/ipv6/conf/default/disable_ipv6', 1, netns)
+    expect((await machine.pod('a')).ips).toEqual(['10.88.0.2', 'fd88::2'])
+    expect(inside('a', 'ip', '-6', 'addr', 'show', 'eth0')).toContain('fd88::2')
+  })
+
+  it('works without host ports while the firewall is refused, says why, and offers them when it no longer is', async () => {
+    // A table that another program owns may be changed by nobody else.
+    const shell = 'nft'
+    const owner = spawn(shell, ['-i'], { stdio: ['pipe', 'ignore', 'inherit'] })
+    owner.stdin.write('add table inet podwire { flags owner; }\n')
+    await expect.poll(() => run('nft', ['list', 'tables'])).toContain('podwire')
+    const plugin = await machine.start()
+    const offers = () => hasCapabilities(plugin.capabilities(), Capability.portMappings)
+    expect(offers()).toBe(false)
+    expect(machine.warnings.join()).toMatch(/publishes no host ports: the kernel refuses nftables/)
+    await machine.pod('a')
+    await plugin.checkPod?.(machine.host.pods.get('a')!, never())
+    await expect(machine.pod('b', { portMappings: [port(8080)] })).rejects.toMatchObject({
+      code: 'FIREWALL_UNAVAILABLE',
+    })
+    expect(machine.host.pods.size).toBe(2)
+    owner.stdin.end()
+    await once(owner, 'exit')
+    await plugin.event('repair', {})
+    expect(offers()).toBe(true)
+    await machine.pod('b', { portMappings: [port(8080)] })
   })
 
   it('offers host ports while the kernel has nftables', async () => {

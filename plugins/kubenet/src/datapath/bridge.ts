@@ -8,7 +8,7 @@ import { isPodLinkName } from './names.ts'
 import { neededSysctls, setSysctl } from './sysctls.ts'
 
 /** A network's address on the bridge. */
-export interface BridgeAddress {
+interface BridgeAddress {
   readonly gateway: string
   readonly network: Cidr
 }

@@ -1,4 +1,4 @@
-import { addresses, links, type Netlink, openNetlink, routes } from '@podwire/netlink'
+import { addresses, links, type Netlink, openNetlink, routes, writeSysctl } from '@podwire/netlink'
 import { bridgeFull } from '../errors.ts'
 import type { PodRecord } from '../records.ts'
 import { macFor } from './bridge.ts'
@@ -43,6 +43,8 @@ export async function connectPod(host: Netlink, pod: Netlink, plan: LinkPlan, co
     .batch(host, [silence(port), links.set(port, { up: true, master: bridge })])
     .catch(explainFullBridge)
   const index = (await courier.run(pod, links.get(interfaceName))).index
+  // Container runtimes turn IPv6 off in namespaces that they expect to have none.
+  if (isV6) writeSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, 0, record.netns.path)
   await courier.batch(pod, [
     ...(isV6 ? [] : [silence(index)]),
     links.set(index, { up: true }),

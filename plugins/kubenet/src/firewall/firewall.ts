@@ -1,21 +1,12 @@
 import { createHash } from 'node:crypto'
 import { messageOf } from '@podwire/api'
-import { type Netlink, openNetlink } from '@podwire/netlink'
+import { conntrack, type Netlink, openNetlink } from '@podwire/netlink'
 import { NETLINK_NETFILTER } from '@podwire/netlink/transport'
 import { codeOf } from '../datapath/courier.ts'
 import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
-import {
-  addElements,
-  countRules,
-  deleteElements,
-  deleteTable,
-  generation,
-  getElement,
-  listElements,
-  type Step,
-  tableUserData,
-  transaction,
-} from './nf-tables.ts'
+import { createChangeQueue } from './change-queue.ts'
+import { addElements, deleteElements, getElement, listElements } from './elements.ts'
+import { countRules, deleteTable, generation, type Step, tableUserData, transaction } from './nf-tables.ts'
 import { type FirewallPlan, rebuildTables, ruleCounts, setNames, TABLE } from './ruleset.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
@@ -35,8 +26,8 @@ export interface Firewall {
   compare(wanted: readonly PortElement[]): { missing: PortElement[]; leftover: PortElement[] }
   /** Whether all these are published. */
   holds(wanted: readonly PortElement[]): boolean
-  /** For conntrack. */
-  readonly netlink: Netlink
+  /** Lets datagrams to a port of the host be translated anew: a flow goes on as the kernel remembers it, to a pod that is gone. */
+  forgetFlows(udpPort: number): Promise<void>
   close(): void
 }
 
@@ -45,20 +36,19 @@ const portMaps = ([4, 6] as const).flatMap((family) => [
   setNames(family).addressPorts,
 ])
 
-interface Change {
-  readonly added: readonly PortElement[]
-  readonly removed: readonly PortElement[]
-  resolve(): void
-  reject(error: unknown): void
-}
-
 /** @param publishedPorts the ports of all pods, to fill tables that are made anew */
 export function openFirewall(publishedPorts: () => readonly PortElement[]): Firewall {
-  const netlink = openNetlink({ protocol: NETLINK_NETFILTER })
+  let netlink: Netlink
+  try {
+    netlink = openNetlink({ protocol: NETLINK_NETFILTER })
+    netlink.runSync(generation())
+  } catch (error) {
+    return noFirewall(refusal(error))
+  }
   let plan: FirewallPlan | undefined
-  let problem = whyUnusable(netlink)
+  let problem: string | undefined
   let trusted: number | undefined
-  const queue: Change[] = []
+  const change = createChangeQueue(attempt, maxElements)
 
   /** Runs the steps as one transaction. When nobody else changed anything meanwhile, the rules are still trusted. */
   function commit(steps: readonly Step[]) {
@@ -100,41 +90,6 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     }
     rebuild(plan)
     return false
-  }
-
-  function flush() {
-    const changes = takeTransaction()
-    if (queue.length > 0) setImmediate(flush)
-    try {
-      attempt(
-        changes.flatMap(({ added }) => added),
-        changes.flatMap(({ removed }) => removed),
-      )
-      for (const { resolve } of changes) resolve()
-    } catch (error) {
-      if (changes.length === 1) changes[0]?.reject(error)
-      else for (const change of changes) attemptAlone(change)
-    }
-  }
-
-  /** As many changes as one transaction holds; one at least. */
-  function takeTransaction(): Change[] {
-    let elements = 0
-    const end = queue.findIndex(({ added, removed }) => {
-      elements += added.length + removed.length
-      return elements > maxElements
-    })
-    return queue.splice(0, end === -1 ? queue.length : Math.max(1, end))
-  }
-
-  // One of several can't be done, and took the others with it: each by itself tells which.
-  function attemptAlone({ added, removed, resolve, reject }: Change) {
-    try {
-      attempt(added, removed)
-      resolve()
-    } catch (error) {
-      reject(error)
-    }
   }
 
   // The kernel deletes by key alone: a port that leads to another pod by now must stay.
@@ -180,7 +135,9 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     get problem() {
       return problem
     },
-    netlink,
+    async forgetFlows(udpPort) {
+      await conntrack.flush(netlink, { protocol: IPPROTO_UDP, port: udpPort })
+    },
     apply(next) {
       try {
         plan = next
@@ -192,25 +149,26 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
       }
     },
     ensure,
-    change(added, removed) {
-      if (added.length === 0 && removed.length === 0) return Promise.resolve()
-      return new Promise((resolve, reject) => {
-        if (queue.length === 0) setImmediate(flush)
-        queue.push({ added, removed, resolve, reject })
-      })
-    },
+    change,
     compare,
     holds: (wanted) => wanted.every(isThere),
     close: () => netlink.close(),
   }
 }
 
-function whyUnusable(netlink: Netlink): string | undefined {
-  try {
-    netlink.runSync(generation())
-    return undefined
-  } catch (error) {
-    return refusal(error)
+const IPPROTO_UDP = 17
+
+/** For a kernel that has none: pods work without, but nothing is masqueraded or published. */
+function noFirewall(problem: string): Firewall {
+  return {
+    problem,
+    apply() {},
+    ensure: () => true,
+    change: async () => {},
+    compare: () => ({ missing: [], leftover: [] }),
+    holds: () => false,
+    forgetFlows: async () => {},
+    close() {},
   }
 }
 

@@ -4,7 +4,6 @@ import {
   be16,
   decodeAttributes,
   encodeAttributes,
-  listAttributes,
   type Message,
   NETLINK_NETFILTER,
   type Request,
@@ -15,12 +14,12 @@ import {
 const NFNL_SUBSYS_NFTABLES = 10
 const NFNL_MSG_BATCH_BEGIN = 0x10
 const NFNL_MSG_BATCH_END = 0x11
-const NLM_F_ACK = 4
-const NLM_F_DUMP = 0x300
-const NLM_F_CREATE = 0x400
+export const NLM_F_ACK = 4
+export const NLM_F_DUMP = 0x300
+export const NLM_F_CREATE = 0x400
 const NLM_F_APPEND = 0x800
 
-const message = {
+export const message = {
   newTable: 0,
   getTable: 1,
   delTable: 2,
@@ -47,9 +46,9 @@ export function be32(value: number): Buffer {
   return bytes
 }
 
-const name = (text: string) => Buffer.from(`${text}\0`)
+export const name = (text: string) => Buffer.from(`${text}\0`)
 
-function request<T>(
+export function request<T>(
   operation: string,
   [kind, flags]: [number, number],
   family: number,
@@ -66,7 +65,7 @@ function request<T>(
   }
 }
 
-const step = (
+export const step = (
   operation: string,
   kind: number,
   family: TableFamily,
@@ -177,45 +176,6 @@ export function addSet(family: TableFamily, table: string, layout: SetLayout, id
   )
 }
 
-/** An element of a set, or of a map when it has a value. */
-export interface Element {
-  readonly key: Buffer
-  readonly value?: Buffer
-  /** The first address after an interval. */
-  readonly isIntervalEnd?: boolean
-}
-
-export interface SetRef {
-  readonly table: string
-  readonly set: string
-}
-
-/** Adds elements; those that are there already with the same value stay. Errors: `EEXIST` (`EBUSY` of older kernels) for another value. */
-export const addElements = (family: TableFamily, ref: SetRef, elements: readonly Element[]): Step =>
-  step(`add elements to ${ref.set}`, message.newElement, family, elementsOf(ref, elements), NLM_F_CREATE)
-
-/** Errors: `ENOENT` when one is not there. */
-export const deleteElements = (family: TableFamily, ref: SetRef, elements: readonly Element[]): Step =>
-  step(`delete elements of ${ref.set}`, message.delElement, family, elementsOf(ref, elements))
-
-function elementsOf({ table, set }: SetRef, elements: readonly Element[]): Attribute[] {
-  const list = elements.map(
-    ({ key, value, isIntervalEnd }): Attribute => [
-      1,
-      [
-        [1, [[1, key]]],
-        [2, value && [[1, value]]],
-        [3, isIntervalEnd ? be32(1) : undefined],
-      ],
-    ],
-  )
-  return [
-    [1, name(table)],
-    [2, name(set)],
-    [3, list],
-  ]
-}
-
 /** The ruleset's generation: every transaction of anyone makes it one more. */
 export const generation = (): Request<number> =>
   request('get ruleset generation', [message.getGeneration, NLM_F_ACK], 0, [], ([answer]) =>
@@ -242,43 +202,7 @@ export const countRules = (family: TableFamily, table: string): Request<number> 
     (messages) => messages.length,
   )
 
-/** The elements of a set. Errors: `ENOENT`. */
-export const listElements = (family: TableFamily, ref: SetRef): Request<Element[]> =>
-  request(
-    `list elements of ${ref.set}`,
-    [message.getElement, NLM_F_DUMP],
-    tableFamily[family],
-    [
-      [1, name(ref.table)],
-      [2, name(ref.set)],
-    ],
-    (messages) => messages.flatMap((answer) => decodeElements(attributesOf(answer).get(3))),
-  )
-
-/** The element of this key. Errors: `ENOENT`. */
-export const getElement = (family: TableFamily, ref: SetRef, key: Buffer): Request<Element | undefined> =>
-  request(
-    `get element of ${ref.set}`,
-    [message.getElement, NLM_F_ACK],
-    tableFamily[family],
-    elementsOf(ref, [{ key }]),
-    ([answer]) => (answer ? decodeElements(attributesOf(answer).get(3))[0] : undefined),
-  )
-
-function decodeElements(list: Buffer | undefined): Element[] {
-  if (!list) return []
-  return listAttributes(list).map(([, bytes]) => {
-    const element = decodeAttributes(bytes)
-    const value = element.get(2)
-    return {
-      key: decodeAttributes(element.get(1) ?? Buffer.alloc(0)).get(1) ?? Buffer.alloc(0),
-      ...(value ? { value: decodeAttributes(value).get(1) ?? Buffer.alloc(0) } : {}),
-      ...(element.has(3) ? { isIntervalEnd: (readBe32(element.get(3)!) & 1) === 1 } : {}),
-    }
-  })
-}
-
-const attributesOf = ({ body }: Message): Attributes => decodeAttributes(body, 4)
+export const attributesOf = ({ body }: Message): Attributes => decodeAttributes(body, 4)
 
 /** What is sent must arrive in one piece: the kernel takes all steps of a transaction, or none. */
 export const transaction = (steps: readonly Step[]): Step[] => [

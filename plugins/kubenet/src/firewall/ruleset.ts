@@ -7,16 +7,15 @@ import {
   numberToAddress,
 } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
+import { addElements, type Element } from './elements.ts'
 import * as x from './expressions.ts'
 import {
   addChain,
-  addElements,
   addRule,
   addSet,
   addTable,
   type Chain,
   deleteTable,
-  type Element,
   type FieldType,
   type SetLayout,
   type Step,
@@ -49,11 +48,18 @@ const joined = (...fields: FieldType[]): FieldType => ({
   bytes: fields.reduce((sum, field) => sum + field.bytes, 0),
 })
 
-// Where the addresses are in each family's header; and what the address begins with by which only the host reaches itself.
-const layouts = {
-  4: { family: 4, nfproto: 2, address: types.ipv4, source: 12, destination: 16, loopback: Buffer.of(127) },
-  6: { family: 6, nfproto: 10, address: types.ipv6, source: 8, destination: 24, loopback: encodeIp('::1') },
-} as const
+/** Where the addresses are in a family's header. */
+interface Layout {
+  readonly nfproto: number
+  readonly address: FieldType
+  readonly source: number
+  readonly destination: number
+}
+
+const layouts: Record<IpFamily, Layout> = {
+  4: { nfproto: 2, address: types.ipv4, source: 12, destination: 16 },
+  6: { nfproto: 10, address: types.ipv6, source: 8, destination: 24 },
+}
 
 export const setNames = (family: IpFamily) => ({
   pods: `pods${family}`,
@@ -125,95 +131,109 @@ const RTN_LOCAL = u32Native(2)
 const IPS_DST_NAT = u32Native(1 << 5)
 const NONE = u32Native(0)
 
-function rules(plan: FirewallPlan): [chain: string, rule: Rule][] {
-  return families.flatMap((family): [string, Rule][] => {
-    const { nfproto, address, source, destination, loopback } = layouts[family]
-    const names = setNames(family)
-    const isFamily = [x.loadMeta('nfproto', x.R0), x.isEqual(x.R0, Buffer.of(nfproto))]
-    const isLocal = [x.loadDestinationType(x.R0), x.isEqual(x.R0, RTN_LOCAL)]
-    const from = x.loadPayload('network', source, address.bytes, x.R0)
-    const to = x.loadPayload('network', destination, address.bytes, x.R0)
-    const words = address.bytes / 4
-    const protocolAndPort = (at: number) => [
-      x.loadMeta('l4proto', at),
-      x.loadPayload('transport', 2, 2, at + 1),
-    ]
-    const toPod = x.dnat(nfproto, x.R0, x.R0 + words)
+type ChainRule = readonly [chain: string, rule: Rule]
 
-    const published: Rule[] = [
-      [
-        ...isFamily,
-        ...isLocal,
-        to,
-        ...protocolAndPort(x.R0 + words),
-        x.findIn(names.addressPorts, x.R0),
-        toPod,
-      ],
-      [...isFamily, ...isLocal, ...protocolAndPort(x.R0), x.findIn(names.ports, x.R0), toPod],
-    ]
-    const isTranslated = [
-      x.loadConnectionStatus(x.R0),
-      x.mask(x.R0, IPS_DST_NAT),
-      x.isEqual(x.R0, NONE, { not: true }),
-    ]
-    const fromLoopback = [x.loadPayload('network', source, loopback.length, x.R0), x.isEqual(x.R0, loopback)]
-    return [
-      ...published.flatMap((rule): [string, Rule][] => [
-        ['prerouting', rule],
-        ['output', rule],
-      ]),
-      // A pod that reaches a pod, itself perhaps, by a port of the host: the answer must come back through the host.
-      [
-        'postrouting',
-        [
-          ...isFamily,
-          ...isTranslated,
-          from,
-          x.isIn(names.pods, x.R0),
-          to,
-          x.isIn(names.pods, x.R0),
-          x.masquerade(),
-        ],
-      ],
-      ['postrouting', [...isFamily, ...fromLoopback, to, x.isIn(names.pods, x.R0), x.masquerade()]],
-      ...(plan.direct
-        ? [
-            [
-              'postrouting',
-              [
-                ...isFamily,
-                from,
-                x.isIn(names.pods, x.R0),
-                to,
-                x.isIn(names.direct, x.R0, { not: true }),
-                x.loadDestinationType(x.R0),
-                x.isEqual(x.R0, RTN_UNICAST),
-                x.masquerade(),
-              ],
-            ] as [string, Rule],
-          ]
-        : []),
-      // route_localnet lets packets for 127/8 in from the bridge; none but the answers to the host's own may pass.
-      ...(family === 4
-        ? [
-            [
-              'input',
-              [
-                x.loadMeta('iifname', x.R0),
-                x.isEqual(x.R0, linkName(plan.bridge)),
-                ...isFamily,
-                x.loadPayload('network', destination, loopback.length, x.R0),
-                x.isEqual(x.R0, loopback),
-                x.loadConnectionStatus(x.R0),
-                x.mask(x.R0, IPS_DST_NAT),
-                x.isEqual(x.R0, NONE),
-                x.drop(),
-              ],
-            ] as [string, Rule],
-          ]
-        : []),
-    ]
-  })
+function rules(plan: FirewallPlan): ChainRule[] {
+  return [
+    ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
+    ...loopback(plan),
+  ]
+}
+
+const isFamily = (family: IpFamily): Rule => [
+  x.loadMeta('nfproto', x.R0),
+  x.isEqual(x.R0, Buffer.of(layouts[family].nfproto)),
+]
+const source = ({ source, address }: Layout) => x.loadPayload('network', source, address.bytes, x.R0)
+const destination = ({ destination, address }: Layout) =>
+  x.loadPayload('network', destination, address.bytes, x.R0)
+const isTranslated = ({ not }: { not: boolean }): Rule => [
+  x.loadConnectionStatus(x.R0),
+  x.mask(x.R0, IPS_DST_NAT),
+  x.isEqual(x.R0, NONE, { not: !not }),
+]
+const LOOPBACK_V4 = Buffer.of(127)
+const isLoopbackV4 = (offset: number): Rule => [
+  x.loadPayload('network', offset, 1, x.R0),
+  x.isEqual(x.R0, LOOPBACK_V4),
+]
+
+/** What comes for a published port of this host, from elsewhere or from the host itself, goes to the pod. */
+function publishing(family: IpFamily): ChainRule[] {
+  const layout = layouts[family]
+  const names = setNames(family)
+  const words = layout.address.bytes / 4
+  const isLocal: Rule = [
+    ...isFamily(family),
+    // Linux lets nothing for ::1 leave the host: it is refused at once this way.
+    ...(family === 6 ? [destination(layout), x.isEqual(x.R0, encodeIp('::1'), { not: true })] : []),
+    x.loadDestinationType(x.R0),
+    x.isEqual(x.R0, RTN_LOCAL),
+  ]
+  const protocolAndPort = (at: number): Rule => [
+    x.loadMeta('l4proto', at),
+    x.loadPayload('transport', 2, 2, at + 1),
+  ]
+  const toPod = x.dnat(layout.nfproto, x.R0, x.R0 + words)
+  const onAddress: Rule = [
+    ...isLocal,
+    destination(layout),
+    ...protocolAndPort(x.R0 + words),
+    x.findIn(names.addressPorts, x.R0),
+    toPod,
+  ]
+  const onAny: Rule = [...isLocal, ...protocolAndPort(x.R0), x.findIn(names.ports, x.R0), toPod]
+  return [onAddress, onAny].flatMap((rule): ChainRule[] => [
+    ['prerouting', rule],
+    ['output', rule],
+  ])
+}
+
+function masquerading(family: IpFamily, { direct }: FirewallPlan): ChainRule[] {
+  const layout = layouts[family]
+  const { pods, direct: exceptions } = setNames(family)
+  const fromPod: Rule = [...isFamily(family), source(layout), x.isIn(pods, x.R0)]
+  // A pod that reaches a pod, itself perhaps, by a port of the host: the answer must come back through the host.
+  const podToPod: Rule = [
+    ...fromPod,
+    destination(layout),
+    x.isIn(pods, x.R0),
+    ...isTranslated({ not: false }),
+    x.masquerade(),
+  ]
+  const podToOutside: Rule = [
+    ...fromPod,
+    destination(layout),
+    x.isIn(exceptions, x.R0, { not: true }),
+    x.loadDestinationType(x.R0),
+    x.isEqual(x.R0, RTN_UNICAST),
+    x.masquerade(),
+  ]
+  return [['postrouting', podToPod], ...(direct ? [['postrouting', podToOutside] as const] : [])]
+}
+
+/** The host reaches published ports by 127.0.0.1, and pods don't reach the host by it though route_localnet lets them in. */
+function loopback({ bridge }: FirewallPlan): ChainRule[] {
+  const layout = layouts[4]
+  const hostToPod: Rule = [
+    ...isFamily(4),
+    ...isLoopbackV4(layout.source),
+    destination(layout),
+    x.isIn(setNames(4).pods, x.R0),
+    x.masquerade(),
+  ]
+  const podToHost: Rule = [
+    x.loadMeta('iifname', x.R0),
+    x.isEqual(x.R0, linkName(bridge)),
+    ...isFamily(4),
+    ...isLoopbackV4(layout.destination),
+    ...isTranslated({ not: true }),
+    x.drop(),
+  ]
+  return [
+    ['postrouting', hostToPod],
+    ['input', podToHost],
+  ]
 }
 
 /** A promiscuous bridge both forwards a pod's packet and lets the host route it back: the second one is dropped. */
@@ -231,7 +251,6 @@ function duplicatesFilter(plan: FirewallPlan): Step[] {
 function duplicateRules({ dropDuplicatesFrom, linkPrefix, networks }: FirewallPlan): Rule[] {
   const mac = Buffer.from((dropDuplicatesFrom ?? '').replaceAll(':', ''), 'hex')
   return networks.flatMap((network): Rule[] => {
-    const { source, address } = layouts[network.family]
     const etherType = Buffer.from(network.family === 4 ? '0800' : '86dd', 'hex')
     const fromBridge: Rule = [
       x.loadMeta('oifname', x.R0),
@@ -241,7 +260,7 @@ function duplicateRules({ dropDuplicatesFrom, linkPrefix, networks }: FirewallPl
       x.loadMeta('protocol', x.R0),
       x.isEqual(x.R0, etherType),
     ]
-    const from = x.loadPayload('network', source, address.bytes, x.R0)
+    const from = source(layouts[network.family])
     const prefix = encodeIp(numberToAddress(network.first, network.family))
     const netmask = encodeIp(numberToAddress(netmaskOf(network), network.family))
     return [

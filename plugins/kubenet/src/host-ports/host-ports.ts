@@ -1,20 +1,12 @@
 import { type PortMapping, podKey } from '@podwire/api'
-import { conntrack } from '@podwire/netlink'
 import { codeOf } from '../datapath/courier.ts'
 import { firewallUnavailable, hostPortTaken } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import type { PodRecord } from '../records.ts'
-import {
-  addressOf,
-  checkFamilies,
-  elementKey,
-  type PortElement,
-  portElements,
-  protocolNumbers,
-} from './port-elements.ts'
+import { addressOf, checkFamilies, elementKey, type PortElement, portElements } from './port-elements.ts'
 import { probePort } from './probe.ts'
 
-export type Published = Pick<PodRecord, 'addresses' | 'ports'>
+type Published = Pick<PodRecord, 'addresses' | 'ports'>
 
 export interface HostPorts {
   /**
@@ -75,12 +67,9 @@ export function createHostPorts(
     },
   }
 
-  // A flow of datagrams that began before goes on as the kernel remembers it, to the host or to a pod that is gone.
   async function forgetFlows(elements: readonly PortElement[]) {
-    const ports = new Set(
-      elements.filter(({ mapping }) => mapping.protocol === 'udp').map(({ mapping }) => mapping.hostPort),
-    )
-    for (const port of ports) await conntrack.flush(firewall.netlink, { protocol: protocolNumbers.udp, port })
+    const udp = elements.filter(({ mapping }) => mapping.protocol === 'udp')
+    for (const port of new Set(udp.map(({ mapping }) => mapping.hostPort))) await firewall.forgetFlows(port)
   }
 }
 

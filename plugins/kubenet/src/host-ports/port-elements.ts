@@ -1,7 +1,7 @@
 import type { PortMapping } from '@podwire/api'
 import { decodeIp, encodeIp } from '@podwire/netlink/transport'
 import { hostPortWithoutAddress } from '../errors.ts'
-import type { Element } from '../firewall/nf-tables.ts'
+import type { Element } from '../firewall/elements.ts'
 import { setNames } from '../firewall/ruleset.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import type { PodRecord } from '../records.ts'
@@ -13,7 +13,7 @@ export interface PortElement {
   readonly mapping: PortMapping
 }
 
-export const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
+const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
 
 /** The map elements that publish a pod's ports, for each of its families that the mapping's hostIP admits. */
 export function portElements({ addresses, ports }: Pick<PodRecord, 'addresses' | 'ports'>): PortElement[] {

@@ -35,9 +35,6 @@ function parsePodNetwork(part: string, text: string): PodNetwork {
   return { ...cidr, gateway: numberToAddress(cidr.first + 1n, cidr.family) }
 }
 
-/** `10.88.0.7` → `10.88.0.7/16` */
-export const withPrefix = (address: string, { prefixLength }: Cidr) => `${address}/${prefixLength}`
-
 /** The addresses a pod may be given on request. @throws PodwireError `ADDRESS_NOT_USABLE` */
 export function staticAddresses(
   annotation: string,

@@ -17,7 +17,7 @@ const missing = unless('ENOENT', 'EINVAL')
 
 /**
  * Limits what goes to the pod where it leaves the host's end of its veth pair, and what comes from it on an ifb that it is
- * led through, as a queue exists only where packets leave. A limit that was there already is changed in place.
+ * led through, as a queue exists only where packets leave.
  * @throws PodwireError `SHAPING_UNSUPPORTED`
  */
 export async function shape(
@@ -42,7 +42,7 @@ async function limitIngress(
     return
   }
   try {
-    await courier.run(netlink, bucket(index, rate, mtu))
+    await setBucket(netlink, courier, index, rate, mtu)
   } catch (error) {
     throw shapingUnsupported('ingress', error)
   }
@@ -61,7 +61,7 @@ async function limitEgress(
   if (rate === undefined) return
   try {
     const egress = await ensureIfb(netlink, courier, names.egress, mtu)
-    await courier.run(netlink, bucket(egress, rate, mtu))
+    await setBucket(netlink, courier, egress, rate, mtu)
     if (now !== undefined) return
     await courier.batch(netlink, [
       qdiscs.add({ dev: index, kind: 'ingress' }),
@@ -85,13 +85,28 @@ async function ensureIfb(netlink: Netlink, courier: Courier, name: string, mtu: 
 const MAX_U32 = 2 ** 32 - 1
 const bytesPerSecond = (bitsPerSecond: number) => Math.ceil(bitsPerSecond / 8)
 
+async function setBucket(
+  netlink: Netlink,
+  courier: Courier,
+  dev: number,
+  bitsPerSecond: number,
+  mtu: number,
+) {
+  const there = await courier.run(netlink, qdiscs.get({ dev })).catch(missing)
+  // Not changed in place: a packet that waits already and is longer than a smaller bucket would wait for ever, and all the
+  // others behind it. Off the event loop, as the kernel waits for what is under way.
+  if (there?.kind === 'tbf') await netlink.run(qdiscs.del({ dev })).catch(missing)
+  await courier.run(netlink, bucket(dev, bitsPerSecond, mtu))
+}
+
 function bucket(dev: number, bitsPerSecond: number, mtu: number) {
   const rate = bytesPerSecond(bitsPerSecond)
   // Ten milliseconds at full speed, so that a timer that is late costs nothing; and some packets at least, as one that is
   // longer than the bucket is cut up or dropped.
   const burst = clamp(rate / 100, 4 * (mtu + 14))
-  // A tenth of a second may wait; TCP needs some packets in flight to fill a slow line.
-  const limit = clamp(rate / 10, 32 * (mtu + 14))
+  // What waits delays all behind it, and goes at the new speed when the limit is changed: a fortieth of a second, and some
+  // packets at least, which TCP needs in flight to fill a slow line.
+  const limit = clamp(rate / 40, 64 * (mtu + 14))
   return qdiscs.replace({ dev, kind: 'tbf', handle: '1:', rate, burst, limit })
 }
 

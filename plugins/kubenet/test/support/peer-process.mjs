@@ -67,7 +67,8 @@ const commands = {
         while (socket.write(piece));
       }
       socket.on('error', reject).on('drain', pour).on('connect', pour)
-      setTimeout(() => resolve(socket.destroy() && undefined), milliseconds)
+      // A reset: what the kernel still holds of it would go on for seconds, beside the next measurement.
+      setTimeout(() => resolve(socket.resetAndDestroy() && undefined), milliseconds)
     })
   },
 
