@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { cni } from './cni.ts'
 import { discovery } from './discovery.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
-import { kubenet } from './kubenet.ts'
+import { kubenet, memory } from './kubenet.ts'
 import { startup } from './startup.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
@@ -12,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   host,
   cni,
   kubenet,
+  memory,
 }
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })
@@ -21,14 +23,28 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-const figures: Figure[] = []
-for (const [name, bench] of Object.entries(benches)) {
-  if (positionals.length > 0 && !positionals.includes(name)) continue
-  console.error(`bench: ${name} …`)
-  figures.push(...(await bench()))
-}
+const chosen = positionals.length > 0 ? positionals : Object.keys(benches)
+const figures = chosen.length === 1 ? await runHere(chosen[0] ?? '') : chosen.flatMap(runApart)
 if (values.json) console.log(JSON.stringify(figures))
 else console.log(formatTable(figures))
+
+async function runHere(name: string): Promise<Figure[]> {
+  console.error(`bench: ${name} …`)
+  return (await benches[name]?.()) ?? []
+}
+
+/** In a process of its own, so that no bench measures what another one left in memory. */
+function runApart(name: string): Figure[] {
+  const [script = ''] = process.argv.slice(1)
+  const args = [...process.execArgv, script, name, '--json']
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (status !== 0) process.exit(1)
+  // It is this program that wrote it.
+  return JSON.parse(stdout) as Figure[]
+}
 
 function formatTable(rows: readonly Figure[]): string {
   const cells = rows.map(({ bench, row, unit, ours, reference, ratio, goal }) => [
