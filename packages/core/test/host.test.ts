@@ -178,14 +178,20 @@ describe.skipIf(!isIsolated())('a host', () => {
     expect(await (await start()).pods()).toEqual([])
   })
 
-  test('a record that can not be read is set aside, reported, and blocks nothing', async () => {
+  test('a record that can not be read is set aside and reported, and its pod taken down', async () => {
     const { host, start, stateDir, log } = await hostWith()
     await host.setUpPod(web)
-    writeFileSync(join(stateDir, 'sandboxes/torn.json'), '{"version":1,"po')
+    const torn = await host.setUpPod({ namespace: 'default', name: 'torn' })
+    const file = join(stateDir, `sandboxes/${torn.pod.sandboxId}.json`)
+    writeFileSync(file, '{"version":1,"po')
     const next = await start()
-    expect(log.entries.some(({ message }) => message.includes('torn.json'))).toBe(true)
-    expect(existsSync(join(stateDir, 'sandboxes/torn.json.unreadable'))).toBe(true)
+    expect(log.entries.some(({ message }) => message.includes(file))).toBe(true)
+    expect(existsSync(`${file}.unreadable`)).toBe(true)
+    expect(calls().at(-1)).toBe('tear down unknown')
+    expect(existsSync(torn.netns)).toBe(false)
     expect(await next.pods()).toHaveLength(1)
+    await next.setUpPod({ namespace: 'default', name: 'torn' })
+    await next.tearDownPod({ namespace: 'default', name: 'torn' })
     await next.tearDownPod(web)
   })
 

@@ -2,7 +2,12 @@ import { statSync } from 'node:fs'
 import type { NetnsIdentity } from '../state/sandbox-record.ts'
 
 /** Where the namespaces that a host makes are kept: `ip netns` lists them too. */
-export const NETNS_DIR = '/run/netns'
+const NETNS_DIR = '/run/netns'
+
+/** Where the namespace of a sandbox is, if the host makes it. */
+export function netnsPathOf(sandboxId: string): string {
+  return `${NETNS_DIR}/${sandboxId}`
+}
 
 // koffi costs some 15 ms to load, and asking for the state of things needs none of it.
 let loaded: Promise<typeof import('@podwire/netlink/netns')> | undefined

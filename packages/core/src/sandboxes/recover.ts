@@ -1,21 +1,27 @@
 import { messageOf, podKey } from '@podwire/api'
 import type { SandboxRecord } from '../state/sandbox-record.ts'
+import { netnsPathOf, removeNamespace } from './namespaces.ts'
 import { isProcessAlive } from './process-identity.ts'
 import { isNamespaceAlive, type Sandboxes } from './sandboxes.ts'
 import { takeDown } from './tear-down.ts'
 
 /**
  * Puts right what earlier processes left: intents without a result and half tear-downs are taken down, so are pods
- * whose namespace is gone, and a record that can't be read is set aside. A pod that another process works on now is
+ * whose namespace is gone, and a record that can't be read is set aside, its pod taken down. A pod that another process works on now is
  * left to it. A tear-down that fails again is reported, and keeps its record.
  */
 export async function recoverSandboxes(room: Sandboxes): Promise<void> {
   room.store.sweep()
   const { records, unreadable } = room.store.list()
-  for (const { file, reason } of unreadable) {
+  for (const { file, sandboxId, reason } of unreadable) {
     const movedTo = room.store.setAside(file)
-    room.warn(`${file}: ${reason}; moved to ${movedTo}. Its pod's network may remain: take it down by hand.`)
+    room.warn(`${file}: ${reason}; its pod is taken down by its sandbox id, and the file kept as ${movedTo}`)
     room.events.emit('state:set-aside', { file, movedTo, reason })
+    await takeDownUnread(room, sandboxId).catch((error: unknown) =>
+      room.warn(
+        `sandbox ${sandboxId}: its tear-down failed, and part of its network may remain: ${messageOf(error)}`,
+      ),
+    )
   }
   for (const record of records) {
     if ((await whyRecover(record)) === undefined) continue
@@ -27,6 +33,13 @@ export async function recoverSandboxes(room: Sandboxes): Promise<void> {
       )
     }
   }
+}
+
+// The file's name says which sandbox it was. Its plugin is most likely the one that is active still; where the host made
+// its namespace, it lies under the sandbox's name.
+async function takeDownUnread({ active }: Sandboxes, sandboxId: string): Promise<void> {
+  await active.tearDownPod({ namespace: 'unknown', name: 'unknown', sandboxId })
+  await removeNamespace(netnsPathOf(sandboxId))
 }
 
 // What was read before the lock was held may be done by now.

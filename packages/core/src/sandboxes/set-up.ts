@@ -12,7 +12,7 @@ import {
 import { netnsConflict, netnsExists, notANetns, ownNetns } from '../errors.ts'
 import type { PluginManager } from '../routing/plugin-manager.ts'
 import type { SandboxRecord } from '../state/sandbox-record.ts'
-import { createNamespace, isNamespaceAt, NETNS_DIR, namespaceAt, OWN_NETNS } from './namespaces.ts'
+import { createNamespace, isNamespaceAt, namespaceAt, netnsPathOf, OWN_NETNS } from './namespaces.ts'
 import { type PodRequest, parsePodRequest } from './pod-request.ts'
 import { processIdentity } from './process-identity.ts'
 import { findRecord, isNamespaceAlive, type Sandboxes } from './sandboxes.ts'
@@ -73,7 +73,7 @@ async function create(
     version: 1,
     pod,
     ...(owner ? { owner } : {}),
-    netns: asked ?? `${NETNS_DIR}/${pod.sandboxId}`,
+    netns: asked ?? netnsPathOf(pod.sandboxId),
     ownsNetns: asked === undefined,
     plugin: room.active.name,
     phase: 'setting-up',

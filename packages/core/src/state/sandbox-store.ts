@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { stateUnusable } from '../errors.ts'
 import { defaultSandboxId } from '../sandboxes/sandbox-id.ts'
 import { parseSandboxRecord, type SandboxRecord } from './sandbox-record.ts'
@@ -7,6 +7,7 @@ import { parseSandboxRecord, type SandboxRecord } from './sandbox-record.ts'
 /** A file that should hold a record and doesn't. */
 interface UnreadableRecord {
   readonly file: string
+  readonly sandboxId: string
   readonly reason: string
 }
 
@@ -42,7 +43,7 @@ export function createSandboxStore(stateDir: string): SandboxStore {
     const text = readIfThere(file)
     if (text === undefined) return undefined
     const parsed = parseSandboxRecord(text)
-    return typeof parsed === 'string' ? { file, reason: parsed } : parsed
+    return typeof parsed === 'string' ? { file, sandboxId: basename(file, suffix), reason: parsed } : parsed
   }
   const get = (sandboxId: string) => {
     const found = read(fileOf(sandboxId))
