@@ -1,10 +1,18 @@
 import { parseArgs } from 'node:util'
+import { cni } from './cni.ts'
 import { discovery } from './discovery.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
+import { kubenet } from './kubenet.ts'
 import { startup } from './startup.ts'
 
-const benches: Readonly<Record<string, () => Promise<Figure[]>>> = { discovery, startup, host }
+const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  discovery,
+  startup,
+  host,
+  cni,
+  kubenet,
+}
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })
 const unknown = positionals.filter((name) => !(name in benches))

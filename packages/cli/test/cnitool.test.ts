@@ -3,9 +3,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
-import { project } from './podwire.ts'
+import { bin, project } from './podwire.ts'
 
-const bin = new URL('../bin/podwire.js', import.meta.url).pathname
 const conflist = {
   cniVersion: '1.0.0',
   name: 'mynet',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 
-const bin = new URL('../bin/podwire.js', import.meta.url).pathname
+export const bin = new URL('../bin/podwire.js', import.meta.url).pathname
 const made: string[] = []
 
 afterAll(() => {

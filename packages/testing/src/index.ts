@@ -1,5 +1,6 @@
 export { after, hangs, hangsForever, rejects, resolves, throws } from './answers.ts'
 export { type FakeHost, type FakeHostOptions, fakeHost, fakePod } from './fake-host.ts'
+export { type CniAnswers, type CniLike, type CniMethod, type MockCNI, mockCni } from './mock-cni.ts'
 export {
   type Answer,
   type Answers,

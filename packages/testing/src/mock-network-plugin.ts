@@ -1,4 +1,5 @@
 import { Capability, type NetworkPlugin } from '@podwire/api'
+import { createScript } from './script.ts'
 
 /** The methods of a network plugin, those it may leave out among them. */
 export type PluginMethod = Exclude<keyof NetworkPlugin, 'name'>
@@ -34,37 +35,21 @@ export interface MockNetworkPluginOptions {
   readonly answers?: Answers
 }
 
-type AnyAnswer = (...args: unknown[]) => unknown
-
 /**
  * Makes a {@link MockNetworkPlugin}:
  * `mockNetworkPlugin({ answers: { setUpPod: [rejects(new Error('busy')), resolves({ ip: '10.88.0.2' })] } })`.
  */
 export function mockNetworkPlugin(options: MockNetworkPluginOptions = {}): MockNetworkPlugin {
   const { name = 'mock', capabilities = 0, answers = {} } = options
-  const calls: PluginCall[] = []
-  const scripts = new Map<PluginMethod, AnyAnswer[]>()
+  const script = createScript()
+  // What the script records of a method is what the method's type says.
+  const calls = script.calls as PluginCall[]
+  // The one body of all methods: its arguments and result are those of the answer, which has the method's type.
+  const record = <Method extends PluginMethod>(method: Method) =>
+    script.method(method) as unknown as Answer<Method>
 
-  function script(method: PluginMethod, answer: unknown): void {
-    // Answers are typed where they are given; the table holds them all as one type.
-    scripts.set(method, [answer].flat() as AnyAnswer[])
-  }
-  function next(method: PluginMethod): AnyAnswer | undefined {
-    const left = scripts.get(method)
-    return left && left.length > 1 ? left.shift() : left?.[0]
-  }
-  function record<Method extends PluginMethod>(method: Method): Answer<Method> {
-    const call = (...args: unknown[]) => {
-      calls.push({ method, args } as PluginCall)
-      const answer = next(method)
-      return answer ? answer(...args) : Promise.resolve()
-    }
-    // The one body of all methods: its arguments and result are those of the answer, which has the method's type.
-    return call as unknown as Answer<Method>
-  }
-
-  for (const [method, answer] of Object.entries(answers)) script(method as PluginMethod, answer)
-  script('capabilities', answers.capabilities ?? (() => capabilities))
+  for (const [method, answer] of Object.entries(answers)) script.set(method, answer)
+  script.set('capabilities', answers.capabilities ?? (() => capabilities))
   const has = (method: 'checkPod' | 'collectGarbage', bit: number) =>
     (capabilities & bit) !== 0 || answers[method] !== undefined
   return {
@@ -73,8 +58,8 @@ export function mockNetworkPlugin(options: MockNetworkPluginOptions = {}): MockN
     callsOf: (method) =>
       // Selected by its method, so that the arguments are that method's.
       calls.filter((call) => call.method === method).map((call) => call.args as never),
-    answer: (method, ...given) => script(method, given),
-    capabilities: () => next('capabilities')?.() as number,
+    answer: (method, ...given) => script.set(method, given),
+    capabilities: () => script.next('capabilities')?.() as number,
     init: record('init'),
     event: record('event'),
     setUpPod: record('setUpPod'),

@@ -29,7 +29,8 @@ export async function converge(
     await detach(cached, signal)
     const { config } = cached
     if (!config || !cached.result) return
-    undos.push(() => attach({ network: config, attachment: cached }, AbortSignal.timeout(undoMs)))
+    const again = withSameAddresses({ network: config, attachment: cached }, cached)
+    undos.push(() => attach(again, AbortSignal.timeout(undoMs)))
   }
   const bring = async (want: WantedAttachment): Promise<Attached> => {
     const { network, attachment } = want
@@ -83,8 +84,8 @@ function isSame(cached: CachedAttachment, { network, attachment }: WantedAttachm
 // Other limits must not cost a pod its addresses, where the network can be asked for them.
 function withSameAddresses(want: WantedAttachment, before: CachedAttachment | undefined): WantedAttachment {
   const { network, attachment } = want
+  const ips = before?.result ? addressesOf(before.result) : []
   const canAsk = declaredCapabilities(network).has('ips') && attachment.capabilityArgs?.['ips'] === undefined
-  if (!before?.result || !canAsk) return want
-  const capabilityArgs = { ...attachment.capabilityArgs, ips: addressesOf(before.result) }
-  return { network, attachment: { ...attachment, capabilityArgs } }
+  if (ips.length === 0 || !canAsk) return want
+  return { network, attachment: { ...attachment, capabilityArgs: { ...attachment.capabilityArgs, ips } } }
 }

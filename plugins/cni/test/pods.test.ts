@@ -102,7 +102,10 @@ describe('setting a pod up', () => {
     const limited = cni.pod({ annotations: { 'kubernetes.io/egress-bandwidth': '5M' } })
     await expect(plugin.setUpPod(limited, signal)).rejects.toThrow('no tbf here')
     const calls = await cni.calls()
-    expect(calls.at(-1)).toMatchObject({ command: 'ADD', type: 'second', ifName: 'eth0' })
+    expect(calls.slice(-2)).toMatchObject([
+      { command: 'ADD', type: 'first', ifName: 'eth0', stdin: { runtimeConfig: { ips: ['10.1.0.5/24'] } } },
+      { command: 'ADD', type: 'second', ifName: 'eth0' },
+    ])
     await cni.takeCalls()
     await plugin.setUpPod(cni.pod(), signal)
     expect(await cni.takeCalls(), 'it is as it was').toEqual([])

@@ -1,24 +1,21 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { NetworkPlugin, Pod } from '@podwire/api'
-import {
-  type FakeHost,
-  fakeHost,
-  fakePod,
-  ipJson,
-  isIsolated,
-  recordingLogger,
-  useNetns,
-} from '@podwire/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import cni from '../src/index.ts'
+import { type FakeHost, fakeHost, fakePod, ipJson, isIsolated, useNetns } from '@podwire/testing'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { binDir, startPlugin } from './start-plugin.ts'
 import { beside, rateTowards, run, webServer } from './traffic.ts'
 
-const binDir = '/usr/lib/cni'
 const can = isIsolated() && existsSync(join(binDir, 'bridge'))
 if (!can) console.warn(`the cni plugin's real chains are skipped: they need ${binDir}/bridge and namespaces`)
+
+const runSource = new URL('../../../.dev/run-source.mjs', import.meta.url).pathname
+const onePod = new URL('one-pod.ts', import.meta.url).pathname
 
 const signal = new AbortController().signal
 const limit = (quantity: string) => ({ 'kubernetes.io/ingress-bandwidth': quantity })
@@ -72,22 +69,13 @@ describe.runIf(can)('pods of real CNI plugins', () => {
       /^[0-9a-f]+[.:]/.test(name),
     )
 
+  const remembered = async () =>
+    (await readdir(join(directory, 'cache/results')).catch(() => [])).filter((name) => name !== '.tmp')
+
   /** A new plugin, as after a restart. */
   async function start(): Promise<NetworkPlugin> {
-    const given = { confDir: 'net.d', binDirs: [binDir], cacheDir: 'cache' }
-    const parsed = await cni.options?.['~standard'].validate(given)
-    if (!parsed || parsed.issues) throw new Error('bad options')
-    const context = {
-      options: parsed.value,
-      configDir: directory,
-      stateDir: directory,
-      log: recordingLogger(),
-    }
-    const [plugin] = await cni.probe(context)
-    if (!plugin) throw new Error('no plugin')
+    const plugin = await startPlugin(host, directory)
     plugins.push(plugin)
-    await plugin.init(host, { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 })
-    await plugin.event('pod-cidr-change', { 'pod-cidr': '10.77.0.0/24,fd77::/64' })
     return plugin
   }
   /** A pod in a namespace of its own. */
@@ -116,7 +104,8 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     expect(await plugin.getPodNetworkStatus(pod, signal)).toEqual(status)
     expect(await netns.run('cat', '/proc/sys/net/core/somaxconn')).toBe('500\n')
 
-    const get = (url: string) => client.netns.run('curl', '-sg', '--max-time', '5', url)
+    const print = '.then((page) => page.text()).then((text) => process.stdout.write(text))'
+    const get = (url: string) => client.netns.run(process.execPath, '-e', `fetch('${url}')${print}`)
     await beside(netns, webServer('from the pod'), async () => {
       expect(await get(`http://${status?.ip}/`)).toBe('from the pod')
       expect(await get(`http://[${status?.ips?.[1]}]/`)).toBe('from the pod')
@@ -129,7 +118,7 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     await plugin.tearDownPod(pod, signal)
     await plugin.tearDownPod(client.pod, signal)
     expect(await leases()).toEqual([])
-    expect(await readdir(join(directory, 'cache/results'))).toEqual(['.tmp'])
+    expect(await remembered()).toEqual([])
     expect((await netns.ip('link')).map(({ ifname }) => ifname)).toEqual(['lo'])
     expect((await links()).filter((link) => !linksBefore.includes(link))).toEqual(['cni0'])
     expect(await run('iptables', '-t', 'nat', '-S')).not.toContain('18081')
@@ -176,7 +165,7 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     expect(await leases()).toEqual([])
     // macvlan can't undo without its master, and what it could not undo stays known.
     await plugin.tearDownPod(pod, signal)
-    expect(await readdir(join(directory, 'cache/results'))).toEqual(['.tmp'])
+    expect(await remembered()).toEqual([])
     expect((await netns.ip('link')).map(({ ifname }) => ifname)).toEqual(['lo'])
     expect((await links()).filter((link) => !linksBefore.includes(link))).toEqual(['cni0'])
   })
@@ -208,4 +197,44 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     await after.collectGarbage?.([], signal)
     expect(await leases()).toEqual([])
   })
+
+  it('leave nothing of a process that was killed at any moment', async () => {
+    const { netns } = await sandbox()
+    const args = ['--import', runSource, onePod, directory, netns.path]
+    for (let round = 0; round < 10; round++) {
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      await once(child.stdout, 'data')
+      await sleep(Math.random() * 150)
+      child.kill('SIGKILL')
+      await once(child, 'close')
+      await pluginsEnded()
+      const plugin = await start()
+      await plugin.collectGarbage?.([], signal)
+      const context = `round ${round}`
+      expect(await leases(), context).toEqual([])
+      expect(
+        (await netns.ip('link')).map(({ ifname }) => ifname),
+        context,
+      ).toEqual(['lo'])
+      const left = (await links()).filter((link) => ![...linksBefore, 'cni0'].includes(link))
+      expect(left, context).toEqual([])
+      expect(await run('iptables', '-t', 'nat', '-S'), context).not.toContain('18082')
+      expect(await remembered(), context).toEqual([])
+      const pod = fakePod({ sandboxId: `after-${round}` })
+      host.sandboxes.set(pod.sandboxId, netns.path)
+      await plugin.setUpPod(pod, signal)
+      await plugin.tearDownPod(pod, signal)
+    }
+  })
 })
+
+/** A CNI plugin outlives the process that ran it by a moment. */
+async function pluginsEnded(): Promise<void> {
+  await vi.waitFor(async () => {
+    const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+    const environments = await Promise.all(
+      ids.map((id) => readFile(`/proc/${id}/environ`, 'utf8').catch(() => '')),
+    )
+    expect(environments.filter((environment) => environment.includes('CNI_CONTAINERID=killed-'))).toEqual([])
+  }, 10_000)
+}

@@ -31,6 +31,8 @@ interface NewLinkSettings extends LinkSettings {
   name: string
   /** The index to have, for others of the same batch to refer to; else the kernel's choice. */
   index?: number
+  /** Queues to send by, and as many to receive by; else the kernel's choice, for a veth one for each processor. */
+  queues?: number
 }
 
 /** The other end of a veth, down at first: the kernel can't do otherwise. It takes an `index` only if the first end has one. */
@@ -193,7 +195,13 @@ function newLink(link: NewLinkSettings, scope: Scope, more: Attribute[] = []): B
   return encodeLink({
     index: link.index ?? 0,
     ...flagsOf(link),
-    attributes: [[c.IFLA_IFNAME, linkName(link.name)], ...commonAttributes(link, scope), ...more],
+    attributes: [
+      [c.IFLA_IFNAME, linkName(link.name)],
+      [c.IFLA_NUM_TX_QUEUES, numberOrNone(link.queues)],
+      [c.IFLA_NUM_RX_QUEUES, numberOrNone(link.queues)],
+      ...commonAttributes(link, scope),
+      ...more,
+    ],
   })
 }
 

@@ -74,6 +74,12 @@ describeIsolated('links', () => {
     if (says) expect(info_data).toMatchObject(says)
   })
 
+  it('add: a veth has the queues that it was given', () => {
+    box.netlink.runSync(links.add({ kind: 'veth', name: 'a', queues: 1, peer: { name: 'b', queues: 3 } }))
+    expect(shown('a')).toMatchObject({ num_tx_queues: 1, num_rx_queues: 1 })
+    expect(shown('b')).toMatchObject({ num_tx_queues: 3, num_rx_queues: 3 })
+  })
+
   it('set: each setting is what ip shows, and is undone again', () => {
     const { netlink } = box
     netlink.batchSync([

@@ -6,8 +6,9 @@ import { codeOf } from '../datapath/courier.ts'
 import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
 import { createChangeQueue } from './change-queue.ts'
 import { addElements, deleteElements, getElement, listElements } from './elements.ts'
+import { type FirewallPlan, setNames, TABLE } from './layout.ts'
 import { countRules, deleteTable, generation, type Step, tableUserData, transaction } from './nf-tables.ts'
-import { type FirewallPlan, rebuildTables, ruleCounts, setNames, TABLE } from './ruleset.ts'
+import { rebuildTables, ruleCounts } from './ruleset.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
 export interface Firewall {

@@ -2,7 +2,7 @@ import type { PortMapping } from '@podwire/api'
 import { decodeIp, encodeIp } from '@podwire/netlink/transport'
 import { hostPortWithoutAddress } from '../errors.ts'
 import type { Element } from '../firewall/elements.ts'
-import { setNames } from '../firewall/ruleset.ts'
+import { setNames } from '../firewall/layout.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import type { PodRecord } from '../records.ts'
 

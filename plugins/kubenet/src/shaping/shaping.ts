@@ -82,7 +82,8 @@ async function ensureIfb(netlink: Netlink, courier: Courier, name: string, mtu: 
   return index
 }
 
-const MAX_U32 = 2 ** 32 - 1
+// Half of what the kernel's 32 bits hold, as two of them are added.
+const MAX_BYTES = 2 ** 31 - 1
 const bytesPerSecond = (bitsPerSecond: number) => Math.ceil(bitsPerSecond / 8)
 
 async function setBucket(
@@ -101,16 +102,15 @@ async function setBucket(
 
 function bucket(dev: number, bitsPerSecond: number, mtu: number) {
   const rate = bytesPerSecond(bitsPerSecond)
-  // Ten milliseconds at full speed, so that a timer that is late costs nothing; and some packets at least, as one that is
-  // longer than the bucket is cut up or dropped.
-  const burst = clamp(rate / 100, 4 * (mtu + 14))
-  // What waits delays all behind it, and goes at the new speed when the limit is changed: a fortieth of a second, and some
-  // packets at least, which TCP needs in flight to fill a slow line.
-  const limit = clamp(rate / 40, 64 * (mtu + 14))
+  // What a busy machine's timer may be late by, so that no time is lost; and some packets at least, as one that is longer than
+  // the bucket is cut up or dropped.
+  const burst = clamp(rate / 25, 4 * (mtu + 14))
+  // What waits delays all behind it; TCP needs some packets in flight to fill a line, and more to live with losses.
+  const limit = burst + clamp(rate / 20, 64 * (mtu + 14))
   return qdiscs.replace({ dev, kind: 'tbf', handle: '1:', rate, burst, limit })
 }
 
-const clamp = (bytes: number, least: number) => Math.min(Math.max(Math.ceil(bytes), least), MAX_U32)
+const clamp = (bytes: number, least: number) => Math.min(Math.max(Math.ceil(bytes), least), MAX_BYTES)
 
 /** What differs from the limits, each in a phrase. */
 export async function shapingDifferences(

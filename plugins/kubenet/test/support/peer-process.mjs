@@ -2,8 +2,6 @@
 import { createSocket } from 'node:dgram'
 import { connect, createServer } from 'node:net'
 
-let received = { bytes: 0, first: 0, last: 0 }
-
 const commands = {
   serve({ protocol, port, label, host }) {
     return new Promise((resolve, reject) => {
@@ -23,7 +21,7 @@ const commands = {
     })
   },
 
-  ask({ protocol, host, port, timeout = 700, localPort = 0 }) {
+  ask({ protocol, host, port, timeout = 3000, localPort = 0 }) {
     return new Promise((resolve) => {
       if (protocol === 'tcp') {
         let answer = ''
@@ -37,25 +35,20 @@ const commands = {
       const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
       const done = (answer) => {
         clearTimeout(timer)
+        clearInterval(again)
         socket.close()
         resolve(answer)
       }
       const timer = setTimeout(done, timeout, 'timeout')
+      const ask = () => socket.send('?', port, host)
+      const again = setInterval(ask, 250)
       socket.on('message', (bytes) => done(String(bytes))).on('error', ({ code }) => done(code))
-      socket.bind(localPort, () => socket.send('?', port, host))
+      socket.bind(localPort, ask)
     })
   },
 
   sink({ port }) {
-    const server = createServer((socket) => {
-      received = { bytes: 0, first: 0, last: 0 }
-      socket.on('error', () => {})
-      socket.on('data', ({ length }) => {
-        received.last = performance.now()
-        received.first ||= received.last
-        received.bytes += length
-      })
-    })
+    const server = createServer((socket) => socket.on('error', () => {}).resume())
     return new Promise((resolve) => server.listen(port, '::', resolve))
   },
 
@@ -70,11 +63,6 @@ const commands = {
       // A reset: what the kernel still holds of it would go on for seconds, beside the next measurement.
       setTimeout(() => resolve(socket.resetAndDestroy() && undefined), milliseconds)
     })
-  },
-
-  received: () => received,
-  reset: () => {
-    received = { bytes: 0, first: 0, last: 0 }
   },
 }
 

@@ -18,8 +18,6 @@ export interface Peer {
   sink(port: number): Promise<void>
   /** Sends as fast as it goes. */
   pour(host: string, port: number, milliseconds: number): Promise<void>
-  /** Bits per second that came into the sink from `skip` milliseconds after this call until `skip + window`. */
-  rate(skip: number, window: number): Promise<number>
   stop(): void
 }
 
@@ -37,16 +35,6 @@ export async function startPeer(netns?: string): Promise<Peer> {
     ask: (protocol, host, port, more) => call('ask', { protocol, host, port, ...more }),
     sink: (port) => call('sink', { port }),
     pour: (host, port, milliseconds) => call('pour', { host, port, milliseconds }),
-    async rate(skip, window) {
-      await wait(skip)
-      await call('reset', {})
-      await wait(window)
-      const { bytes, first, last } = await call<{ bytes: number; first: number; last: number }>(
-        'received',
-        {},
-      )
-      return (bytes * 8) / ((last - first) / 1000)
-    },
     stop: () => void child.kill(),
   }
 }

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { inNamespace, type NetworkHost } from 'podwire'
+
+/** One run of the command, and how far it is. */
+export interface Job {
+  readonly name: string
+  readonly hostPort: number
+  state: 'waiting' | 'setting up' | 'running' | 'done' | 'failed' | 'stopped'
+  address?: string
+  /** Of the set-up, in milliseconds. */
+  setUpMs?: number
+  /** Why it failed, or what it exited with. */
+  note?: string
+}
+
+export interface JobSettings {
+  readonly command: readonly string[]
+  readonly rate: string
+  readonly seconds: number
+  readonly signal: AbortSignal
+  /** Called whenever the job is further than before. */
+  changed(): void
+}
+
+const podPort = 8080
+const nobody = 65534
+
+/** Runs the command in a pod; never rejects, and leaves no pod. */
+export async function runJob(host: NetworkHost, job: Job, settings: JobSettings): Promise<void> {
+  const { rate, signal, changed } = settings
+  const advance = (change: Partial<Job>) => {
+    Object.assign(job, change)
+    changed()
+  }
+  const pod = { namespace: 'sandbox-runner', name: job.name }
+  try {
+    advance({ state: 'setting up' })
+    const annotations = { 'kubernetes.io/ingress-bandwidth': rate, 'kubernetes.io/egress-bandwidth': rate }
+    const portMappings = [{ hostPort: job.hostPort, containerPort: podPort, protocol: 'tcp' as const }]
+    const { netns, status, setUpMs } = await host.setUpPod(
+      { ...pod, annotations, portMappings, ownerPid: process.pid },
+      signal,
+    )
+    advance({ state: 'running', address: status?.ip ?? '', setUpMs: setUpMs ?? 0 })
+    advance(await runCommand(netns, job, settings))
+  } catch (error) {
+    advance({
+      state: signal.aborted ? 'stopped' : 'failed',
+      note: error instanceof Error ? error.message : String(error),
+    })
+  } finally {
+    await host.tearDownPod(pod).catch((error: Error) => advance({ state: 'failed', note: error.message }))
+  }
+}
+
+async function runCommand(
+  netns: string,
+  { name }: Job,
+  { command, seconds, signal }: JobSettings,
+): Promise<Partial<Job>> {
+  const [file = '', ...args] = command
+  const end = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)])
+  const child = await inNamespace(netns, () =>
+    spawn(file, args, {
+      env: { PATH: process.env.PATH, JOB: name, PORT: String(podPort) },
+      stdio: 'ignore',
+      // What it starts ends with it.
+      detached: true,
+      ...withoutPrivileges(),
+    }),
+  )
+  const stop = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL')
+  end.addEventListener('abort', stop, { once: true })
+  try {
+    const [code] = await once(child, 'exit')
+    if (end.aborted)
+      return { state: 'stopped', note: signal.aborted ? 'interrupted' : `not done in ${seconds} s` }
+    return { state: code === 0 ? 'done' : 'failed', note: `exit code ${code}` }
+  } finally {
+    end.removeEventListener('abort', stop)
+  }
+}
+
+// In a user namespace of one user there is nobody else to be.
+function withoutPrivileges(): { uid?: number; gid?: number } {
+  const isMachine = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/)[2] !== '1'
+  return process.getuid?.() === 0 && isMachine ? { uid: nobody, gid: nobody } : {}
+}

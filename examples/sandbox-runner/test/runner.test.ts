@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isIsolated } from '@podwire/testing'
+import { describe, expect, test } from 'vitest'
+
+const root = new URL('../../..', import.meta.url).pathname
+
+// Answers one request with its name, and ends.
+const serveOnce = `require('http').createServer((q, s) => s.end(process.env.JOB + ' as ' + process.getuid(), () => process.exit(0))).listen(process.env.PORT)`
+
+function run(...args: string[]) {
+  const child = spawn(
+    process.execPath,
+    ['--import', `${root}.dev/run-source.mjs`, `${root}examples/sandbox-runner/runner.ts`, ...args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  return { child, output: () => output }
+}
+
+async function fetchWhenUp(url: string, child: ChildProcess): Promise<string> {
+  for (;;) {
+    const text = await fetch(url).then(
+      (response) => response.text(),
+      () => undefined,
+    )
+    if (text !== undefined) return text
+    if (child.exitCode !== null) throw new Error(`the runner ended with ${child.exitCode}`)
+    await sleep(50)
+  }
+}
+
+const expectNothingLeft = () => {
+  expect(readdirSync('/run/netns')).toEqual([])
+  expect(readdirSync('/run/podwire/sandboxes')).toEqual([])
+  expect(readdirSync('/run/podwire/plugins/kubenet/addresses')).toEqual([])
+}
+
+describe.skipIf(!isIsolated())('the sandbox runner', () => {
+  test('runs commands at once, reachable each by its port, and leaves nothing', async () => {
+    const { child, output } = run('--count', '3', '--', process.execPath, '-e', serveOnce)
+    const ended = once(child, 'exit')
+    const answers = await Promise.all(
+      [0, 1, 2].map((job) => fetchWhenUp(`http://127.0.0.1:${18080 + job}/`, child)),
+    )
+    expect(answers.map((answer) => answer.split(' ')[0])).toEqual(['job-0', 'job-1', 'job-2'])
+    expect(await ended).toEqual([0, null])
+    expect(output()).toContain('3 of 3 done')
+    expectNothingLeft()
+  }, 60_000)
+
+  test('stops what takes too long, and says which failed', async () => {
+    const { child, output } = run(
+      '--count',
+      '2',
+      '--seconds',
+      '1',
+      '--',
+      'sh',
+      '-c',
+      '[ $JOB = job-0 ] && exit 3; sleep 60',
+    )
+    expect(await once(child, 'exit')).toEqual([1, null])
+    expect(output()).toMatch(/job-0 {2}failed .*exit code 3/)
+    expect(output()).toMatch(/job-1 {2}stopped .*not done in 1 s/)
+    expectNothingLeft()
+  }, 60_000)
+
+  test('cleans up when it is interrupted', async () => {
+    const { child, output } = run('--count', '2', '--', 'sleep', '60')
+    while (!output().includes('job-1  running')) await sleep(50)
+    child.kill('SIGINT')
+    expect(await once(child, 'exit')).toEqual([1, null])
+    expect(output()).toContain('0 of 2 done')
+    expectNothingLeft()
+  }, 60_000)
+})
+
+test('wants a command', async () => {
+  const { child, output } = run('--count', '2')
+  expect(await once(child, 'exit')).toEqual([2, null])
+  expect(output()).toContain('COMMAND')
+})
