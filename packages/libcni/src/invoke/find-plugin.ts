@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { badPluginName, pluginNotFound } from '../errors.ts'
 
@@ -10,14 +10,14 @@ export async function findPlugin(type: string, directories: readonly string[]): 
   if (type === '' || type === '.' || type === '..' || /[/\0]/.test(type)) throw badPluginName(type)
   for (const directory of directories) {
     const path = join(directory, type)
-    if (await isFile(path)) return path
+    if (isFile(path)) return path
   }
   throw pluginNotFound(type, directories)
 }
 
-async function isFile(path: string): Promise<boolean> {
+function isFile(path: string): boolean {
   try {
-    return (await stat(path)).isFile()
+    return statSync(path).isFile()
   } catch {
     return false
   }
