@@ -66,7 +66,10 @@ export function createCni(options: CniOptions): CNI {
     )
   }
 
-  // One at a time for an attachment: ADD's roll-back must never meet another ADD of the same.
+  const turnsOf = (network: string) => `network ${network} in ${cacheDirectory}`
+
+  // One at a time for an attachment: ADD's roll-back must never meet another ADD of the same. And none beside GC, as the
+  // spec wants it: GC would take for stale what is only just being made.
   function onAttachment<Value>(
     network: string,
     attachment: Attachment,
@@ -74,7 +77,9 @@ export function createCni(options: CniOptions): CNI {
     work: (context: OperationContext) => Promise<Value>,
   ) {
     return run(options, (context) =>
-      inTurn(cache.path({ network, ...attachment }), context.deadline, () => work(context)),
+      inTurn(turnsOf(network), 'together', context.deadline, () =>
+        inTurn(cache.path({ network, ...attachment }), 'alone', context.deadline, () => work(context)),
+      ),
     )
   }
 
@@ -107,12 +112,7 @@ export function createCni(options: CniOptions): CNI {
     async gc(network, valid, options = {}) {
       for (const id of valid) assertNames(network.name, id)
       return run(options, (context) =>
-        gc(context, network, valid, async (attachment) => {
-          checkAttachment(attachment)
-          return inTurn(cache.path({ network: network.name, ...attachment }), context.deadline, () =>
-            del(context, network, attachment, 'cache'),
-          )
-        }),
+        inTurn(turnsOf(network.name), 'alone', context.deadline, () => gc(context, network, valid)),
       )
     },
 

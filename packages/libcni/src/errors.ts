@@ -262,13 +262,16 @@ const skipped = (errors: readonly unknown[]) =>
     ? ''
     : `; ${errors.length === 1 ? 'one file was' : `${errors.length} files were`} skipped: ${errors.map(reason).join('; ')}`
 
+// Plugins pass on what the programs they run have printed.
+const onOneLine = (text: string) => text.trim().replaceAll(/\s*[\r\n]+\s*/g, ' ')
+
 function describe(failure: PluginFailure, problem: string): string {
   const { plugin, network, command, exitCode, signal, durationMs, stderr } = failure
   const ending = signal ? `${signal} ` : exitCode ? `exit status ${exitCode} ` : ''
   const said = stderr === '' || problem.includes(JSON.stringify(stderr)) ? '' : `; stderr: ${show(stderr)}`
   const name = network === undefined ? '' : ` name=${JSON.stringify(network)}`
   return (
-    `plugin type=${JSON.stringify(plugin)}${name} failed (${command.toLowerCase()}): ${problem} ` +
+    `plugin type=${JSON.stringify(plugin)}${name} failed (${command.toLowerCase()}): ${onOneLine(problem)} ` +
     `(${ending}after ${Math.round(durationMs)} ms${said})`
   )
 }

@@ -2,7 +2,7 @@
 export interface OperationOptions {
   /** Aborting it kills the running plugin and its children. */
   readonly signal?: AbortSignal
-  /** Milliseconds for the whole operation, roll-back not counted; two minutes unless told. */
+  /** Milliseconds for the whole operation, roll-back not counted; two minutes unless told, `Infinity` for none. */
   readonly deadlineMs?: number
   /** The span that plugins continue; left out where `traceparent` isn't valid. */
   readonly trace?: TraceContext
@@ -23,6 +23,9 @@ export interface Deadline {
 
 const defaultDeadlineMs = 120_000
 
+// A timer takes no longer one, and would fire at once.
+const longestTimerMs = 2 ** 31 - 1
+
 /** Runs `work` with a signal that aborts at the deadline or with the caller's. */
 export async function withDeadline<Value>(
   { signal, deadlineMs = defaultDeadlineMs }: OperationOptions,
@@ -30,10 +33,13 @@ export async function withDeadline<Value>(
 ): Promise<Value> {
   const controller = new AbortController()
   let passed: number | undefined
-  const timer = setTimeout(() => {
-    passed = deadlineMs
-    controller.abort(new Error(`deadline of ${deadlineMs} ms`))
-  }, deadlineMs)
+  const timer = setTimeout(
+    () => {
+      passed = deadlineMs
+      controller.abort(new Error(`deadline of ${deadlineMs} ms`))
+    },
+    Math.min(deadlineMs, longestTimerMs),
+  )
   const abort = () => controller.abort(signal?.reason)
   if (signal?.aborted) abort()
   signal?.addEventListener('abort', abort, { once: true })

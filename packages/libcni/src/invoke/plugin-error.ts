@@ -1,5 +1,5 @@
 import { CniCode, type CniError, type PluginFailure, pluginFailed } from '../errors.ts'
-import { isObject, type JsonObject, kindOf, parseJson } from '../json.ts'
+import { isObject, type JsonObject, kindOf, own, parseJson } from '../json.ts'
 
 /** The error of a plugin that failed: its own where it printed one, else what stderr or its end tells. */
 export function pluginFailure(stdout: string, stderr: string, failure: PluginFailure): CniError {
@@ -30,7 +30,11 @@ function printedError(stdout: string, failure: PluginFailure): CniError {
     return unreadable((error as Error).message) // parseJson throws nothing else
   }
   if (!isObject(printed)) return unreadable(`expected an object, not ${kindOf(printed)}`)
-  const { code = CniCode.internal, msg = '', details = '' } = printed
+  const [code, msg, details] = [
+    own(printed, 'code') ?? CniCode.internal,
+    own(printed, 'msg') ?? '',
+    own(printed, 'details') ?? '',
+  ]
   if (typeof code !== 'number' || !Number.isSafeInteger(code) || code < 0)
     return unreadable('code is no number')
   if (typeof msg !== 'string' || typeof details !== 'string') return unreadable('msg or details is no text')

@@ -2,9 +2,10 @@ import { type CorruptEntry, entryFile } from '../cache/cache.ts'
 import { type Network, type NetworkConfigList, toNetworkConfigList } from '../config/network-config.ts'
 import { several } from '../errors.ts'
 import { callPlugin } from '../invoke/call-plugin.ts'
-import type { Attachment } from '../invoke/environment.ts'
+import { type Attachment, checkAttachment } from '../invoke/environment.ts'
 import { atLeast } from '../version.ts'
 import { type OperationContext, prepareCall } from './context.ts'
+import { del } from './del.ts'
 
 /** What names an attachment to a network. */
 export type AttachmentId = Pick<Attachment, 'containerId' | 'ifName'>
@@ -17,16 +18,22 @@ export async function gc(
   context: OperationContext,
   given: Network,
   valid: readonly AttachmentId[],
-  tearDown: (attachment: Attachment) => Promise<void>,
 ): Promise<void> {
   const network = toNetworkConfigList(given)
   if (network.disableGC) return
   const errors: unknown[] = []
   const attempt = (work: Promise<unknown>) => work.catch((error) => errors.push(error))
-  for (const stale of await staleAttachments(context, network.name, valid)) await attempt(tearDown(stale))
+  for (const stale of await staleAttachments(context, network.name, valid))
+    await attempt(tearDown(context, given, stale))
   if (atLeast(network.cniVersion, '1.1.0'))
     for (const plugin of network.plugins) await attempt(callGc(context, network, plugin, valid))
   if (errors.length > 0) throw several(`GC of network ${network.name} failed`, errors)
+}
+
+// Names in the cache are from outside, like any other's.
+async function tearDown(context: OperationContext, network: Network, attachment: Attachment): Promise<void> {
+  checkAttachment(attachment)
+  await del(context, network, attachment, 'cache')
 }
 
 async function callGc(

@@ -40,13 +40,19 @@ export async function cniMain(plugin: CniPlugin): Promise<never> {
     process.exit(0)
   }
   const answer = { cniVersion: currentVersion as string }
+  const fail = (error: unknown): never => {
+    print({ cniVersion: answer.cniVersion, ...describe(error) })
+    process.exit(1)
+  }
+  // What is thrown where nobody awaits it, and what waits for something that never comes, are failures too.
+  process.once('uncaughtException', fail)
+  process.once('beforeExit', () => fail(new Error('the plugin stopped before it was through')))
   try {
     const output = await serve(plugin, versions, answer)
     if (output !== undefined) print(output)
     process.exit(0)
   } catch (error) {
-    print({ cniVersion: answer.cniVersion, ...describe(error) })
-    process.exit(1)
+    return fail(error)
   }
 }
 

@@ -29,6 +29,8 @@ export function convertResult(result: AnyResult, version: string): AnyResult
 export function convertResult(result: AnyResult, version: string): AnyResult {
   if (!isKnownVersion(version)) throw badResult(`unsupported CNI result version "${version.slice(0, 80)}"`)
   if (result.cniVersion === version) return result
+  // Versions of one form differ in nothing but their name: there is nothing to lose, and nothing to insist on.
+  if (form(result.cniVersion) === form(version)) return { ...result, cniVersion: version } as AnyResult // of the same form, just compared
   return fromCurrent[version](toCurrent(result))
 }
 
@@ -41,6 +43,9 @@ const fromCurrent: { [V in AnyResult['cniVersion']]: (result: Result) => AnyResu
   '1.0.0': to100,
   '1.1.0': (result) => result,
 }
+
+const form = (version: AnyResult['cniVersion']) =>
+  version === '0.1.0' ? '0.2.0' : version.startsWith('0.3') ? '0.4.0' : version
 
 function toCurrent(result: AnyResult): Result {
   switch (result.cniVersion) {

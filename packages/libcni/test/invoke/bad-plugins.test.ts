@@ -75,6 +75,18 @@ describe('a plugin that ends badly', () => {
       /: m; d \(exit status 1/,
     ],
     ['exit 1 with an error of its own code', `echo '{"code":142,"msg":"m"}'; exit 1`, 142, /: m \(exit/],
+    [
+      'exit 1 with an error and null for details',
+      `echo '{"code":11,"msg":"m","details":null}'; exit 1`,
+      11,
+      /: m \(exit/,
+    ],
+    [
+      'exit 1 with an error on several lines',
+      `printf %s '{"code":7,"msg":"ran iptables:\\n  no chain\\n"}'; exit 1`,
+      7,
+      /: ran iptables: no chain \(exit/,
+    ],
     ['exit 1 with an error without a code', `echo '{"msg":"m"}'; exit 1`, 999, /: m \(exit/],
     ['exit 1 with garbage', 'echo garbage; exit 1', 999, /error parsing its diagnostic message "garbage\\n"/],
     ['exit 1 with an array', 'echo []; exit 1', 999, /error parsing its diagnostic message/],
@@ -148,6 +160,12 @@ describe('a plugin that goes its own way', () => {
     expect(error).toMatchObject({ code: 'ERR_CNI_DEADLINE', cniCode: 11, details: { deadlineMs: 300 } })
     expect(error.message).toContain('no answer within the deadline of 300 ms')
     expect(await isAlive(await childOf(play))).toBe(false)
+  })
+
+  it('has all the time in the world', async () => {
+    await play.install('one')
+    await play.cni.add(network(), attachment, { deadlineMs: Number.POSITIVE_INFINITY })
+    await play.cni.del(network(), attachment, { deadlineMs: 2 ** 40 })
   })
 
   it('is aborted before it starts', async () => {

@@ -253,6 +253,20 @@ describe('GC', () => {
     expect(await play.order()).toEqual(['one ADD'])
   })
 
+  it('runs beside nothing else on the network, while ADDs run side by side', async () => {
+    await play.install('one', { ADD: 'sleep 0.3; echo null' })
+    const network = listOf(['one', 'two'], { cniVersion: '1.1.0' })
+    await Promise.all([
+      play.cni.add(network, at('c1')),
+      play.cni.add(network, at('c2')),
+      play.cni.gc(network, [at('c1'), at('c2')]),
+      play.cni.add(network, at('c3')),
+    ])
+    const both = ['one ADD', 'one ADD', 'two ADD', 'two ADD']
+    expect(await play.order()).toEqual([...both, 'one GC', 'two GC', 'one ADD', 'two ADD'])
+    expect(await play.cacheFiles()).toEqual(['net1-c1-eth0', 'net1-c2-eth0', 'net1-c3-eth0'])
+  })
+
   it('goes on past errors and throws them together', async () => {
     const network = listOf(['one', 'two'], { cniVersion: '1.1.0' })
     for (const id of ['c1', 'c2']) await play.cni.add(network, at(id))

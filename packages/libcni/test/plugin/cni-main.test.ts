@@ -129,6 +129,27 @@ describe('what ends with an error', () => {
       {},
       { cniVersion: '1.0.0', code: 999, msg: 'surprise' },
     ],
+    [
+      'an error in a callback',
+      'ADD',
+      config({ throws: 'later' }),
+      {},
+      { cniVersion: '1.0.0', code: 999, msg: 'too late' },
+    ],
+    [
+      'a rejection that nobody awaits',
+      'ADD',
+      config({ throws: 'aside' }),
+      {},
+      { cniVersion: '1.0.0', code: 999, msg: 'on the side' },
+    ],
+    [
+      'a wait that never ends',
+      'ADD',
+      config({ hangs: true }),
+      {},
+      { cniVersion: '1.0.0', code: 999, msg: 'the plugin stopped before it was through' },
+    ],
     ['thrown text', 'ADD', config({ throws: 'text' }), {}, { code: 999, msg: 'just text' }],
     [
       'no result',

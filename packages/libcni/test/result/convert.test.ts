@@ -92,6 +92,22 @@ describe('what has no address', () => {
   })
 })
 
+it('between versions of one form: nothing but the version changes', () => {
+  const dns = { nameservers: ['10.0.0.1'] }
+  expect(convertResult({ cniVersion: '0.2.0', dns }, '0.1.0')).toEqual({ cniVersion: '0.1.0', dns })
+  const ips = [{ version: '4', address: 'fd00::1/64' }] as const
+  expect(convertResult({ cniVersion: '0.3.0', ips, dns }, '0.4.0')).toEqual({
+    cniVersion: '0.4.0',
+    ips,
+    dns,
+  })
+  expect(convertResult({ cniVersion: '0.4.0', ips, dns }, '0.3.1')).toEqual({
+    cniVersion: '0.3.1',
+    ips,
+    dns,
+  })
+})
+
 it('counts an IPv4 address spelt in IPv6 as IPv4', () => {
   expect(
     convertResult({ cniVersion: '1.0.0', ips: [{ address: '::ffff:10.0.0.1/104' }] }, '0.2.0'),

@@ -1,6 +1,10 @@
 // A CNI plugin that shows what it was asked, and does as its configuration says.
 import { cniMain, parseCniArgs, pluginError, readCaseless } from '@podwire/libcni/plugin'
 
+const lateError = (message: string) => {
+  throw new Error(message)
+}
+
 await cniMain({
   about: 'CNI plugin recorded v1',
   versions: ['0.2.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'],
@@ -9,6 +13,9 @@ await cniMain({
     if (config['throws'] === 'typed') throw pluginError(11, 'busy', 'come back')
     if (config['throws'] === 'any') throw new Error('surprise')
     if (config['throws'] === 'text') throw 'just text'
+    if (config['throws'] === 'later') setTimeout(() => lateError('too late'))
+    if (config['throws'] === 'aside') void Promise.reject(new Error('on the side'))
+    if (config['throws'] || config['hangs']) await new Promise(() => {})
     if (config['known']) parseCniArgs(args, ['K8S_POD_NAME'])
     if (config['ipam']) return request.delegate.add(String(readCaseless(config, 'ipam')))
     if (config['pass']) return
