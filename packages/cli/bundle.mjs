@@ -1,5 +1,10 @@
 // Bundles the command line, run in its package: zod whole takes 75 ms to import, the part of it that is used, 8.
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { build } from 'esbuild'
+
+// Chunks are named by their content, so those of an earlier build would stay; what tsc wrote stays.
+const earlier = existsSync('dist') ? readdirSync('dist').filter((name) => /\.js(\.map)?$/.test(name)) : []
+for (const name of earlier) rmSync(`dist/${name}`)
 
 await build({
   entryPoints: ['src/main.ts', 'src/index.ts'],
