@@ -64,7 +64,10 @@ export interface NetworkHost {
   pods(): Promise<SandboxRecord[]>
   /** Rejects when the pod's network is no longer as it was set up, where the plugin can tell. */
   checkPod(pod: PodName, signal?: AbortSignal): Promise<void>
-  /** Has the plugin free what belongs to no sandbox of this host. */
+  /**
+   * Has the plugin free what belongs to no sandbox of this host. Set-ups of this process wait for it; don't call it while
+   * another process that shares the state directory sets pods up.
+   */
   collectGarbage(signal?: AbortSignal): Promise<void>
   status(): Promise<Readiness>
   /** Passes an event to the plugin. */
@@ -99,6 +102,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     return started
   }
 
+  let collecting: Promise<void> | undefined
   const room: Sandboxes = {
     store,
     lock: createPodLock(config.stateDir),
@@ -120,6 +124,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       if (config.onMissingCapability === 'error') throw error
       log.warn(error.message, error.details)
     },
+    collecting: () => collecting,
     warn: (message, details) => log.warn(message, details),
   }
   const known = (pod: PodName): SandboxRecord => {
@@ -145,11 +150,14 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       await (await room.managerOf(record.plugin)).checkPod(record.pod, signal)
     },
     collectGarbage: async (signal) => {
-      const { records } = store.list()
-      await active.manager.collectGarbage(
-        records.map((record) => record.pod.sandboxId),
-        signal,
-      )
+      while (collecting) await collecting
+      const valid = store.list().records.map((record) => record.pod.sandboxId)
+      const collection = active.manager.collectGarbage(valid, signal)
+      const ended = () => {
+        collecting = undefined
+      }
+      collecting = collection.then(ended, ended)
+      await collection
     },
     status: async () => {
       const reason = await active.manager.notReady()

@@ -195,6 +195,22 @@ describe.skipIf(!isIsolated())('a host', () => {
     await next.tearDownPod(web)
   })
 
+  test('a pod that comes up during a garbage collection waits for it', async () => {
+    const { host } = await hostWith(`
+      capabilities: () => 16,
+      collectGarbage: async (valid) => {
+        globalThis.calls.push('collect beside ' + valid.length)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        globalThis.calls.push('collected')
+      },`)
+    await host.setUpPod(web)
+    const other = { namespace: 'default', name: 'other' }
+    await Promise.all([host.collectGarbage(), host.setUpPod(other)])
+    expect(calls()).toEqual(['set up web', 'collect beside 1', 'collected', 'set up other'])
+    await host.tearDownPod(web)
+    await host.tearDownPod(other)
+  })
+
   test('kill -9 at any moment leaves what the next start puts right', async () => {
     const { dir, stateDir, start } = await hostWith()
     const script = `

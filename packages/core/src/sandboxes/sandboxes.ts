@@ -18,6 +18,8 @@ export interface Sandboxes {
   managerOf(plugin: string): Promise<PluginManager>
   /** @throws PodwireError `MISSING_CAPABILITY` unless the configuration only warns */
   checkCapabilities(pod: SandboxRecord['pod']): void
+  /** The end of the garbage collection that runs now; undefined when none does. */
+  collecting(): Promise<void> | undefined
   warn(message: string, details?: Readonly<Record<string, unknown>>): void
 }
 

@@ -80,6 +80,8 @@ async function create(
     createdAt: new Date().toISOString(),
   }
   const adopted = asked === undefined ? undefined : await adopt(asked)
+  // A collection that doesn't know of the intent would take what the plugin gives to the pod.
+  for (let running = room.collecting(); running; running = room.collecting()) await running
   // Before the intent, because undoing an intent removes what is there.
   if (intent.ownsNetns && existsSync(intent.netns)) throw netnsExists({ path: intent.netns })
   room.store.write(adopted ? { ...intent, netnsIdentity: adopted } : intent)
