@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { createNetworkHost, type NetworkHost, type NetworkHostOptions } from '@podwire/core'
 import { loadConfiguration } from './configuration.ts'
 import type { GlobalFlags } from './flags.ts'
@@ -15,11 +14,7 @@ export async function withHost<T>(flags: GlobalFlags, use: (host: NetworkHost) =
 }
 
 /** A host's options, as the flags say. */
-export async function hostOptions(flags: GlobalFlags): Promise<NetworkHostOptions> {
-  const { stateDir, verbose = false } = flags
-  return {
-    config: await loadConfiguration(flags),
-    log: stderrLogger(verbose),
-    ...(stateDir === undefined ? {} : { stateDir: resolve(stateDir) }),
-  }
+export async function hostOptions(flags: GlobalFlags) {
+  const config = await loadConfiguration(flags)
+  return { config, log: stderrLogger(flags.verbose ?? false) } satisfies NetworkHostOptions
 }

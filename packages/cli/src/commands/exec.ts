@@ -8,8 +8,8 @@ import { runCommand } from '../run-command.ts'
 /** `podwire exec`: needs the pod's record alone, not its plugin. */
 export async function exec(pod: string, command: string[], flags: GlobalFlags): Promise<number> {
   const name = parsePodName(pod)
-  const loaded = await loadConfiguration(flags)
-  const record = createSandboxStore(flags.stateDir ?? loaded.config.stateDir).find(name)
+  const { config } = await loadConfiguration(flags)
+  const record = createSandboxStore(config.stateDir).find(name)
   if (!record || !(await namespaceAt(record.netns))) throw noSuchPod({ pod: podKey(name) })
   return runCommand(command, record.netns)
 }

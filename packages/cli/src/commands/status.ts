@@ -1,6 +1,5 @@
 import { DEFAULT_PLUGIN_NAME, messageOf, podKey } from '@podwire/api'
 import { createNetworkHost, createSandboxStore, type Readiness, type SandboxRecord } from '@podwire/core'
-import { loadConfiguration } from '../configuration.ts'
 import { notReady } from '../errors.ts'
 import { type GlobalFlags, parsePodName } from '../flags.ts'
 import { podJson } from '../pod-json.ts'
@@ -52,8 +51,8 @@ async function readStatus(flags: GlobalFlags): Promise<Status> {
   } catch (error) {
     if (!(error instanceof AggregateError)) throw error
     // The plugin doesn't start; what is set up is known all the same.
-    const { config } = await loadConfiguration(flags)
-    const { records } = createSandboxStore(options.stateDir ?? config.stateDir).list()
+    const { config } = options.config
+    const { records } = createSandboxStore(config.stateDir).list()
     const plugin = { name: config.networkPlugin || DEFAULT_PLUGIN_NAME, capabilities: [] }
     return {
       plugin,

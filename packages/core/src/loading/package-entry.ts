@@ -9,12 +9,10 @@ import { pathToFileURL } from 'node:url'
  */
 export async function packageEntry(dir: string): Promise<string> {
   const json: unknown = JSON.parse(await readFile(join(dir, 'package.json'), 'utf8'))
-  const target = isObject(json) ? (entryOf(json['exports']) ?? json['main'] ?? 'index.js') : 'index.js'
-  const url = new URL(String(target), pathToFileURL(join(dir, '/')))
+  const exported = isObject(json) ? json['exports'] : undefined
   // A main may leave out its ending, or name a directory.
-  return json && isObject(json) && json['exports'] === undefined
-    ? pathToFileURL(createRequire(join(dir, 'package.json')).resolve(dir)).href
-    : url.href
+  if (exported === undefined) return pathToFileURL(createRequire(join(dir, 'package.json')).resolve(dir)).href
+  return new URL(entryOf(exported) ?? 'index.js', pathToFileURL(join(dir, '/'))).href
 }
 
 // The flags of the process decide whether sources or builds run, as they do for its own imports.

@@ -7,8 +7,8 @@ import { takeDown } from './tear-down.ts'
 
 /**
  * Puts right what earlier processes left: intents without a result and half tear-downs are taken down, so are pods
- * whose namespace is gone, and a record that can't be read is set aside, its pod taken down. A pod that another process works on now is
- * left to it. A tear-down that fails again is reported, and keeps its record.
+ * whose namespace is gone, and a record that can't be read is set aside, its pod taken down. A pod that another process
+ * works on now is left to it. A tear-down that fails again is reported, and keeps its record.
  */
 export async function recoverSandboxes(room: Sandboxes): Promise<void> {
   room.store.sweep()

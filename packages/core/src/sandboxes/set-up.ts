@@ -43,12 +43,7 @@ async function keepOrTakeDown(
   pod: Pod,
   request: PodRequest,
 ): Promise<SandboxRecord | undefined> {
-  const { namespace, name } = pod
-  const found = findRecord(room.store, {
-    namespace,
-    name,
-    ...(request.sandboxId ? { sandboxId: request.sandboxId } : {}),
-  })
+  const found = findRecord(room.store, request)
   if (!found) return undefined
   if (found.phase !== 'ready' || !isNamespaceAlive(found)) {
     await takeDown(room, found)
