@@ -17,33 +17,25 @@ const maxDatagramMessages = 256
 export interface Prepared {
   /** The encoded requests, grouped as they are to be sent. */
   chunks: Outgoing[][]
+  /** Links that the requests name and whose index was not given: they are to be prepared again with those. */
+  unknownLinks: string[]
   /** Closes what was opened for encoding; due when everything was sent. */
   release(): void
-}
-
-/** The names of links that requests refer to, each once: a first pass of encoding that only notes them. */
-export function linkNames(requests: readonly Request<unknown>[], protocol: number): string[] {
-  const names = new Set<string>()
-  const index = (link: LinkRef) => {
-    if (typeof link === 'number') return link
-    names.add(link)
-    return 0
-  }
-  for (const request of requests) {
-    if (request.protocol !== protocol) throw wrongProtocol(request.operation, request.protocol, protocol)
-    request.body({ index, netnsFd: () => 0 })
-  }
-  return [...names]
 }
 
 /** Encodes requests, given the indexes of the links they name, and divides them into datagrams. */
 export function prepare(
   requests: readonly Request<unknown>[],
   protocol: number,
-  indexes: ReadonlyMap<string, number>,
+  indexes: ReadonlyMap<string, number> = new Map(),
 ): Prepared {
-  // linkNames has met every name.
-  const index = (link: LinkRef) => (typeof link === 'number' ? link : indexes.get(link)!)
+  const unknown = new Set<string>()
+  const index = (link: LinkRef) => {
+    if (typeof link === 'number') return link
+    const known = indexes.get(link)
+    if (known === undefined) unknown.add(link)
+    return known ?? 0
+  }
   const opened: number[] = []
   const release = () => opened.splice(0).forEach(closeSync)
   const netnsFd = (netns: string | number) => {
@@ -52,12 +44,11 @@ export function prepare(
     return opened.at(-1)!
   }
   try {
-    const outgoing = requests.map((request) => ({
-      type: request.type,
-      flags: request.flags,
-      body: request.body({ index, netnsFd }),
-    }))
-    return { chunks: divide(outgoing, protocol), release }
+    const outgoing = requests.map((request) => {
+      if (request.protocol !== protocol) throw wrongProtocol(request.operation, request.protocol, protocol)
+      return { type: request.type, flags: request.flags, body: request.body({ index, netnsFd }) }
+    })
+    return { chunks: divide(outgoing, protocol), unknownLinks: [...unknown], release }
   } catch (error) {
     release()
     throw error

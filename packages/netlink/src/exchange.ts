@@ -35,20 +35,26 @@ export interface Exchange {
 }
 
 export function createExchange(outgoing: readonly Outgoing[], firstSequence: number): Exchange {
+  const answered = outgoing.filter(({ flags }) => isAnswered(flags)).length
+  // One that asks for no answer may still be refused, after all others were answered.
+  const isOpenEnded = answered < outgoing.length
+  // The kernel works in order, and tells of a refusal unasked: the last one's acknowledgement speaks for all before it.
+  const last = isOpenEnded ? undefined : outgoing.length - 1
   const datagram = Buffer.concat(
-    outgoing.map(({ type, flags, body }, index) =>
-      encodeMessage(type, flags | NLM_F_REQUEST, (firstSequence + index) >>> 0, body),
-    ),
+    outgoing.map(({ type, flags, body }, index) => {
+      const asked = last === undefined || index === last ? flags : flags & ~NLM_F_ACK
+      return encodeMessage(type, asked | NLM_F_REQUEST, (firstSequence + index) >>> 0, body)
+    }),
   )
   const replies = outgoing.map((): Reply => ({ messages: [] }))
   let isInterrupted = false
-  let expected = outgoing.filter(({ flags }) => isAnswered(flags)).length
-  // One that asks for no answer may still be refused, after all others were answered.
-  const isOpenEnded = expected < outgoing.length
+  let expected = last === undefined ? answered : 1
 
   const finish = (reply: Reply, acknowledgement: Acknowledgement) => {
-    if (!reply.acknowledgement) expected--
+    const isExpected = last === undefined || reply === replies[last]
+    if (isExpected && !reply.acknowledgement) expected--
     reply.acknowledgement = acknowledgement
+    if (reply === replies[last ?? -1]) for (const earlier of replies) earlier.acknowledgement ??= { errno: 0 }
   }
   const take = (messages: Message[]) => {
     for (const message of messages) {

@@ -7,6 +7,7 @@ export type {
   BridgePortState,
   BridgeState,
   Link,
+  LinkBrief,
   LinkStatistics,
   OperState,
   VxlanState,

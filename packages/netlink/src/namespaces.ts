@@ -165,14 +165,14 @@ export function isNetns(path: string): boolean {
   }
 }
 
-/** Which namespace `path` leads to. Errors: `ENOENT`, `ERR_NOT_NETNS`. */
-export function netnsId(path: string): NetnsId {
-  const fd = openNetns(path)
+/** Which namespace this is. Errors: `ENOENT`, `ERR_NOT_NETNS`. */
+export function netnsId(netns: Netns): NetnsId {
+  const fd = typeof netns === 'number' ? netns : openNetns(netns)
   try {
     const { dev, ino } = fstatSync(fd)
     return { dev, ino }
   } finally {
-    closeSync(fd)
+    if (fd !== netns) closeSync(fd)
   }
 }
 

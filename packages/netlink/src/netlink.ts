@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { linkNames, prepare, type Results, settle } from './batch.ts'
+import { type Prepared, prepare, type Results, settle } from './batch.ts'
 import { NETLINK_ROUTE } from './codec/constants.ts'
 import { closed, interrupted } from './errors.ts'
 import { createExchange, type Exchange, type Outgoing, type Reply } from './exchange.ts'
@@ -32,8 +32,8 @@ export interface Netlink {
   /**
    * Runs requests in order, in as few system calls as possible. The kernel tries each one whatever became of those
    * before, and undoes nothing. The error is that of the first refused; `details.request` is its position,
-   * `details.failures` holds all when there are several. Names are looked up before anything is sent: refer to a
-   * link made in the same batch by the `index` it was given.
+   * `details.failures` holds all when there are several. A link made in the same batch is known to `links` by
+   * its name; for all others names are looked up before anything is sent, so give it an `index` and refer to that.
    */
   batch<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>>
   /** The same at once. */
@@ -89,9 +89,9 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   }
 
   function batchSync<const R extends readonly Request<unknown>[]>(requests: R): Results<R> {
-    const names = linkNames(requests, protocol)
-    const indexes = names.length === 0 ? [] : batchSync(names.map(linkIndex))
-    const { chunks, release } = prepare(requests, protocol, pair(names, indexes))
+    const first = prepare(requests, protocol)
+    const names = namesToLookUp(first)
+    const { chunks, release } = names ? prepareAgain(requests, names, batchSync(names.map(linkIndex))) : first
     try {
       const replies = chunks.flatMap((chunk) => exchangeSync(chunk, requests[0]!.operation))
       return settle(requests, replies)
@@ -102,9 +102,11 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
 
   // Looks names up on the thread pool too: even that waits while the kernel's one lock is held for a long deletion.
   async function batchInLine<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>> {
-    const names = linkNames(requests, protocol)
-    const indexes = names.length === 0 ? [] : await batchInLine(names.map(linkIndex))
-    const { chunks, release } = prepare(requests, protocol, pair(names, indexes))
+    const first = prepare(requests, protocol)
+    const names = namesToLookUp(first)
+    const { chunks, release } = names
+      ? prepareAgain(requests, names, await batchInLine(names.map(linkIndex)))
+      : first
     try {
       const replies: Reply[] = []
       for (const chunk of chunks) replies.push(...(await exchange(chunk, requests[0]!.operation)))
@@ -113,6 +115,9 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
       release()
     }
   }
+
+  const prepareAgain = (requests: readonly Request<unknown>[], names: string[], indexes: number[]) =>
+    prepare(requests, protocol, new Map(names.map((name, at) => [name, indexes[at]!])))
 
   async function batch<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>> {
     mustBeOpen(requests)
@@ -161,7 +166,11 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   }
 }
 
-const pair = (names: string[], indexes: number[]) => new Map(names.map((name, at) => [name, indexes[at]!]))
+function namesToLookUp({ unknownLinks, release }: Prepared): string[] | undefined {
+  if (unknownLinks.length === 0) return undefined
+  release()
+  return unknownLinks
+}
 
 /** Takes one datagram in; false when the exchange is complete or nothing more comes. */
 function takeNext(fd: number, exchange: Exchange): boolean {

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs'
+import { u32 } from './codec/bytes.ts'
 import { decodeMessages, type Message } from './codec/message.ts'
 import { malformed, systemCallFailed } from './errors.ts'
 import { inNetnsOf } from './namespaces.ts'
@@ -20,7 +21,8 @@ const MSG_TRUNC = 0x20
 const EINTR = 4
 const EAGAIN = 11
 
-const bufferBytes = 4 << 20
+const bufferBytes = u32(4 << 20)
+const on = u32(1)
 
 // One for all sockets: it is filled and copied out within one synchronous turn. The kernel fills at most 32 KiB
 // at a time when it dumps; only a link with hundreds of virtual functions needs more.
@@ -33,13 +35,13 @@ export function openSocket(protocol: number): number {
   const { socket, setsockopt } = native()
   const operation = 'open netlink socket'
   const fd = checked(socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, protocol), operation, 'socket')
-  const set = (level: number, name: number, value: number) =>
-    setsockopt(fd, level, name, new Uint8Array(Int32Array.of(value).buffer), 4)
+  const set = (level: number, name: number, value: Uint8Array) => setsockopt(fd, level, name, value, 4)
   // Beyond the system's limit where that is allowed, else as far as it goes.
   if (set(SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes) === -1) set(SOL_SOCKET, SO_RCVBUF, bufferBytes)
   if (set(SOL_SOCKET, SO_SNDBUFFORCE, bufferBytes) === -1) set(SOL_SOCKET, SO_SNDBUF, bufferBytes)
   // Kernels that lack one of these still answer, with fewer words.
-  for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) set(SOL_NETLINK, option, 1)
+  for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK])
+    set(SOL_NETLINK, option, on)
   return fd
 }
 

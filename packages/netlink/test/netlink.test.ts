@@ -44,7 +44,7 @@ describeIsolated('openNetlink', () => {
     })
     expect(failure(() => box.netlink.runSync(links.del('nope')))).toMatchObject({
       code: 'ENODEV',
-      message: 'find link nope: there is no such link (ENODEV)',
+      message: 'delete link nope: there is no such link (ENODEV)',
     })
   })
 

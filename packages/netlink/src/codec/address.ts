@@ -39,7 +39,7 @@ export function encodeAddress(
   const { family = 0, prefixLength = 0, flags = 0, scope = 0, index = 0 } = header
   const bytes = Buffer.from([family, prefixLength, flags & 0xff, scope, 0, 0, 0, 0])
   bytes.writeInt32LE(index, 4)
-  return Buffer.concat([bytes, encodeAttributes(attributes)])
+  return encodeAttributes(attributes, bytes)
 }
 
 export function decodeAddress({ body }: Message): Address {

@@ -38,19 +38,30 @@ export const flag = (value: boolean) => u8(value ? 1 : 0)
 
 /** `bytes[offset…offset+length]`, or an error where the message ends before. */
 export function slice(bytes: Buffer, offset: number, length: number): Buffer {
-  if (offset + length > bytes.length)
-    throw malformed(`${length} bytes expected at offset ${offset} of ${bytes.length}`)
+  mustHold(bytes, offset, length)
   return bytes.subarray(offset, offset + length)
 }
 
-export const readU8 = (bytes: Buffer, offset = 0) => slice(bytes, offset, 1).readUInt8()
-export const readU16 = (bytes: Buffer, offset = 0) => slice(bytes, offset, 2).readUInt16LE()
-export const readBe16 = (bytes: Buffer, offset = 0) => slice(bytes, offset, 2).readUInt16BE()
-export const readU32 = (bytes: Buffer, offset = 0) => slice(bytes, offset, 4).readUInt32LE()
-export const readI32 = (bytes: Buffer, offset = 0) => slice(bytes, offset, 4).readInt32LE()
-export const readBe32 = (bytes: Buffer, offset = 0) => slice(bytes, offset, 4).readUInt32BE()
+function mustHold(bytes: Buffer, offset: number, length: number) {
+  if (offset + length > bytes.length)
+    throw malformed(`${length} bytes expected at offset ${offset} of ${bytes.length}`)
+}
+
+const reader =
+  <T>(length: number, read: (bytes: Buffer, offset: number) => T) =>
+  (bytes: Buffer, offset = 0): T => {
+    mustHold(bytes, offset, length)
+    return read(bytes, offset)
+  }
+
+export const readU8 = reader(1, (bytes, offset) => bytes.readUInt8(offset))
+export const readU16 = reader(2, (bytes, offset) => bytes.readUInt16LE(offset))
+export const readBe16 = reader(2, (bytes, offset) => bytes.readUInt16BE(offset))
+export const readU32 = reader(4, (bytes, offset) => bytes.readUInt32LE(offset))
+export const readI32 = reader(4, (bytes, offset) => bytes.readInt32LE(offset))
+export const readBe32 = reader(4, (bytes, offset) => bytes.readUInt32BE(offset))
 /** Counters: exact up to 2^53, which is eight petabytes. */
-export const readU64 = (bytes: Buffer, offset = 0) => Number(slice(bytes, offset, 8).readBigUInt64LE())
+export const readU64 = reader(8, (bytes, offset) => Number(bytes.readBigUInt64LE(offset)))
 
 /** A C string, up to its NUL or the end. */
 export function readText(bytes: Buffer): string {

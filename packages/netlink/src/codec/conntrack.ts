@@ -36,7 +36,7 @@ export interface Connection {
 
 /** struct nfgenmsg and the attributes after it. */
 export function encodeNetfilter(family: number, attributes: readonly Attribute[] = []): Buffer {
-  return Buffer.concat([Buffer.of(family, 0, 0, 0), encodeAttributes(attributes)])
+  return encodeAttributes(attributes, Buffer.of(family, 0, 0, 0))
 }
 
 export function decodeConnection({ body }: Message): Connection {

@@ -96,6 +96,7 @@ export const IFLA_BR_FORWARD_DELAY = 1
 export const IFLA_BR_AGEING_TIME = 4
 export const IFLA_BR_STP_STATE = 5
 export const IFLA_BR_VLAN_FILTERING = 7
+export const IFLA_BR_MCAST_SNOOPING = 23
 export const IFLA_BRPORT_STATE = 1
 export const IFLA_BRPORT_MODE = 4
 export const IFLA_BRPORT_LEARNING = 8

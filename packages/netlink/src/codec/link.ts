@@ -3,6 +3,7 @@ import {
   type Attributes,
   decodeAttributes,
   encodeAttributes,
+  findAttribute,
   nested,
   optional,
   present,
@@ -12,13 +13,19 @@ import * as c from './constants.ts'
 import { AF_INET6, AF_UNSPEC, decodeIp, decodeMac } from './ip.ts'
 import type { Message } from './message.ts'
 
-/** A link as the kernel describes it. What doesn't apply is absent. */
-export interface Link {
+/** What of a link is quick to read. */
+export interface LinkBrief {
   index: number
-  name: string
   up: boolean
   /** The carrier is there: both ends of a veth are up. */
   running: boolean
+  /** Index of the link below or, of a veth, of its peer: in the namespace `linkNetnsId` when that is given. */
+  link?: number
+}
+
+/** A link as the kernel describes it. What doesn't apply is absent. */
+export interface Link extends LinkBrief {
+  name: string
   loopback: boolean
   pointToPoint: boolean
   promiscuous: boolean
@@ -34,8 +41,6 @@ export interface Link {
   broadcast?: string
   /** Index of the bridge or other device this link is a port of. */
   master?: number
-  /** Index of the link below or, of a veth, of its peer: in the namespace `linkNetnsId` when that is given. */
-  link?: number
   linkNetnsId?: number
   alias?: string
   /** `veth`, `bridge`, `vxlan` … */
@@ -58,6 +63,7 @@ export interface BridgeState {
   ageingTime: number
   stp: boolean
   vlanFiltering: boolean
+  multicastSnooping: boolean
 }
 
 export interface BridgePortState {
@@ -122,7 +128,18 @@ export function encodeLink({
   header.writeInt32LE(index, 4)
   header.writeUInt32LE(flags, 8)
   header.writeUInt32LE(change, 12)
-  return Buffer.concat([header, encodeAttributes(attributes)])
+  return encodeAttributes(attributes, header)
+}
+
+export function decodeLinkBrief({ body }: Message): LinkBrief {
+  const flags = readU32(slice(body, 0, 16), 8)
+  const link = findAttribute(body, 16, c.IFLA_LINK)
+  return {
+    index: readI32(body, 4),
+    up: (flags & c.IFF_UP) !== 0,
+    running: (flags & c.IFF_RUNNING) !== 0,
+    ...(link && { link: readU32(link) }),
+  }
 }
 
 export function decodeLink({ body }: Message): Link {
@@ -132,7 +149,6 @@ export function decodeLink({ body }: Message): Link {
   const read = <T>(type: number, reader: (bytes: Buffer) => T) => optional(attributes, type, reader)
   const info = nested(attributes, c.IFLA_LINKINFO)
   const kind = optional(info, c.IFLA_INFO_KIND, readText)
-  const kindFields = nested(info, c.IFLA_INFO_DATA)
   const isPort = optional(info, c.IFLA_INFO_SLAVE_KIND, readText) === 'bridge'
   return present({
     index: readI32(body, 4),
@@ -155,9 +171,9 @@ export function decodeLink({ body }: Message): Link {
     alias: read(c.IFLA_IFALIAS, readText),
     kind,
     addrGenMode: decodeAddrGenMode(attributes),
-    bridge: kind === 'bridge' ? decodeBridge(kindFields) : undefined,
+    bridge: kind === 'bridge' ? decodeBridge(nested(info, c.IFLA_INFO_DATA)) : undefined,
     bridgePort: isPort ? decodeBridgePort(nested(info, c.IFLA_INFO_SLAVE_DATA)) : undefined,
-    vxlan: kind === 'vxlan' ? decodeVxlan(kindFields) : undefined,
+    vxlan: kind === 'vxlan' ? decodeVxlan(nested(info, c.IFLA_INFO_DATA)) : undefined,
     statistics: read(c.IFLA_STATS64, decodeStatistics),
   })
 }
@@ -173,6 +189,7 @@ function decodeBridge(fields: Attributes): BridgeState {
     ageingTime: optional(fields, c.IFLA_BR_AGEING_TIME, readU32) ?? 0,
     stp: optional(fields, c.IFLA_BR_STP_STATE, readU32) === 1,
     vlanFiltering: optional(fields, c.IFLA_BR_VLAN_FILTERING, readU8) === 1,
+    multicastSnooping: optional(fields, c.IFLA_BR_MCAST_SNOOPING, readU8) === 1,
   }
 }
 

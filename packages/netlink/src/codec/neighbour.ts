@@ -60,7 +60,7 @@ export function encodeNeighbour(
   bytes.writeInt32LE(index, 4)
   bytes.writeUInt16LE(state, 8)
   bytes.writeUInt8(flags, 10)
-  return Buffer.concat([bytes, encodeAttributes(attributes)])
+  return encodeAttributes(attributes, bytes)
 }
 
 export function decodeNeighbour({ body }: Message): Neighbour {

@@ -91,7 +91,7 @@ export function encodeRoute(header: RouteHeader, attributes: readonly Attribute[
   const bytes = Buffer.alloc(12)
   bytes.set([family, destinationLength, sourceLength, 0, table, protocol, scope, type])
   bytes.writeUInt32LE(flags >>> 0, 8)
-  return Buffer.concat([bytes, encodeAttributes(attributes)])
+  return encodeAttributes(attributes, bytes)
 }
 
 export function decodeRoute({ body }: Message): Route {

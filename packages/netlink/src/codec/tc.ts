@@ -1,7 +1,9 @@
 import {
   type Attribute,
+  type Attributes,
   decodeAttributes,
   encodeAttributes,
+  listAttributes,
   nested,
   optional,
   present,
@@ -72,7 +74,7 @@ export function encodeTc(
   bytes.writeUInt32LE(handle, 8)
   bytes.writeUInt32LE(parent, 12)
   bytes.writeUInt32LE(extra >>> 0, 16)
-  return Buffer.concat([bytes, encodeAttributes(attributes)])
+  return encodeAttributes(attributes, bytes)
 }
 
 export function decodeTc({ body, type }: Message): TrafficControl {
@@ -108,15 +110,15 @@ function ratesOf(kind: string, bytes: Buffer | undefined): Pick<TrafficControl, 
 
 function redirectOf(kind: string, bytes: Buffer | undefined): number | undefined {
   if (!bytes || (kind !== 'u32' && kind !== 'matchall')) return undefined
-  const actions = nested(decodeAttributes(bytes), kind === 'u32' ? c.TCA_U32_ACT : c.TCA_MATCHALL_ACT)
-  for (const action of actions.values()) {
+  const actions = decodeAttributes(bytes).get(kind === 'u32' ? c.TCA_U32_ACT : c.TCA_MATCHALL_ACT)
+  for (const [, action] of actions ? listAttributes(actions) : []) {
     const parameters = nested(decodeAttributes(action), c.TCA_ACT_OPTIONS).get(c.TCA_MIRRED_PARMS)
     if (parameters) return readU32(parameters, 24)
   }
   return undefined
 }
 
-function statisticsOf(statistics: ReadonlyMap<number, Buffer>): TrafficControl['statistics'] {
+function statisticsOf(statistics: Attributes): TrafficControl['statistics'] {
   const basic = statistics.get(c.TCA_STATS_BASIC)
   const queue = statistics.get(c.TCA_STATS_QUEUE)
   if (!basic || !queue) return undefined

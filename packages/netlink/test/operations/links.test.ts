@@ -45,10 +45,11 @@ describeIsolated('links', () => {
         name: 'b',
         stp: true,
 
+        multicastSnooping: false,
         forwardDelay: 400,
         ageingTime: 1000,
       } as const,
-      says: { stp_state: 1, forward_delay: 400, ageing_time: 1000 },
+      says: { stp_state: 1, mcast_snooping: 0, forward_delay: 400, ageing_time: 1000 },
     },
     {
       add: {
@@ -78,6 +79,31 @@ describeIsolated('links', () => {
     box.netlink.runSync(links.add({ kind: 'veth', name: 'a', queues: 1, peer: { name: 'b', queues: 3 } }))
     expect(shown('a')).toMatchObject({ num_tx_queues: 1, num_rx_queues: 1 })
     expect(shown('b')).toMatchObject({ num_tx_queues: 3, num_rx_queues: 3 })
+  })
+
+  it('a name may be that of a link made in the same batch', () => {
+    const { netlink } = box
+    const [, { index }, , { up }] = netlink.batchSync([
+      links.add({ kind: 'veth', name: 'a', peer: { name: 'b' } }),
+      links.brief('a'),
+      links.set('a', { up: true }),
+      links.brief('a'),
+    ])
+    expect({ index, up }).toEqual({ index: shown('a').ifindex, up: true })
+    netlink.batchSync([links.add({ kind: 'ifb', name: 'i' }), links.del('i')])
+    expect(() => netlink.runSync(links.get('i'))).toThrow(expect.objectContaining({ code: 'ENODEV' }))
+  })
+
+  it('brief: index, state and the other end are those that get tells', () => {
+    const { netlink } = box
+    netlink.batchSync([
+      links.add({ kind: 'veth', name: 'a', up: true, peer: { name: 'b' } }),
+      links.set('b', { up: true }),
+    ])
+    const { index, up, running, link } = netlink.runSync(links.get('a'))
+    expect(netlink.runSync(links.brief('a'))).toEqual({ index, up, running, link })
+    expect(link).toBe(shown('b').ifindex)
+    expect(netlink.runSync(links.brief('lo'))).not.toHaveProperty('link')
   })
 
   it('set: each setting is what ip shows, and is undone again', () => {
@@ -120,7 +146,7 @@ describeIsolated('links', () => {
     netlink.runSync(links.add({ kind: 'bridge', name: 'br0' }))
     netlink.runSync(links.add({ kind: 'veth', name: 'a', master: 'br0', peer: { name: 'b' } }))
     netlink.runSync(
-      links.setBridgePort('a', { hairpin: true, isolated: true, learning: false, flood: false }),
+      links.set('a', { bridgePort: { hairpin: true, isolated: true, learning: false, flood: false } }),
     )
     expect(box.json('bridge -j -d link show dev a')[0]).toMatchObject({
       hairpin: true,
@@ -134,8 +160,11 @@ describeIsolated('links', () => {
       learning: false,
       flood: false,
     })
-    netlink.runSync(links.setBridgePort('a', { hairpin: false }))
+    netlink.runSync(links.set('a', { bridgePort: { hairpin: false } }))
     expect(box.json('bridge -j -d link show dev a')[0]).toMatchObject({ hairpin: false, isolated: true })
+    expect(() => netlink.runSync(links.set('lo', { bridgePort: { hairpin: true } }))).toThrow(
+      expect.objectContaining({ code: 'EOPNOTSUPP' }),
+    )
   })
 
   it('move to another namespace, by path', () => {
