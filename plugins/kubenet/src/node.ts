@@ -139,6 +139,7 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     },
     close() {
       netlink.close()
+      records.close()
       firewall.close()
       reaper.close()
     },

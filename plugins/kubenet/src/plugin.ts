@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs'
 import {
   bandwidthOf,
   Capability,
@@ -15,10 +16,11 @@ import {
   type PodNetworkStatus,
   type PodRef,
 } from '@podwire/api'
-import { netnsId, openNetlink } from '@podwire/netlink'
+import { links, netnsId, openNetns } from '@podwire/netlink'
 import { linkPlanOf, podDifferences } from './check.ts'
 import { macFor } from './datapath/bridge.ts'
-import { connectPod, linkDifferences, setHairpin, setLoopbackUp } from './datapath/pod-link.ts'
+import { unless } from './datapath/courier.ts'
+import { connectPod, linkDifferences } from './datapath/pod-link.ts'
 import { podCidrUnknown, podDiffers, stepFailed } from './errors.ts'
 import { collectGarbage } from './garbage.ts'
 import { portElements } from './host-ports/port-elements.ts'
@@ -39,7 +41,11 @@ export interface KubenetContext {
   readonly log: Logger
 }
 
-type Wanted = Pick<PodRecord, 'netns' | 'ports' | 'bandwidth'> & { readonly ip: string | undefined }
+type Wanted = Pick<PodRecord, 'netns' | 'ports' | 'bandwidth'> & {
+  readonly ip: string | undefined
+  /** Descriptor of the sandbox's network namespace, open for as long as the set-up lasts. */
+  readonly sandbox: number
+}
 
 /** The network plugin `kubenet`. */
 export function createKubenet(context: KubenetContext): NetworkPlugin {
@@ -53,15 +59,15 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     return { node, allocator: node.allocator }
   }
 
-  async function wantedOf(pod: PodRef): Promise<Wanted> {
-    const path = await host.getNetNS(pod.sandboxId)
+  async function wantedOf(pod: PodRef, path: string, sandbox: number): Promise<Wanted> {
     const ports = await host.getPodPortMappings(pod.sandboxId)
     const known: Pod | undefined = host.supportsLegacyFeatures()
       ? await host.getPodByName(pod.namespace, pod.name)
       : undefined
     const annotations = known?.annotations ?? {}
     return {
-      netns: { path, ...netnsId(path) },
+      sandbox,
+      netns: { path, ...netnsId(sandbox) },
       ports,
       bandwidth: bandwidthOf(annotations),
       ip: annotations[IP_ANNOTATION],
@@ -69,31 +75,40 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
   }
 
   async function setUpPod(pod: PodRef, signal: AbortSignal): Promise<PodNetworkStatus> {
+    readyNode()
+    const path = await host.getNetNS(pod.sandboxId)
+    const sandbox = openNetns(path)
+    try {
+      return statusOf(await setUpOrConverge(pod, await wantedOf(pod, path, sandbox), signal))
+    } finally {
+      closeSync(sandbox)
+    }
+  }
+
+  async function setUpOrConverge(pod: PodRef, wanted: Wanted, signal: AbortSignal): Promise<PodRecord> {
     const { node } = readyNode()
-    const wanted = await wantedOf(pod)
     signal.throwIfAborted()
-    const bridge = await node.courier.findLink(node.netlink, context.options.bridge)
+    const bridge = await node.courier
+      .run(node.netlink, links.brief(context.options.bridge))
+      .catch(unless('ENODEV'))
     const hasRules = node.firewall.ensure()
     if (!bridge?.up || !hasRules) await repair(node, host, hasRules ? [] : ['firewall rules'])
     const record = node.records.read(pod.sandboxId)
-    if (record && isNetnsOf(record)) return statusOf(await converge(node, record, wanted, signal))
+    if (record && isNetnsOf(record)) return converge(node, record, wanted, signal)
     // The sandbox's ID was used before, by a namespace that is gone.
     if (record) await untilAborted(tearDown(node, pod), signal)
-    return statusOf(await setUp(pod, wanted, signal))
+    return setUp(pod, wanted, signal)
   }
 
-  /** Loopback, bridge, hairpin, shaping, host ports. What fails takes back what was done before. */
+  /** Address, bridge, shaping, host ports. What fails takes back what was done before. */
   async function setUp(pod: PodRef, wanted: Wanted, signal: AbortSignal): Promise<PodRecord> {
     const { node } = readyNode()
     const { netlink, courier } = node
     const step = stepsOf(pod, signal)
     try {
-      using inside = await step('loopback', () => openNetlink({ netns: wanted.netns.path }))
-      await step('loopback', () => setLoopbackUp(inside, courier))
       const record = await step('address', () => allocate(pod, wanted, signal))
       const plan = linkPlanOf(node, record)
-      const index = await step('bridge', () => connectPod(netlink, inside, plan, courier))
-      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, courier))
+      const index = await step('bridge', () => connectPod(netlink, wanted.sandbox, plan, courier))
       const link = { names: plan.names, index, mtu: record.mtu }
       await step('shaping', () => shape(netlink, courier, link, {}, record.bandwidth))
       await step('host ports', () => node.hostPorts.change({ ...record, ports: [] }, record))
@@ -115,10 +130,7 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     const differences = await linkDifferences(netlink, plan, courier)
     if (differences.length > 0) {
       await step('bridge', () => node.reaper.remove([names.host, names.egress]))
-      using inside = await step('loopback', () => openNetlink({ netns: record.netns.path }))
-      await step('loopback', () => setLoopbackUp(inside, courier))
-      const index = await step('bridge', () => connectPod(netlink, inside, plan, courier))
-      await step('hairpin', () => setHairpin(netlink, index, plan.hairpin, courier))
+      await step('bridge', () => connectPod(netlink, wanted.sandbox, plan, courier))
       host.report('repair', { sandboxId: record.sandboxId, repaired: differences })
     }
     const link = { names, index: (await courier.findLink(netlink, names.host))?.index ?? 0, mtu: record.mtu }

@@ -1,5 +1,8 @@
 import {
+  closeSync,
+  existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -7,6 +10,7 @@ import {
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -58,7 +62,10 @@ export interface Records {
   lastClaimed(family: 4 | 6): string | undefined
   /** Removes what a process that was killed half-way through a write has left. */
   sweep(): void
+  close(): void
 }
+
+const longestAddress = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'.length
 
 /** Whether the pod's namespace is still the one that it was set up in. */
 export function isNetnsOf({ netns }: PodRecord): boolean {
@@ -77,6 +84,7 @@ export function openRecords(stateDir: string): Records {
   const addresses = join(stateDir, 'addresses')
   const fileOf = (sandboxId: string) => join(pods, `${encodeURIComponent(sandboxId)}.json`)
   const lastFile = (family: number) => join(stateDir, `last-ipv${family}`)
+  const hints = new Map<number, number>()
   let isMade = false
 
   function make() {
@@ -87,7 +95,8 @@ export function openRecords(stateDir: string): Records {
 
   function read(sandboxId: string): PodRecord | undefined {
     const file = fileOf(sandboxId)
-    const text = unlessMissing(() => readFileSync(file, 'utf8'))
+    // Asked first, as an error takes longer to make than all else here, and of a new pod there is none.
+    const text = existsSync(file) ? unlessMissing(() => readFileSync(file, 'utf8')) : undefined
     if (text === undefined) return undefined
     try {
       return parseRecord(JSON.parse(text))
@@ -125,9 +134,16 @@ export function openRecords(stateDir: string): Records {
       if (codeOf(error) !== 'EEXIST') throw error
       return ownerOf(address) === sandboxId
     }
-    // Only a hint for where to go on: a torn write costs nothing but the hint.
-    writeFileSync(lastFile(address.includes(':') ? 6 : 4), address)
+    hintAt(address)
     return true
+  }
+
+  // Only a hint for where to go on: a torn write costs nothing but the hint. Always of one length, over the one before.
+  function hintAt(address: string) {
+    const family = address.includes(':') ? 6 : 4
+    const fd = hints.get(family) ?? openSync(lastFile(family), 'w', 0o600)
+    hints.set(family, fd)
+    writeSync(fd, address.padEnd(longestAddress), 0)
   }
 
   return {
@@ -155,12 +171,16 @@ export function openRecords(stateDir: string): Records {
     },
     ownerOf,
     claimed: () => unlessMissing(() => readdirSync(addresses)) ?? [],
-    lastClaimed: (family) => unlessMissing(() => readFileSync(lastFile(family), 'utf8')),
+    lastClaimed: (family) => unlessMissing(() => readFileSync(lastFile(family), 'utf8').trim()),
     sweep() {
       for (const name of unlessMissing(() => readdirSync(pods)) ?? []) {
         const [, pid] = /\.(\d+)\.tmp$/.exec(name) ?? []
         if (pid && !isAlive(Number(pid))) rmSync(join(pods, name), { force: true })
       }
+    },
+    close() {
+      for (const fd of hints.values()) closeSync(fd)
+      hints.clear()
     },
   }
 }

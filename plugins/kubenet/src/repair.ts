@@ -78,7 +78,7 @@ async function restoreLinks(node: Node, pods: readonly PodRecord[]) {
     }
     const isSet = link.master === bridgeIndex && link.bridgePort?.hairpin === hairpin
     if (isSet || (!hairpin && link.master !== bridgeIndex)) continue
-    await courier.run(netlink, links.setBridgePort(link.index, { hairpin }))
+    await courier.run(netlink, links.set(link.index, { bridgePort: { hairpin } }))
     mended.push(`hairpin of ${name} of pod ${podKey(pod)}`)
   }
   return { mended, missing }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Capability, hasCapabilities } from '@podwire/api'
-import { removeNetns, writeSysctl } from '@podwire/netlink'
+import { links, openNetlink, removeNetns, writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
 import { describeIsolated, never, nothing, run, useMachine } from './support/machine.ts'
 
@@ -117,6 +117,17 @@ describeIsolated('kubenet', () => {
     expect(machine.traces()).toMatchObject({ elements: 128, addresses: { length: 128 } })
     await Promise.all(ids.map(machine.remove))
     expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('forwards for a pod from the moment that it is set up', async () => {
+    await machine.start()
+    using netlink = openNetlink()
+    for (let index = 0; index < 40; index++) {
+      await machine.pod(`p${index}`)
+      // A list, other than a question for one link, does not make the kernel see to it.
+      const ports = netlink.runSync(links.list()).filter(({ name }) => name.startsWith('pw'))
+      expect(ports.filter(({ running }) => !running)).toEqual([])
+    }
   })
 
   it('gives an address back only after all the others, across restarts too', async () => {

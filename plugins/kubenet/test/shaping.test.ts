@@ -30,14 +30,21 @@ describeIsolated('a bandwidth limit', () => {
     return ((end.bytes - begin.bytes) * 8) / (end.at - begin.at) / 1e3
   }
 
+  // A machine that is busy with other tests may send less for a while, but never more.
+  async function expectRate(from: Peer, host: string, megabits: number) {
+    let rate = await measure(from, host)
+    for (let again = 0; again < 3 && rate < 0.9 * megabits; again++) rate = await measure(from, host)
+    expect(rate).toSatisfy(isWithinTenth(megabits))
+  }
+
   it('holds within a tenth both ways, and a changed one takes effect on a pod that runs', async () => {
     await machine.start()
     await machine.pod('a', limits('20M', '8M'))
     const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
     await Promise.all([inA.sink(5001), onHost.sink(5001)])
     const expectRates = async (ingress: number, egress: number) => {
-      expect(await measure(onHost, '10.88.0.2')).toSatisfy(isWithinTenth(ingress))
-      expect(await measure(inA, '10.88.0.1')).toSatisfy(isWithinTenth(egress))
+      await expectRate(onHost, '10.88.0.2', ingress)
+      await expectRate(inA, '10.88.0.1', egress)
     }
     await expectRates(20, 8)
     // What waits of a fast line must not get stuck in a slow one.
@@ -54,7 +61,7 @@ describeIsolated('a bandwidth limit', () => {
     const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
     await Promise.all([inA.sink(5001), onHost.sink(5001)])
     await machine.again('a', limits('10M', '10M'))
-    expect(await measure(inA, '10.88.0.1')).toSatisfy(isWithinTenth(10))
+    await expectRate(inA, '10.88.0.1', 10)
     await machine.again('a')
     expect(await measure(onHost, '10.88.0.2')).toBeGreaterThan(100)
     expect(await measure(inA, '10.88.0.1')).toBeGreaterThan(100)

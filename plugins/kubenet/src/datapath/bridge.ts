@@ -61,7 +61,11 @@ async function ensureLink(
   if (bridge && bridge.kind !== 'bridge') throw bridgeTaken(name, bridge.kind)
   if (!bridge) {
     // Without an address of its own a bridge takes the lowest of its ports', and changes it under the pods.
-    await courier.run(netlink, links.add({ kind: 'bridge', name, mtu, address: bridgeMac(plan), up: true }))
+    const address = bridgeMac(plan)
+    // Snooping restarts the timers of all ports whenever one comes or goes: the thousandth pod would take twice as long as
+    // the first. Where nobody asks for group memberships, as among pods, it floods like a bridge without.
+    const multicastSnooping = false
+    await courier.run(netlink, links.add({ kind: 'bridge', name, mtu, address, multicastSnooping, up: true }))
     bridge = await courier.run(netlink, links.get(name))
     repaired.push(`bridge ${name}`)
   }

@@ -3,7 +3,7 @@ import { links } from '@podwire/netlink'
 
 /**
  * Takes requests to the kernel: at once, as most take microseconds and a thread's turn costs more; off the event loop while
- * deletions hold the kernel's lock, which everything else about links then waits for.
+ * the kernel's lock, which everything about links waits for, is held for long: by deletions of ours, or by somebody else's.
  */
 export interface Courier {
   batch<const R extends readonly Request<unknown>[]>(netlink: Netlink, requests: R): Promise<Results<R>>
@@ -12,23 +12,42 @@ export interface Courier {
   findLink(netlink: Netlink, name: string): Promise<Link | undefined>
 }
 
-export function createCourier(isBusy: () => boolean): Courier {
+export function createCourier(isDeleting: () => boolean): Courier {
   const breathe = createBreath()
+  let busyUntil = 0
 
-  async function run<T>(netlink: Netlink, request: Request<T>): Promise<T> {
+  async function take<T>(off: () => Promise<T>, atOnce: () => T): Promise<T> {
     await breathe()
-    return isBusy() ? netlink.run(request) : netlink.runSync(request)
+    const begun = performance.now()
+    if (isDeleting() || begun < busyUntil) return off()
+    try {
+      return atOnce()
+    } finally {
+      const ended = performance.now()
+      if (ended - begun > slowMs) busyUntil = ended + busyMs
+    }
   }
 
+  const run = <T>(netlink: Netlink, request: Request<T>): Promise<T> =>
+    take(
+      () => netlink.run(request),
+      () => netlink.runSync(request),
+    )
+
   return {
-    async batch(netlink, requests) {
-      await breathe()
-      return isBusy() ? netlink.batch(requests) : netlink.batchSync(requests)
-    },
+    batch: (netlink, requests) =>
+      take(
+        () => netlink.batch(requests),
+        () => netlink.batchSync(requests),
+      ),
     run,
     findLink: (netlink, name) => run(netlink, links.get(name)).catch(unless('ENODEV')),
   }
 }
+
+// A request that takes this long has waited for somebody else, who may be at it for a while. A collection of garbage takes less.
+const slowMs = 12
+const busyMs = 30
 
 const longestTurn = 8
 

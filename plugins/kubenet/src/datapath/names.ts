@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** What the names of all links that lead to pods begin with. */
 export const LINK_PREFIX = 'pw'
@@ -14,8 +14,8 @@ export interface PodLinkNames {
 
 /** The names follow from the sandbox's ID, so that they are found again without any record. */
 export function podLinkNames(sandboxId: string): PodLinkNames {
-  const hash = createHash('sha256').update(sandboxId).digest('hex').slice(0, 12)
-  return { host: `${LINK_PREFIX}${hash}`, egress: `${LINK_PREFIX}i${hash}` }
+  const digest = hash('sha256', sandboxId).slice(0, 12)
+  return { host: `${LINK_PREFIX}${digest}`, egress: `${LINK_PREFIX}i${digest}` }
 }
 
 export const isPodLinkName = (name: string) => isOurs.test(name)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { addresses, links, type Netlink, openNetlink, routes, writeSysctl } from '@podwire/netlink'
 import { bridgeFull } from '../errors.ts'
 import type { PodRecord } from '../records.ts'
@@ -15,60 +16,89 @@ export interface LinkPlan {
   readonly hairpin: boolean
 }
 
-/** `lo` of the sandbox, without which a pod doesn't reach itself. */
-export async function setLoopbackUp(pod: Netlink, courier: Courier) {
-  await courier.run(pod, links.set(LOOPBACK, { up: true }))
-}
-
 /**
  * Makes the pod's veth pair, one end a port of the bridge, the other in the sandbox with its addresses and the way out.
- * Returns the index of the host's end.
+ * Returns the index of the host's end. In as few exchanges with the kernel as it can be done in.
+ * @param sandbox descriptor of the sandbox's network namespace
  */
-export async function connectPod(host: Netlink, pod: Netlink, plan: LinkPlan, courier: Courier) {
-  const { record, names, bridge } = plan
+export async function connectPod(
+  host: Netlink,
+  sandbox: number,
+  plan: LinkPlan,
+  courier: Courier,
+): Promise<number> {
+  const [, { index, link }] = await courier.batch(host, pairFor(plan, sandbox)).catch(explainFullBridge)
+  // Before 5.1 the kernel leaves out an index that is the same as the link's own.
+  await configure(plan.record, sandbox, link ?? index, courier)
+  await carrierOf(host, index, courier)
+  return index
+}
+
+/** Makes both ends, the host's a port of the bridge and up. */
+function pairFor({ record, names, bridge, hairpin }: LinkPlan, sandbox: number) {
   const { interfaceName, mtu } = record
   const mac = macFor(record.addresses[0]?.address ?? '0.0.0.0')
-  const isV6 = record.addresses.some(({ address }) => address.includes(':'))
-  await courier.run(
-    host,
+  return [
     links.add({
       kind: 'veth',
       name: names.host,
       mtu,
+      master: bridge,
       // Each queue is an entry of sysfs: two on each end took a third of the time that making the pair takes.
       queues: 1,
-      peer: { name: interfaceName, mtu, address: mac, netns: record.netns.path, queues: 1 },
+      peer: { name: interfaceName, mtu, address: mac, netns: sandbox, queues: 1 },
     }),
-  )
-  const port = (await courier.run(host, links.get(names.host))).index
-  await courier
-    .batch(host, [silence(port), links.set(port, { up: true, master: bridge })])
-    .catch(explainFullBridge)
-  const index = (await courier.run(pod, links.get(interfaceName))).index
+    // For the indexes; and while the link is down, as asking for it settles its state: brought up in an unsettled one it would
+    // be taken for running, then for broken, then for running again.
+    links.brief(names.host),
+    // With hairpin the bridge sends a frame back to the pod it came from.
+    links.set(names.host, { up: true, ...silent, ...(hairpin ? { bridgePort: { hairpin } } : {}) }),
+  ] as const
+}
+
+/** Brings up what is inside the sandbox, with the pod's addresses and the way out. */
+async function configure(
+  { interfaceName, addresses: own }: PodRecord,
+  sandbox: number,
+  dev: number,
+  courier: Courier,
+) {
+  using pod = openNetlink({ netns: sandbox })
+  const isV6 = own.some(({ address }) => address.includes(':'))
   // Container runtimes turn IPv6 off in namespaces that they expect to have none.
-  if (isV6) writeSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, 0, record.netns.path)
+  if (isV6) writeSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, 0, sandbox)
   await courier.batch(pod, [
-    ...(isV6 ? [] : [silence(index)]),
-    links.set(index, { up: true }),
-    ...record.addresses.map(({ address, prefixLength }) =>
-      addresses.add({ dev: index, address: `${address}/${prefixLength}`, noDad: address.includes(':') }),
+    // Without it a pod doesn't reach itself.
+    links.set(LOOPBACK, { up: true }),
+    ...(isV6 ? [] : [links.set(dev, silent)]),
+    links.set(dev, { up: true }),
+    ...own.map(({ address, prefixLength }) =>
+      addresses.add({ dev, address: `${address}/${prefixLength}`, noDad: address.includes(':') }),
     ),
-    ...record.addresses.map(({ gateway }) => routes.add({ destination: 'default', gateway, dev: index })),
+    ...own.map(({ gateway }) => routes.add({ destination: 'default', gateway, dev })),
   ])
-  return port
+}
+
+const carrierPollMs = 2
+const carrierPolls = 50
+
+/**
+ * Waits until the bridge forwards for a port whose other end is up now. The kernel sees to that a little later, and drops
+ * what the pod sends before; asking for the link makes it do so at once since Linux 6.8.
+ */
+async function carrierOf(host: Netlink, port: number, courier: Courier) {
+  for (let poll = 0; poll < carrierPolls; poll++) {
+    if ((await courier.run(host, links.brief(port))).running) return
+    await sleep(carrierPollMs)
+  }
 }
 
 // A link with an IPv6 address of its own announces it to all, and the bridge copies that to every pod: each pod would take
 // longer to set up than the one before.
-const silence = (link: number) => links.set(link, { addrGenMode: 'none' })
+const silent = { addrGenMode: 'none' } as const
 
 function explainFullBridge(error: unknown): never {
   throw codeOf(error) === 'E54' || codeOf(error) === 'EXFULL' ? bridgeFull(error) : error
-}
-
-/** Lets the bridge send a frame back to the pod it came from. */
-export async function setHairpin(host: Netlink, port: number, hairpin: boolean, courier: Courier) {
-  if (hairpin) await courier.run(host, links.setBridgePort(port, { hairpin }))
 }
 
 /** What differs from the plan, each in a phrase; empty when the pod is right. */

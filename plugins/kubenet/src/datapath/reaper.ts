@@ -52,11 +52,8 @@ export function createReaper(netlink: Netlink): Reaper {
   }
 
   async function mark(index: number, isPort: boolean, group: number) {
-    const requests = [
-      links.set(index, { group }),
-      ...(isPort ? [links.setBridgePort(index, { enabled: false })] : []),
-    ]
-    await courier.batch(netlink, requests).catch(unless('ENODEV'))
+    const cutOff = isPort ? { bridgePort: { enabled: false } } : {}
+    await courier.run(netlink, links.set(index, { group, ...cutOff })).catch(unless('ENODEV'))
   }
 
   return {

@@ -87,10 +87,11 @@ function decodeElements(list: Buffer | undefined): Element[] {
   return listAttributes(list).map(([, bytes]) => {
     const element = decodeAttributes(bytes)
     const value = element.get(2)
+    const flags = element.get(3)
     return {
       key: decodeAttributes(element.get(1) ?? Buffer.alloc(0)).get(1) ?? Buffer.alloc(0),
       ...(value ? { value: decodeAttributes(value).get(1) ?? Buffer.alloc(0) } : {}),
-      ...(element.has(3) ? { isIntervalEnd: (readBe32(element.get(3)!) & 1) === 1 } : {}),
+      ...(flags ? { isIntervalEnd: (readBe32(flags) & 1) === 1 } : {}),
     }
   })
 }

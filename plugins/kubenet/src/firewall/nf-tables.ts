@@ -60,7 +60,7 @@ export function request<T>(
     protocol: NETLINK_NETFILTER,
     type: (NFNL_SUBSYS_NFTABLES << 8) | kind,
     flags,
-    body: () => Buffer.concat([Buffer.of(family, 0, 0, 0), encodeAttributes(attributes)]),
+    body: () => encodeAttributes(attributes, Buffer.of(family, 0, 0, 0)),
     parse,
   }
 }
