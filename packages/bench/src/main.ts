@@ -4,7 +4,8 @@ import { cni } from './cni.ts'
 import { discovery } from './discovery.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
-import { kubenet, memory } from './kubenet.ts'
+import { kubenet } from './kubenet.ts'
+import { memory } from './memory.ts'
 import { startup } from './startup.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { createNetns, removeNetns } from '@podwire/netlink'
 import type { BenchPod, Times } from './go-reference.ts'
 
@@ -19,12 +19,20 @@ export async function makePods(
   return pods
 }
 
+/** Removes their namespaces. */
 export async function removePods(pods: readonly BenchPod[]): Promise<void> {
   for (const { netns } of pods) {
     removeNetns(netns)
     await nextTurn()
   }
+  await settled()
 }
+
+/**
+ * Lets the kernel finish what the last operations left to it, as it holds the lock that everything about links needs: to
+ * forget namespaces, and to look for duplicates of IPv6 addresses that the reference's links make for themselves.
+ */
+export const settled = () => sleep(1500)
 
 /** Runs an operation on each pod, so many at a time. */
 export async function runAll(
