@@ -1,12 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type ProcessEnd, startProcess } from './start-process.ts'
 
-export interface ProcessOutcome {
+export interface ProcessOutcome extends ProcessEnd {
   readonly stdout: Buffer
   /** The last 64 KiB. */
   readonly stderr: Buffer
-  readonly exitCode: number | undefined
-  readonly signal: NodeJS.Signals | undefined
   /** More than {@link maxStdout} came; the process was killed. */
   readonly overflowed: boolean
 }
@@ -44,51 +43,48 @@ export async function runProcess(
   }
 }
 
-function runOnce(path: string, stdin: string, env: NodeJS.ProcessEnv, signal: AbortSignal) {
-  return new Promise<ProcessOutcome>((resolve, reject) => {
-    // Node's own spawn because it is the quickest here: a VERSION call takes 3.0 ms at the median with pipes, and as much
-    // with files for stdin or stderr and with or without a process group; execa takes half as long again.
-    const child = spawn(path, [], { env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-    const stdout = collect(child.stdout, maxStdout, () => kill(child))
-    const stderr = collectTail(child.stderr, maxStderr)
-    const abort = () => kill(child)
-    let linger: NodeJS.Timeout | undefined
-
-    // A plugin may exit, or close its stdin, without having read it.
-    child.stdin.on('error', () => {})
-    child.stdin.end(stdin)
-    signal.addEventListener('abort', abort, { once: true })
-    child.once('error', (error) => {
-      signal.removeEventListener('abort', abort)
-      reject(error)
-    })
-    child.once('exit', () => {
-      linger = setTimeout(settle, lingerMs)
-    })
-    child.once('close', settle)
-
-    function settle() {
-      clearTimeout(linger)
-      signal.removeEventListener('abort', abort)
-      child.off('close', settle)
-      child.stdout.destroy()
-      child.stderr.destroy()
-      resolve({
-        stdout: stdout.bytes(),
-        overflowed: stdout.overflowed(),
-        stderr: stderr(),
-        exitCode: child.exitCode ?? undefined,
-        signal: child.signalCode ?? undefined,
-      })
-    }
-  })
+async function runOnce(
+  path: string,
+  stdin: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<ProcessOutcome> {
+  const { pid, stdout, stderr, ended } = await startProcess(path, stdin, env)
+  const output = collect(stdout, maxStdout, () => killGroup(pid))
+  const errors = collectTail(stderr, maxStderr)
+  const abort = () => killGroup(pid)
+  signal.addEventListener('abort', abort, { once: true })
+  if (signal.aborted) abort()
+  try {
+    const closed = Promise.all([stdout, stderr].map(closeOf))
+    const end = await ended
+    await atMost(lingerMs, closed)
+    return { ...end, stdout: output.bytes(), overflowed: output.overflowed(), stderr: errors() }
+  } finally {
+    signal.removeEventListener('abort', abort)
+    stdout.destroy()
+    stderr.destroy()
+  }
 }
 
+const closeOf = (stream: Readable) =>
+  new Promise<void>((resolve) => {
+    stream.on('error', () => {}).once('close', resolve)
+  })
+
+const atMost = (ms: number, work: Promise<unknown>) =>
+  new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    void work.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+
 // The group is named by the process that leads it, and lives on in the children that a plugin leaves behind.
-function kill(child: ChildProcess): void {
-  if (child.pid === undefined) return
+function killGroup(pid: number): void {
   try {
-    process.kill(-child.pid, 'SIGKILL')
+    process.kill(-pid, 'SIGKILL')
   } catch {
     // All of them are gone.
   }
