@@ -49,8 +49,10 @@ export async function kubenet(): Promise<Figure[]> {
 
 /** A host lives long: what it does its first few hundred times is not compiled yet. Returns the times of the first hundred. */
 async function warmUp(ours: Kubenet): Promise<readonly number[]> {
-  const pods = await makePods('warm', 400)
+  const pods = await makePods('warm', 800)
   const { each } = await ours.setUp(pods, 1)
+  await ours.tearDown(pods)
+  await ours.setUp(pods, 16)
   await ours.tearDown(pods)
   await removePods(pods)
   return each.slice(0, 100)
