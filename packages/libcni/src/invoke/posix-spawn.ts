@@ -19,7 +19,9 @@ const attributes = new Uint8Array(512)
 const allSignals = new Uint8Array(256).fill(0xff)
 const noSignals = new Uint8Array(256)
 
-// A signal may be missed where others change its handler; then an end is seen this much later.
+const shell = '/bin/sh'
+
+// A signal may be missed where others take its handlers away; then an end is seen this much later.
 const reapMs = 100
 
 /** `posix_spawn` of the C library, through koffi; undefined where that is not installed or can't be loaded. */
@@ -52,7 +54,11 @@ function createPosixSpawn(koffi: typeof import('koffi')): StartProcess {
     initActions(fileActions)
     try {
       for (const [fd, source] of stdio.entries()) addDup2(fileActions, source, fd)
-      const errno = posixSpawn(pid, path, fileActions, attributes, [path, null], [...variables, null])
+      const run = (program: string, args: string[]) =>
+        posixSpawn(pid, program, fileActions, attributes, [...args, null], [...variables, null])
+      let errno = run(path, [path])
+      // A script that names no interpreter is the shell's, as it is to Node.
+      if (errno === constants.errno.ENOEXEC) errno = run(shell, [shell, path])
       if (errno !== 0) throw systemError('spawn', errno, path)
     } finally {
       destroyActions(fileActions)
@@ -108,9 +114,9 @@ function createReaper(waitpid: (pid: number, status: Int32Array, options: number
     timer = undefined
   }
 
-  process.on('SIGCHLD', reap)
   return (pid: number) =>
     new Promise<ProcessEnd>((resolve) => {
+      if (!process.listeners('SIGCHLD').includes(reap)) process.on('SIGCHLD', reap)
       children.set(pid, resolve)
       // It keeps this process alive as well, which listening to a signal does not.
       timer ??= setInterval(reap, reapMs)

@@ -69,6 +69,18 @@ describe.each(starters)('a program started by %s', (_, start) => {
     expect(out.match(/0{16}/g)).toHaveLength(2)
   })
 
+  it('is the shell where it names none, with its environment', async () => {
+    if (!start) throw new Error('koffi is not installed')
+    const { stdout, stderr, ended } = await start(await program('echo "$A"; exit 3\n'), '', { A: '1' })
+    expect([await text(stdout), await text(stderr), await ended]).toEqual(['1\n', '', { exitCode: 3 }])
+  })
+
+  it('ends though others took the handlers of signals away', async () => {
+    await run('exit 0')
+    process.removeAllListeners('SIGCHLD')
+    expect((await run('exit 5')).end).toEqual({ exitCode: 5 })
+  })
+
   it('reads more than a pipe holds, and may leave it unread', async () => {
     const much = 'x'.repeat(3_000_000)
     expect((await run('wc -c', much)).out.trim()).toBe('3000000')
