@@ -100,6 +100,14 @@ export const bridgeFull = (cause: unknown) =>
     cause,
   })
 
+export const interfaceTaken = (name: string, netns: string, cause: unknown) =>
+  new PodwireError({
+    code: 'INTERFACE_TAKEN',
+    message: `the network namespace ${netns} has an interface ${name} already, which kubenet did not make: remove it, or give the pod a fresh namespace.`,
+    details: { name, netns },
+    cause,
+  })
+
 export const podDiffers = (pod: PodRef, differences: readonly string[]) =>
   new PodwireError({
     code: 'POD_NETWORK_CHANGED',

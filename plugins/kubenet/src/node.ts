@@ -60,6 +60,8 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
   let hairpin = needsHairpin(init.hairpinMode)
   let allocator: Allocator | undefined
   let problem: unknown
+  // Many set-ups may find at once that something is missing.
+  let restoring: Promise<string[]> | undefined
   let bridge: BridgeState = { index: 0, mac: '', repaired: [], refused: [] }
 
   function livingOwner(address: string): PodRecord | undefined {
@@ -101,6 +103,13 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     })
   }
 
+  async function restore(): Promise<string[]> {
+    if (networks.length === 0) return []
+    const isIntact = firewall.ensure()
+    await build()
+    return isIntact ? [...bridge.repaired] : [...bridge.repaired, 'firewall rules']
+  }
+
   return {
     netlink,
     firewall,
@@ -128,10 +137,10 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     },
     setPodCidr,
     async restore() {
-      if (networks.length === 0) return []
-      const isIntact = firewall.ensure()
-      await build()
-      return isIntact ? [...bridge.repaired] : [...bridge.repaired, 'firewall rules']
+      restoring ??= restore().finally(() => {
+        restoring = undefined
+      })
+      return restoring
     },
     releaseAddress(address, sandboxId) {
       if (allocator) allocator.release(address, sandboxId)

@@ -185,7 +185,7 @@ describeIsolated('kubenet', () => {
     await machine.start()
     inside(machine.sandbox('loopback').sandboxId, 'ip', 'link', 'add', 'eth0', 'type', 'ifb')
     const taken = await rejection(machine.pod('loopback'))
-    expect(taken).toMatchObject({ code: 'SETUP_STEP_FAILED', details: { step: 'bridge' } })
+    expect(taken).toMatchObject({ code: 'INTERFACE_TAKEN', details: { name: 'eth0' } })
     const family = await rejection(
       machine
         .pod('ports', { portMappings: [port(80, { hostIP: '2001:db8::1' })] })

@@ -3,7 +3,7 @@ import { addresses, type Link, links, type Netlink, routes } from '@podwire/netl
 import { encodeIp } from '@podwire/netlink/transport'
 import { bridgeTaken } from '../errors.ts'
 import { type Cidr, formatCidr } from '../ipam/cidr.ts'
-import type { Courier } from './courier.ts'
+import { type Courier, unless } from './courier.ts'
 import { isPodLinkName } from './names.ts'
 import { neededSysctls, setSysctl } from './sysctls.ts'
 
@@ -65,7 +65,9 @@ async function ensureLink(
     // Snooping restarts the timers of all ports whenever one comes or goes: the thousandth pod would take twice as long as
     // the first. Where nobody asks for group memberships, as among pods, it floods like a bridge without.
     const multicastSnooping = false
-    await courier.run(netlink, links.add({ kind: 'bridge', name, mtu, address, multicastSnooping, up: true }))
+    const made = links.add({ kind: 'bridge', name, mtu, address, multicastSnooping, up: true })
+    // Another process may make it at this moment.
+    await courier.run(netlink, made).catch(unless('EEXIST'))
     bridge = await courier.run(netlink, links.get(name))
     repaired.push(`bridge ${name}`)
   }

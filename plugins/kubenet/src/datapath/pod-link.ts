@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { addresses, links, type Netlink, openNetlink, routes, writeSysctl } from '@podwire/netlink'
-import { bridgeFull } from '../errors.ts'
+import {
+  addresses,
+  links,
+  type Netlink,
+  NetlinkError,
+  openNetlink,
+  routes,
+  writeSysctl,
+} from '@podwire/netlink'
+import { bridgeFull, interfaceTaken } from '../errors.ts'
 import type { PodRecord } from '../records.ts'
 import { macFor } from './bridge.ts'
 import { type Courier, codeOf } from './courier.ts'
@@ -27,7 +35,7 @@ export async function connectPod(
   plan: LinkPlan,
   courier: Courier,
 ): Promise<number> {
-  const [, { index, link }] = await courier.batch(host, pairFor(plan, sandbox)).catch(explainFullBridge)
+  const [, { index, link }] = await courier.batch(host, pairFor(plan, sandbox)).catch(explain(plan.record))
   // Before 5.1 the kernel leaves out an index that is the same as the link's own.
   await configure(plan.record, sandbox, link ?? index, courier)
   await carrierOf(host, index, courier)
@@ -97,9 +105,21 @@ async function carrierOf(host: Netlink, port: number, courier: Courier) {
 // longer to set up than the one before.
 const silent = { addrGenMode: 'none' } as const
 
-function explainFullBridge(error: unknown): never {
-  throw codeOf(error) === 'E54' || codeOf(error) === 'EXFULL' ? bridgeFull(error) : error
-}
+const explain =
+  ({ interfaceName, netns }: PodRecord) =>
+  (error: unknown): never => {
+    const code = codeOf(error)
+    if (code === 'E54' || code === 'EXFULL') throw bridgeFull(error)
+    // The host's end isn't there either, so that it was the name of the other one.
+    if (code === 'EEXIST' && failuresOf(error).includes('ENODEV'))
+      throw interfaceTaken(interfaceName, netns.path, error)
+    throw error
+  }
+
+const failuresOf = (error: unknown): string[] =>
+  error instanceof NetlinkError && Array.isArray(error.details['failures'])
+    ? error.details['failures'].map(codeOf)
+    : []
 
 /** What differs from the plan, each in a phrase; empty when the pod is right. */
 export async function linkDifferences(host: Netlink, plan: LinkPlan, courier: Courier): Promise<string[]> {
