@@ -51,6 +51,8 @@ function createPosixSpawn(koffi: typeof import('koffi')): StartProcess {
   function spawn(path: string, env: NodeJS.ProcessEnv, stdio: readonly number[]): number {
     const pid = new Int32Array(1)
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+    const torn = [path, ...variables].find((text) => text.includes('\0'))
+    if (torn !== undefined) throw new TypeError(`${JSON.stringify(torn)} holds a null byte`)
     initActions(fileActions)
     try {
       for (const [fd, source] of stdio.entries()) addDup2(fileActions, source, fd)
@@ -88,7 +90,7 @@ function createPosixSpawn(koffi: typeof import('koffi')): StartProcess {
       const [stdout, stderr] = [output[0], errors[0]].map(
         (fd) => new Socket({ fd, readable: true, writable: false }),
       ) as [Socket, Socket]
-      return { pid, stdout, stderr, ended }
+      return { pid, stdin: writer, stdout, stderr, ended }
     } catch (error) {
       for (const fd of opened) closeSync(fd)
       throw error
@@ -123,7 +125,12 @@ function createReaper(waitpid: (pid: number, status: Int32Array, options: number
     })
 }
 
-const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
+// Of a number with two names the first is the usual one.
+const signalNames = new Map(
+  Object.entries(constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
+)
 
 /** What waitpid's status says. */
 function endOf(status: number): ProcessEnd {

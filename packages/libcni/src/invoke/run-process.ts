@@ -49,7 +49,7 @@ async function runOnce(
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<ProcessOutcome> {
-  const { pid, stdout, stderr, ended } = await startProcess(path, stdin, env)
+  const { pid, stdin: input, stdout, stderr, ended } = await startProcess(path, stdin, env)
   const output = collect(stdout, maxStdout, () => killGroup(pid))
   const errors = collectTail(stderr, maxStderr)
   const abort = () => killGroup(pid)
@@ -62,8 +62,7 @@ async function runOnce(
     return { ...end, stdout: output.bytes(), overflowed: output.overflowed(), stderr: errors() }
   } finally {
     signal.removeEventListener('abort', abort)
-    stdout.destroy()
-    stderr.destroy()
+    for (const stream of [input, stdout, stderr]) stream.destroy()
   }
 }
 

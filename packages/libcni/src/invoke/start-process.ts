@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Readable } from 'node:stream'
+import { resolve } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 import { isMainThread } from 'node:worker_threads'
 import { loadPosixSpawn } from './posix-spawn.ts'
 
 /** A program that runs, the leader of a process group of its own. */
 export interface RunningProcess {
   readonly pid: number
+  /** What was to be written is under way; a program need not read it. */
+  readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
   /** Resolves when it has ended; children of it may still hold its pipes. */
@@ -26,7 +29,8 @@ export type StartProcess = (path: string, stdin: string, env: NodeJS.ProcessEnv)
 const worthLoadingAfter = 5
 
 let starts = 0
-let quick: StartProcess | undefined | null
+let loadsLeft = 3
+let quick: StartProcess | undefined
 
 /**
  * Node forks: the kernel copies the tables of all of its memory, and each page again that is written to. A VERSION call takes
@@ -34,9 +38,10 @@ let quick: StartProcess | undefined | null
  * runs, 1.9 ms in both. execa adds half as much again to Node's.
  */
 export const startProcess: StartProcess = (path, stdin, env) => {
-  // A worker hears no SIGCHLD.
-  if (quick === undefined && starts++ >= worthLoadingAfter) quick = (isMainThread && loadPosixSpawn()) || null
-  return (quick ?? startByNode)(path, stdin, env)
+  // A worker hears no SIGCHLD. What fails to load once may have lacked a free file.
+  if (!quick && isMainThread && starts++ >= worthLoadingAfter && loadsLeft-- > 0) quick = loadPosixSpawn()
+  // Node looks for a name without a directory in PATH.
+  return (quick ?? startByNode)(resolve(path), stdin, env)
 }
 
 export const startByNode: StartProcess = async (path, stdin, env) => {
@@ -46,10 +51,11 @@ export const startByNode: StartProcess = async (path, stdin, env) => {
       resolve({ ...(exitCode === null ? {} : { exitCode }), ...(signal && { signal }) }),
     )
   })
-  // A plugin may exit, or close its stdin, without having read it.
-  child.stdin.on('error', () => {})
-  child.stdin.end(stdin)
-  await once(child, 'spawn')
+  const spawned = once(child, 'spawn')
+  // Where no file is free for it there is none, whatever the type says. A plugin may exit, or close it, without having read it.
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(stdin)
+  await spawned
   const { pid = 0, stdout, stderr } = child // it has one once it is spawned
-  return { pid, stdout, stderr, ended }
+  return { pid, stdin: child.stdin, stdout, stderr, ended }
 }

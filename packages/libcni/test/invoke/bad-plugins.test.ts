@@ -193,6 +193,17 @@ describe('a plugin that goes its own way', () => {
     expect(Number(size!.mac)).toBeGreaterThan(10_000_000)
   })
 
+  it('leaves a child behind that keeps stdin open, and what it does not read is let go of', async () => {
+    await play.install('one', {
+      ADD: `exec 3<&0; sleep 60 <&3 >/dev/null 2>&1 & echo $! > '${play.directory}/child'; echo '{"cniVersion":"1.0.0"}'`,
+    })
+    const pipes = () => process.getActiveResourcesInfo().filter((kind) => kind === 'PipeWrap').length
+    const before = pipes()
+    await play.cni.add(network('one', { blob: 'x'.repeat(300_000) }), attachment)
+    process.kill(await childOf(play), 'SIGKILL')
+    expect(pipes()).toBeLessThanOrEqual(before)
+  })
+
   it.each([
     ['both', ''],
     ['stdout', '2>/dev/null'],

@@ -43,9 +43,12 @@ describe.each(starters)('a program started by %s', (_, start) => {
     expect({ out, errors, end }).toEqual({ out: 'ping', errors: 'no\n', end: { exitCode: 3 } })
   })
 
-  it.each(['KILL', 'TERM', 'PIPE'] as const)('ends by SIG%s, which it does not ignore', async (name) => {
-    expect((await run(`kill -${name} $$; echo alive`)).end).toEqual({ signal: `SIG${name}` })
-  })
+  it.each(['KILL', 'TERM', 'PIPE', 'ABRT'] as const)(
+    'ends by SIG%s, which it does not ignore',
+    async (name) => {
+      expect((await run(`kill -${name} $$; echo alive`)).end).toEqual({ signal: `SIG${name}` })
+    },
+  )
 
   it('has the environment that it was given, and no other', async () => {
     const { out } = await run('env', '', { A: '1', B: 'two words = 2', PATH: process.env['PATH'] })
@@ -124,6 +127,29 @@ it.each([
   const args = [...runSource, '--input-type=module', '--eval', script]
   const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
   expect({ stdout, stderr, status }).toEqual({ stdout: '0\n'.repeat(8), stderr: '', status: 0 })
+})
+
+it('refuses a program for which no file is free, before and after it is quick', () => {
+  const script = `
+    import { openSync, closeSync } from 'node:fs'
+    const { startProcess } = await import('${url}')
+    const codes = []
+    for (let run = 0; run < 8; run++) {
+      const held = []
+      if (run % 6 === 0) try { for (;;) held.push(openSync('/dev/null')) } catch {}
+      await startProcess('/bin/true', '', {}).then(
+        async ({ ended }) => codes.push((await ended).exitCode),
+        ({ code }) => codes.push(code),
+      )
+      for (const fd of held) closeSync(fd)
+    }
+    console.log(codes.join())`
+  const node = [process.execPath, ...runSource, '--input-type=module', '--eval', script]
+  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 128; exec "$@"', 'sh', ...node], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  expect({ stdout, stderr }).toEqual({ stdout: 'EMFILE,0,0,0,0,0,EMFILE,0\n', stderr: '' })
 })
 
 it('changes to the quick way after a few', async () => {
