@@ -100,6 +100,13 @@ export const bridgeFull = (cause: unknown) =>
     cause,
   })
 
+export const mtuTooSmall = (mtu: number, least: number) =>
+  new PodwireError({
+    code: 'MTU_TOO_SMALL',
+    message: `an MTU of ${mtu} bytes is too small for IPv6, which needs ${least}: set mtu to ${least} or more, or leave IPv6 out of podCIDR.`,
+    details: { mtu, least },
+  })
+
 export const interfaceTaken = (name: string, netns: string, cause: unknown) =>
   new PodwireError({
     code: 'INTERFACE_TAKEN',

@@ -4,7 +4,7 @@ import { type BridgePlan, type BridgeState, defaultMtu, ensureBridge } from './d
 import type { Courier } from './datapath/courier.ts'
 import { LINK_PREFIX } from './datapath/names.ts'
 import { createReaper, type Reaper } from './datapath/reaper.ts'
-import { nonMasqueradeCidrInvalid } from './errors.ts'
+import { mtuTooSmall, nonMasqueradeCidrInvalid } from './errors.ts'
 import { type Firewall, openFirewall } from './firewall/firewall.ts'
 import { createHostPorts, type HostPorts } from './host-ports/host-ports.ts'
 import { portElements } from './host-ports/port-elements.ts'
@@ -41,6 +41,9 @@ export interface Node {
   close(): void
 }
 
+// Below it the kernel takes IPv6 from a link.
+const leastMtu6 = 1280
+
 interface Context {
   readonly options: KubenetOptions
   readonly stateDir: string
@@ -74,6 +77,7 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     try {
       networks = parsePodCidrs(podCidr)
       mtu = init.mtu === USE_DEFAULT_MTU ? await defaultMtu(netlink, reaper.courier) : init.mtu
+      if (mtu < leastMtu6 && networks.some(({ family }) => family === 6)) throw mtuTooSmall(mtu, leastMtu6)
       await build()
       allocator = createAllocator(networks, options.exclude, records)
       problem = undefined

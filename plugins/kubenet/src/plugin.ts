@@ -92,7 +92,9 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
       .run(node.netlink, links.brief(context.options.bridge))
       .catch(unless('ENODEV'))
     const hasRules = node.firewall.ensure()
-    if (!bridge?.up || !hasRules) await repair(node, host, hasRules ? [] : ['firewall rules'])
+    // Another process may have made it anew.
+    const isOurs = bridge?.up === true && bridge.index === node.bridgeIndex
+    if (!isOurs || !hasRules) await repair(node, host, hasRules ? [] : ['firewall rules'])
     const record = node.records.read(pod.sandboxId)
     if (record && isNetnsOf(record)) return converge(node, record, wanted, signal)
     // The sandbox's ID was used before, by a namespace that is gone.
@@ -126,7 +128,8 @@ export function createKubenet(context: KubenetContext): NetworkPlugin {
     const step = stepsOf(record, signal)
     const plan = linkPlanOf(node, record)
     const { names } = plan
-    const next: PodRecord = { ...record, ports: wanted.ports, bandwidth: wanted.bandwidth }
+    const { leaving, ...kept } = record
+    const next: PodRecord = { ...kept, ports: wanted.ports, bandwidth: wanted.bandwidth }
     const differences = await linkDifferences(netlink, plan, courier)
     if (differences.length > 0) {
       await step('bridge', () => node.reaper.remove([names.host, names.egress]))

@@ -35,6 +35,8 @@ export interface PodRecord extends PodRef {
   readonly addresses: readonly PodAddress[]
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
+  /** Its tear-down has begun: nothing of it is to be put back. */
+  readonly leaving?: true
 }
 
 /**
@@ -151,7 +153,16 @@ export function openRecords(stateDir: string): Records {
     write(record) {
       make()
       const temporary = `${fileOf(record.sandboxId)}.${process.pid}.tmp`
-      writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 })
+      const save = () => writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 })
+      try {
+        save()
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT') throw error
+        // Someone removed the directory.
+        isMade = false
+        make()
+        save()
+      }
       renameSync(temporary, fileOf(record.sandboxId))
     },
     remove: (sandboxId) => rmSync(fileOf(sandboxId), { force: true }),

@@ -54,6 +54,7 @@ async function restorePorts(
   const missing = pods
     .filter((pod) => portElements(pod).some((element) => !there.has(elementKey(element))))
     .flatMap(({ sandboxId }) => records.read(sandboxId) ?? [])
+    .filter(({ leaving }) => !leaving)
     .flatMap(portElements)
     .filter((element) => !there.has(elementKey(element)) && !firewall.holds([element]))
   await firewall.change(missing, [])

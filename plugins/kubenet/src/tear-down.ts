@@ -7,7 +7,10 @@ export async function tearDown(node: Node, pod: PodRef): Promise<void> {
   const { records, reaper, hostPorts } = node
   const record = records.read(pod.sandboxId)
   const names = podLinkNames(pod.sandboxId)
-  if (record) await hostPorts.change(record, { ...record, ports: [] })
+  if (record && record.ports.length > 0) {
+    if (!record.leaving) records.write({ ...record, leaving: true })
+    await hostPorts.change(record, { ...record, ports: [] })
+  }
   await reaper.remove([names.host, names.egress])
   if (!record) return
   for (const { address } of record.addresses) node.releaseAddress(address, pod.sandboxId)

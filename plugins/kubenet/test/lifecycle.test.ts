@@ -130,6 +130,45 @@ describeIsolated('kubenet', () => {
     }
   })
 
+  it('refuses an MTU that IPv6 can not do with', async () => {
+    await expect(machine.start({ mtu: 1200 })).rejects.toMatchObject({ code: 'MTU_TOO_SMALL' })
+    await machine.start({ mtu: 1200, podCIDR: '10.88.0.0/16' })
+    expect((await machine.pod('a')).ip).toBe('10.88.0.2')
+  })
+
+  it('takes pods down from a bridge that someone made to run STP', async () => {
+    await machine.start()
+    for (const id of ['a', 'b']) await machine.pod(id)
+    run('ip', ['link', 'set', 'cbr0', 'type', 'bridge', 'stp_state', '1'])
+    await Promise.all([machine.remove('a'), machine.remove('b')])
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('sets pods up all at once though the bridge is gone, or another one by now', async () => {
+    await machine.start()
+    const pods = (round: string) =>
+      Promise.all(Array.from({ length: 8 }, (_, index) => machine.pod(`${round}${index}`)))
+    run('ip', ['link', 'del', 'cbr0'])
+    expect(await pods('gone')).toHaveLength(8)
+    run('ip', ['link', 'del', 'cbr0'])
+    run('ip', ['link', 'add', 'cbr0', 'up', 'type', 'bridge'])
+    expect(await pods('other')).toHaveLength(8)
+    await machine.plugin.checkPod?.({ namespace: 'test', name: 'gone0', sandboxId: 'gone0' }, never())
+  })
+
+  it('puts no host port back of a pod that is being taken down', async () => {
+    await machine.start()
+    const ids = Array.from({ length: 10 }, (_, index) => `p${index}`)
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(
+        ids.map((id, index) => machine.pod(id, { portMappings: [port(7000 + 10 * round + index)] })),
+      )
+      for (const map of ['ports4', 'ports6']) run('nft', ['flush', 'map', 'inet', 'podwire', map])
+      await Promise.all([machine.plugin.event('repair', {}), ...ids.map(machine.remove)])
+      expect(machine.traces()).toEqual(nothing)
+    }
+  })
+
   it('gives an address back only after all the others, across restarts too', async () => {
     await machine.start()
     expect((await machine.pod('a')).ip).toBe('10.88.0.2')

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { links, type Netlink, openNetlink } from '@podwire/netlink'
-import { type Courier, createCourier, nextTurn, unless } from './courier.ts'
+import { type Courier, codeOf, createCourier, nextTurn, unless } from './courier.ts'
 
 /** Deletes links, many at a time: the kernel waits as long for a hundred as for one. */
 export interface Reaper {
@@ -43,7 +43,8 @@ export function createReaper(netlink: Netlink): Reaper {
     if (collecting?.group === group) collecting = undefined
     running++
     try {
-      await Promise.all(marks)
+      // One that could not be marked is its own pod's trouble.
+      await Promise.allSettled(marks)
       // Their namespaces may have gone, and taken them along.
       await deletions.run(links.delGroup(group)).catch(unless('ENODEV'))
     } finally {
@@ -52,8 +53,17 @@ export function createReaper(netlink: Netlink): Reaper {
   }
 
   async function mark(index: number, isPort: boolean, group: number) {
-    const cutOff = isPort ? { bridgePort: { enabled: false } } : {}
-    await courier.run(netlink, links.set(index, { group, ...cutOff })).catch(unless('ENODEV'))
+    try {
+      await courier.run(
+        netlink,
+        links.set(index, { group, ...(isPort ? { bridgePort: { enabled: false } } : {}) }),
+      )
+    } catch (error) {
+      if (codeOf(error) === 'ENODEV') return
+      // A bridge that runs STP keeps its ports' states to itself, and one that has just gone has no ports.
+      if (!isPort || !['EBUSY', 'EINVAL', 'EOPNOTSUPP'].includes(codeOf(error))) throw error
+      await mark(index, false, group)
+    }
   }
 
   return {
@@ -62,8 +72,9 @@ export function createReaper(netlink: Netlink): Reaper {
       const found = looked.filter((link) => link !== undefined)
       if (found.length === 0) return
       const batch = collect()
-      for (const link of found) batch.marks.push(mark(link.index, link.master !== undefined, batch.group))
-      await batch.done
+      const marks = found.map((link) => mark(link.index, link.master !== undefined, batch.group))
+      batch.marks.push(...marks)
+      await Promise.all([...marks, batch.done])
     },
     courier,
     close: () => void last.then(() => deletions.close()),

@@ -1,4 +1,4 @@
-import type { PortElement } from '../host-ports/port-elements.ts'
+import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
 
 type Elements = readonly PortElement[]
 
@@ -33,12 +33,15 @@ export function createChangeQueue(attempt: (added: Elements, removed: Elements) 
     }
   }
 
-  /** As many changes as one transaction holds; one at least. */
+  /** As many changes as one transaction holds; one at least, and none that takes back what one before it adds. */
   function takeTransaction(): Change[] {
     let elements = 0
+    const pending = new Set<string>()
     const end = queue.findIndex(({ added, removed }) => {
       elements += added.length + removed.length
-      return elements > limit
+      if (elements > limit || removed.some((element) => pending.has(elementKey(element)))) return true
+      for (const element of added) pending.add(elementKey(element))
+      return false
     })
     return queue.splice(0, end === -1 ? queue.length : Math.max(1, end))
   }
