@@ -4,6 +4,7 @@ import { type BridgePlan, type BridgeState, defaultMtu, ensureBridge } from './d
 import type { Courier } from './datapath/courier.ts'
 import { LINK_PREFIX } from './datapath/names.ts'
 import { createReaper, type Reaper } from './datapath/reaper.ts'
+import { IPV6_LEAST_MTU } from './datapath/silence.ts'
 import { mtuTooSmall, nonMasqueradeCidrInvalid } from './errors.ts'
 import { type Firewall, openFirewall } from './firewall/firewall.ts'
 import { createHostPorts, type HostPorts } from './host-ports/host-ports.ts'
@@ -41,9 +42,6 @@ export interface Node {
   close(): void
 }
 
-// Below it the kernel takes IPv6 from a link.
-const leastMtu6 = 1280
-
 interface Context {
   readonly options: KubenetOptions
   readonly stateDir: string
@@ -77,7 +75,8 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     try {
       networks = parsePodCidrs(podCidr)
       mtu = init.mtu === USE_DEFAULT_MTU ? await defaultMtu(netlink, reaper.courier) : init.mtu
-      if (mtu < leastMtu6 && networks.some(({ family }) => family === 6)) throw mtuTooSmall(mtu, leastMtu6)
+      if (mtu < IPV6_LEAST_MTU && networks.some(({ family }) => family === 6))
+        throw mtuTooSmall(mtu, IPV6_LEAST_MTU)
       await build()
       allocator = createAllocator(networks, options.exclude, records)
       problem = undefined

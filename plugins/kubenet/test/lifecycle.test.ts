@@ -133,7 +133,19 @@ describeIsolated('kubenet', () => {
   it('refuses an MTU that IPv6 can not do with', async () => {
     await expect(machine.start({ mtu: 1200 })).rejects.toMatchObject({ code: 'MTU_TOO_SMALL' })
     await machine.start({ mtu: 1200, podCIDR: '10.88.0.0/16' })
-    expect((await machine.pod('a')).ip).toBe('10.88.0.2')
+    await machine.pod('a', {
+      annotations: { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '10M' },
+    })
+    expect(inside('a', 'ip', 'link', 'show', 'eth0')).toContain('mtu 1200')
+  })
+
+  it('takes down what was set up by half', async () => {
+    await machine.start()
+    await machine.pod('a')
+    const [link] = machine.traces().links
+    run('ip', ['link', 'set', link!, 'down'])
+    await machine.remove('a')
+    expect(machine.traces()).toEqual(nothing)
   })
 
   it('takes pods down from a bridge that someone made to run STP', async () => {

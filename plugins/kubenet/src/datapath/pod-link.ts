@@ -13,6 +13,7 @@ import type { PodRecord } from '../records.ts'
 import { macFor } from './bridge.ts'
 import { type Courier, codeOf } from './courier.ts'
 import type { PodLinkNames } from './names.ts'
+import { silence } from './silence.ts'
 
 const LOOPBACK = 1
 
@@ -60,13 +61,13 @@ function pairFor({ record, names, bridge, hairpin }: LinkPlan, sandbox: number) 
     // be taken for running, then for broken, then for running again.
     links.brief(names.host),
     // With hairpin the bridge sends a frame back to the pod it came from.
-    links.set(names.host, { up: true, ...silent, ...(hairpin ? { bridgePort: { hairpin } } : {}) }),
+    links.set(names.host, { up: true, ...silence(mtu), ...(hairpin ? { bridgePort: { hairpin } } : {}) }),
   ] as const
 }
 
 /** Brings up what is inside the sandbox, with the pod's addresses and the way out. */
 async function configure(
-  { interfaceName, addresses: own }: PodRecord,
+  { interfaceName, mtu, addresses: own }: PodRecord,
   sandbox: number,
   dev: number,
   courier: Courier,
@@ -78,7 +79,7 @@ async function configure(
   await courier.batch(pod, [
     // Without it a pod doesn't reach itself.
     links.set(LOOPBACK, { up: true }),
-    ...(isV6 ? [] : [links.set(dev, silent)]),
+    ...(isV6 ? [] : [links.set(dev, silence(mtu))]),
     links.set(dev, { up: true }),
     ...own.map(({ address, prefixLength }) =>
       addresses.add({ dev, address: `${address}/${prefixLength}`, noDad: address.includes(':') }),
@@ -100,10 +101,6 @@ async function carrierOf(host: Netlink, port: number, courier: Courier) {
     await sleep(carrierPollMs)
   }
 }
-
-// A link with an IPv6 address of its own announces it to all, and the bridge copies that to every pod: each pod would take
-// longer to set up than the one before.
-const silent = { addrGenMode: 'none' } as const
 
 const explain =
   ({ interfaceName, netns }: PodRecord) =>

@@ -60,8 +60,9 @@ export function createReaper(netlink: Netlink): Reaper {
       )
     } catch (error) {
       if (codeOf(error) === 'ENODEV') return
-      // A bridge that runs STP keeps its ports' states to itself, and one that has just gone has no ports.
-      if (!isPort || !['EBUSY', 'EINVAL', 'EOPNOTSUPP'].includes(codeOf(error))) throw error
+      // A bridge that runs STP keeps its ports' states to itself, one that has just gone has no ports, and a link that was never
+      // up is cut off already.
+      if (!isPort || !['EBUSY', 'EINVAL', 'EOPNOTSUPP', 'ENETDOWN'].includes(codeOf(error))) throw error
       await mark(index, false, group)
     }
   }

@@ -2,6 +2,7 @@ import type { Bandwidth } from '@podwire/api'
 import { filters, links, type Netlink, qdiscs } from '@podwire/netlink'
 import { type Courier, unless } from '../datapath/courier.ts'
 import type { PodLinkNames } from '../datapath/names.ts'
+import { silence } from '../datapath/silence.ts'
 import { shapingUnsupported } from '../errors.ts'
 
 export interface ShapedLink {
@@ -78,7 +79,7 @@ async function ensureIfb(netlink: Netlink, courier: Courier, name: string, mtu: 
   if (!there) await courier.run(netlink, links.add({ kind: 'ifb', name, mtu }))
   const { index } = there ?? (await courier.run(netlink, links.get(name)))
   // Without an IPv6 address, which nothing needs there, it is up in half the time.
-  await courier.batch(netlink, [links.set(index, { addrGenMode: 'none' }), links.set(index, { up: true })])
+  await courier.batch(netlink, [links.set(index, silence(mtu)), links.set(index, { up: true })])
   return index
 }
 
