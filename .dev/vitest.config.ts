@@ -29,6 +29,7 @@ export default defineConfig({
       include: ['{packages,plugins}/*/src/**/*.ts'],
       exclude: ['packages/bench/**'],
       reporter: ['json-summary'],
+      reportOnFailure: true,
     },
   },
 })
