@@ -3,6 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { dirname } from 'node:path'
 import { isolated } from './namespace.mjs'
 
+/** Whether the kernel allows it; where it doesn't, what needs namespaces is skipped. */
+export const canIsolate = isolated([]) !== undefined
 const path = (name) => new URL(name, import.meta.url).pathname
 
 /**
@@ -12,7 +14,6 @@ const path = (name) => new URL(name, import.meta.url).pathname
  * @returns the exit code
  */
 export function runTests(args, { node = process.execPath, output = 'inherit' } = {}) {
-  const canIsolate = isolated([]) !== undefined
   if (!canIsolate) console.error('test: this kernel refuses network namespaces: what needs one is skipped')
   const vitest = [path('../node_modules/vitest/vitest.mjs'), 'run', '--config', path('vitest.config.ts')]
   const { status } = spawnSync(node, [...vitest, ...args], {
