@@ -1,5 +1,5 @@
 // Runs the tests on each Node that is supported, one line for each:
-// npm run test:matrix [-- --node 26] [-- FILTER…]
+// npm run test:matrix -- [--node 26] [FILTER…]
 import './setup.mjs'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
@@ -30,12 +30,12 @@ function parse(args) {
   const versions = []
   const filters = []
   for (let i = 0; i < args.length; i++) {
-    if (args[i] === '--node') versions.push(args[++i])
+    if (args[i] === '--node') versions.push(args[++i] ?? '')
     else filters.push(args[i])
   }
   const unknown = versions.find((version) => !supported.includes(version))
-  if (versions.length > 0 && unknown !== undefined) {
-    console.error(`test:matrix: --node ${unknown} is not one of ${supported.join(', ')}`)
+  if (unknown !== undefined) {
+    console.error(`test:matrix: --node takes one of ${supported.join(', ')}, not ${JSON.stringify(unknown)}`)
     process.exit(2)
   }
   return { versions: versions.length > 0 ? versions : supported, filters }
