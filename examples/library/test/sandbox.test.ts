@@ -11,5 +11,5 @@ describe.skipIf(!isIsolated())('the library example, by the commands of its READ
     const output = execFileSync('sh', ['-ec', commands], { cwd: example, encoding: 'utf8' })
     expect(output).toMatch(/job-1 has 10\.88\.0\.\d+/)
     expect(output).toMatch(/eth0@\S+ +UP +10\.88\.0\.\d+\/24/)
-  })
+  }, 60_000)
 })

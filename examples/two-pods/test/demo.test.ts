@@ -11,6 +11,7 @@ describe.skipIf(!isIsolated())('the demo', () => {
     (args) => {
       expectToPass(args)
     },
+    180_000,
   )
 })
 

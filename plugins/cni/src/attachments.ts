@@ -17,7 +17,7 @@ import type { WantedAttachment } from './wanted-attachments.ts'
 /** dockershim's deadline for one operation; the host's own, which is shorter as a rule, comes by signal. Milliseconds. */
 const deadlineMs = 220_000
 
-/** Makes, checks and takes away single attachments. */
+/** Makes, checks and removes single attachments. */
 export interface Attachments {
   /** CNI with the plugin directories of this network. */
   cni(network: NetworkConfigList): CNI
@@ -61,7 +61,7 @@ export function createAttachments({
   const cni = (network: NetworkConfigList) =>
     createCni({ pluginDirectories: directories(network), cacheDirectory })
 
-  /** Takes away what an attachment's plugins made, and forgets it. */
+  /** Undoes what an attachment's plugins made, and forgets it. */
   const detach = async (cached: CachedAttachment, signal?: AbortSignal): Promise<void> => {
     const { network, ifName, containerId } = cached
     const today = configured(network)
@@ -72,8 +72,10 @@ export function createAttachments({
     }
     const options = { deadlineMs, ...(signal ? { signal } : {}) }
     const there = cached.netns !== undefined && (await isNetns(cached.netns))
-    if (!there)
-      log.warn(`sandbox ${containerId}: no namespace at ${cached.netns}: ${ifName} is torn down without`)
+    if (!there) {
+      const where = cached.netns === undefined ? 'none is recorded' : `there is none at ${cached.netns}`
+      log.warn(`sandbox ${containerId}: ${ifName} is torn down without a network namespace: ${where}`)
+    }
     const attachment = there ? cached : { ...cached, netns: '' }
     try {
       await undoAttachment(cni, config, attachment, { ...options, today })

@@ -6,7 +6,7 @@ import { errors } from './errors.ts'
 
 /**
  * Has the plugins of each attachment check it, by the configuration that it was made with. A network too old for CHECK
- * is passed over.
+ * is skipped.
  */
 export async function checkPod(attachments: Attachments, pod: PodRef, signal: AbortSignal): Promise<void> {
   const { attachments: remembered, corrupt } = await attachments.remembered(pod.sandboxId)

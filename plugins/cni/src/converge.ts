@@ -5,7 +5,7 @@ import type { Attachments } from './attachments.ts'
 import { addressesOf } from './pod-status.ts'
 import { isAsWanted, type WantedAttachment } from './wanted-attachments.ts'
 
-/** An attachment that stands. */
+/** An attachment that was made. */
 export interface Attached extends WantedAttachment {
   readonly result: AnyResult
 }
@@ -23,25 +23,25 @@ export async function converge(
   wanted: readonly WantedAttachment[],
   { log, signal }: { log: Logger; signal: AbortSignal },
 ): Promise<Attached[]> {
-  const undos: (() => Promise<unknown>)[] = []
+  const undoSteps: (() => Promise<unknown>)[] = []
 
-  const takeAway = async (cached: CachedAttachment) => {
+  const remove = async (cached: CachedAttachment) => {
     await detach(cached, signal)
     const { config } = cached
     if (!config || !cached.result) return
     const again = withSameAddresses({ network: config, attachment: cached }, cached)
-    undos.push(() => attach(again, AbortSignal.timeout(undoMs)))
+    undoSteps.push(() => attach(again, AbortSignal.timeout(undoMs)))
   }
   const bring = async (want: WantedAttachment): Promise<Attached> => {
     const { network, attachment } = want
     const result = await attach(want, signal)
     const cached = { ...attachment, network: network.name, config: network, result }
-    undos.push(() => detach(cached, AbortSignal.timeout(undoMs)))
+    undoSteps.push(() => detach(cached, AbortSignal.timeout(undoMs)))
     return { ...want, result }
   }
 
   try {
-    for (const cached of unwanted(existing, wanted)) await takeAway(cached)
+    for (const cached of unwanted(existing, wanted)) await remove(cached)
     const attached: Attached[] = []
     for (const want of wanted) {
       signal.throwIfAborted()
@@ -50,12 +50,12 @@ export async function converge(
         attached.push({ ...want, result: before.result })
         continue
       }
-      if (before) await takeAway(before)
+      if (before) await remove(before)
       attached.push(await bring(withSameAddresses(want, before)))
     }
     return attached
   } catch (error) {
-    for (const undo of undos.reverse()) {
+    for (const undo of undoSteps.reverse()) {
       await undo().catch((failure: unknown) =>
         log.warn(`undoing a failed set-up failed too; tear-down tries again: ${messageOf(failure)}`),
       )

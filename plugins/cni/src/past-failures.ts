@@ -1,6 +1,6 @@
 import { errors } from './errors.ts'
 
-/** Work that goes on past what fails. */
+/** Work that goes on although parts of it fail. */
 export interface PastFailures {
   attempt(work: Promise<unknown>): Promise<void>
   /** Throws what failed: the error itself where it is one, else one about all. */

@@ -109,7 +109,7 @@ function asObject(value: unknown): object {
   return typeof value === 'object' && value !== null ? value : {}
 }
 
-// An annotation that a plugin will never see is a wish that silently fails.
+// What no plugin will ever see would silently have no effect.
 function rejectUndeclared(pod: PodRef, network: NetworkConfigList, args: CapabilityArgs): void {
   const known = declaredCapabilities(network)
   const capabilities = Object.keys(args).filter((capability) => !known.has(capability))

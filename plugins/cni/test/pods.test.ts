@@ -220,7 +220,7 @@ describe('tearing a pod down', () => {
     const calls = await cni.calls()
     expect(new Set(calls.map(({ netns }) => netns))).toEqual(new Set(['']))
     expect(await cni.takeCalls()).toContain('DEL first eth0')
-    expect(cni.log.messages('warn').join()).toContain('no namespace at')
+    expect(cni.log.messages('warn').join()).toContain('torn down without a network namespace')
     await plugin.tearDownPod(pod, signal)
     expect(await cni.takeCalls(), 'nothing is remembered').toEqual([])
   })

@@ -52,9 +52,11 @@ export async function runExecutable(call: ExecCall): Promise<ExecOutput> {
   })
   child.stdout.on('data', stdout.push).on('data', combined.push)
   child.stderr.on('data', combined.push)
-  child.once('exit', () =>
-    setTimeout(() => [child.stdout, child.stderr].map((pipe) => pipe.destroy()), drainMs),
-  )
+  const stopReading = () => {
+    for (const pipe of [child.stdout, child.stderr]) pipe.destroy()
+  }
+  // On a busy machine the time may be over before what was printed has been read: setImmediate comes after that.
+  child.once('exit', () => setTimeout(() => setImmediate(stopReading), drainMs))
 
   const { pid } = child
   const forget = pid === undefined ? undefined : trackProcessGroup(pid)

@@ -154,7 +154,7 @@ describe('a call', () => {
 })
 
 describe('a call that fails', () => {
-  test('says plugin, operation, pod, how long, how it ended, and the last words', async () => {
+  test('says plugin, operation, pod, how long, how it ended, and the last line', async () => {
     const plugin = await plugins.plugin('[ "$1" = init ] || { echo trying; echo "no route" >&2; exit 3; }')
     await expect(plugin.setUpPod(pod, signal)).rejects.toMatchObject({
       code: 'EXEC_FAILED',
