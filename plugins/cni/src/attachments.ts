@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Logger, messageOf } from '@podwire/api'
+import { type Logger, messageOf, printable } from '@podwire/api'
 import {
   type AnyResult,
   type CachedAttachment,
@@ -81,7 +81,7 @@ export function createAttachments({
       await undoAttachment(cni, config, attachment, { ...options, today })
     } catch (error) {
       if (config.name === loopback.name) {
-        log.warn(`sandbox ${containerId}: tearing ${ifName} down failed: ${messageOf(error)}`)
+        log.warn(`sandbox ${containerId}: tearing ${ifName} down failed: ${printable(messageOf(error))}`)
         await forget(cni(config), config, cached, options)
       } else if (mayBeTheConfiguration(error, cached)) {
         throw errors.CNI_UNUSABLE_CONFIGURATION({ network, ifName, confDir }, error)

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import type { Logger } from '@podwire/api'
+import { type Logger, printable } from '@podwire/api'
 import {
   type LoadedNetwork,
   type LoadedNetworks,
@@ -39,7 +39,7 @@ export async function configuredNetworks({
 
   const onChange = ({ networks, problems }: LoadedNetworks): void => {
     for (const { error } of problems) {
-      if (!reported.has(error.message)) log.warn(`skipped: ${error.message}`)
+      if (!reported.has(error.message)) log.warn(`skipped: ${printable(error.message)}`)
       reported.add(error.message)
     }
     const found = [...networks]

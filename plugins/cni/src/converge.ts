@@ -1,4 +1,4 @@
-import { type Logger, messageOf } from '@podwire/api'
+import { type Logger, messageOf, printable } from '@podwire/api'
 import type { AnyResult, CachedAttachment } from '@podwire/libcni'
 import { declaredCapabilities } from './announced-capabilities.ts'
 import type { Attachments } from './attachments.ts'
@@ -57,7 +57,9 @@ export async function converge(
   } catch (error) {
     for (const undo of undoSteps.reverse()) {
       await undo().catch((failure: unknown) =>
-        log.warn(`undoing a failed set-up failed too; tear-down tries again: ${messageOf(failure)}`),
+        log.warn(
+          `undoing a failed set-up failed too; tear-down tries again: ${printable(messageOf(failure))}`,
+        ),
       )
     }
     throw error

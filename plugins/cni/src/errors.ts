@@ -41,7 +41,7 @@ export const errors = defineErrors({
   },
   CNI_UNUSABLE_CONFIGURATION: {
     message: (about: { network: string; ifName: string; confDir: string }, cause) =>
-      `The set-up of ${about.ifName} on network "${about.network}" never came to its end, and it can't be undone by its configuration: ${messageOf(cause)}`,
+      `The set-up of ${about.ifName} on network "${about.network}" never came to its end, and it can't be undone by its configuration: ${printable(messageOf(cause))}`,
     remedy: ({ network, confDir }) =>
       `Correct network "${network}" in ${confDir} and tear the pod down again, or give up what is left with podwire down --force.`,
   },
@@ -56,7 +56,7 @@ export const errors = defineErrors({
   },
   CNI_SEVERAL_FAILED: {
     message: ({ what, errors }: { what: string; errors: readonly Error[] }) =>
-      `${what}: ${errors.map(messageOf).join('; ')}`,
+      `${what}: ${errors.map((error) => printable(messageOf(error))).join('; ')}`,
   },
 })
 

@@ -20,7 +20,8 @@ const onePod = new URL('one-pod.ts', import.meta.url).pathname
 const signal = new AbortController().signal
 const limit = (quantity: string) => ({ 'kubernetes.io/ingress-bandwidth': quantity })
 
-describe.runIf(can)('pods of real CNI plugins', () => {
+// Each runs dozens of processes, which on a busy machine takes its time.
+describe.runIf(can)('pods of real CNI plugins', { timeout: 180_000 }, () => {
   const namespaces = useNetns()
   const plugins: NetworkPlugin[] = []
   let directory: string

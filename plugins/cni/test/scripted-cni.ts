@@ -6,7 +6,7 @@ import { fakeHost, fakePod, recordingLogger } from '@podwire/testing'
 import { afterEach, beforeEach } from 'vitest'
 import cni from '../src/index.ts'
 
-export const initOptions = { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
+const initOptions = { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
 
 /** A path that is a network namespace for certain; the scripted plugins touch none. */
 export const someNetns = '/proc/self/ns/net'
