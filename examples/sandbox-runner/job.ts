@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { inNamespace, type NetworkHost } from 'podwire'
+import { inSandbox, type NetworkHost, type SandboxRecord } from 'podwire'
 
 /** One run of the command, and how far it is. */
 export interface Job {
@@ -39,12 +39,12 @@ export async function runJob(host: NetworkHost, job: Job, settings: JobSettings)
     advance({ state: 'setting up' })
     const annotations = { 'kubernetes.io/ingress-bandwidth': rate, 'kubernetes.io/egress-bandwidth': rate }
     const portMappings = [{ hostPort: job.hostPort, containerPort: podPort, protocol: 'tcp' as const }]
-    const { netns, status, setUpMs } = await host.setUpPod(
+    const sandbox = await host.setUpPod(
       { ...pod, annotations, portMappings, ownerPid: process.pid },
-      signal,
+      { signal },
     )
-    advance({ state: 'running', address: status?.ip ?? '', setUpMs: setUpMs ?? 0 })
-    advance(await runCommand(netns, job, settings))
+    advance({ state: 'running', address: sandbox.status?.ip ?? '', setUpMs: sandbox.setUpMs ?? 0 })
+    advance(await runCommand(sandbox, job, settings))
   } catch (error) {
     advance({
       state: signal.aborted ? 'stopped' : 'failed',
@@ -56,12 +56,12 @@ export async function runJob(host: NetworkHost, job: Job, settings: JobSettings)
 }
 
 async function runCommand(
-  netns: string,
+  sandbox: SandboxRecord,
   { name }: Job,
   { command, seconds, signal }: JobSettings,
 ): Promise<Partial<Job>> {
   const [file = '', ...args] = command
-  const child = await inNamespace(netns, () =>
+  const child = await inSandbox(sandbox, () =>
     spawn(file, args, {
       env: { PATH: process.env.PATH, JOB: name, PORT: String(podPort) },
       stdio: 'ignore',

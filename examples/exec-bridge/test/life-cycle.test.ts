@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { promisify } from 'node:util'
-import { createNetworkHost, inNamespace } from '@podwire/core'
+import { createNetworkHost, inSandbox } from '@podwire/core'
 import { isIsolated, recordingLogger } from '@podwire/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -23,7 +23,7 @@ describe.skipIf(!isIsolated())('pods of the exec-bridge example', () => {
     const client = await host.setUpPod({ namespace: 'default', name: 'client' })
     expect([web.status?.ip, client.status?.ip]).toEqual(['10.88.0.2', '10.88.0.3'])
     const fetchFrom = (url: string) => `fetch('${url}').then((r) => r.text()).then(console.log)`
-    const inWeb = await inNamespace(web.netns, () => serve('the pod'))
+    const inWeb = await inSandbox(web, () => serve('the pod'))
     const inHost = serve('the gateway')
     const fromClient = (url: string) =>
       promisify(execFile)('ip', [

@@ -40,7 +40,7 @@ export const errors = defineErrors({
       `Put the configuration of the network back to have it detached, or remove ${file} to forget it.`,
   },
   CNI_UNUSABLE_CONFIGURATION: {
-    message: (about: { network: string; ifName: string; confDir: string }, cause) =>
+    message: (about: { network: string; ifName: string; confDir: string }, cause: unknown) =>
       `The set-up of ${about.ifName} on network "${about.network}" never came to its end, and it can't be undone by its configuration: ${printable(messageOf(cause))}`,
     remedy: ({ network, confDir }) =>
       `Correct network "${network}" in ${confDir} and tear the pod down again, or give up what is left with podwire down --force.`,

@@ -33,7 +33,7 @@ export const errors = defineErrors({
       `${call(outcome)}: ${how} after ${Math.round(outcome.durationMs)} ms${lastLine(outcome)}`,
   },
   EXEC_STOPPED: {
-    message: (outcome: Outcome, cause) =>
+    message: (outcome: Outcome, cause: unknown) =>
       `${call(outcome)}: stopped after ${Math.round(outcome.durationMs)} ms (${messageOf(cause)})${lastLine(outcome)}`,
   },
   EXEC_BAD_STATUS: {
