@@ -23,20 +23,20 @@ export async function converge(
   wanted: readonly WantedAttachment[],
   { log, signal }: { log: Logger; signal: AbortSignal },
 ): Promise<Attached[]> {
-  const undoSteps: (() => Promise<unknown>)[] = []
+  const undos: (() => Promise<unknown>)[] = []
 
   const remove = async (cached: CachedAttachment) => {
     await detach(cached, signal)
     const { config } = cached
     if (!config || !cached.result) return
     const again = withSameAddresses({ network: config, attachment: cached }, cached)
-    undoSteps.push(() => attach(again, AbortSignal.timeout(undoMs)))
+    undos.push(() => attach(again, AbortSignal.timeout(undoMs)))
   }
   const bring = async (want: WantedAttachment): Promise<Attached> => {
     const { network, attachment } = want
     const result = await attach(want, signal)
     const cached = { ...attachment, network: network.name, config: network, result }
-    undoSteps.push(() => detach(cached, AbortSignal.timeout(undoMs)))
+    undos.push(() => detach(cached, AbortSignal.timeout(undoMs)))
     return { ...want, result }
   }
 
@@ -55,7 +55,7 @@ export async function converge(
     }
     return attached
   } catch (error) {
-    for (const undo of undoSteps.reverse()) {
+    for (const undo of undos.reverse()) {
       await undo().catch((failure: unknown) =>
         log.warn(
           `undoing a failed set-up failed too; tear-down tries again: ${printable(messageOf(failure))}`,

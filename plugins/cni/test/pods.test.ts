@@ -153,7 +153,7 @@ describe('setting a pod up', () => {
     expect(await cni.takeCalls(), 'nothing is remembered').toEqual([])
   })
 
-  it('tears down what a killed set-up left before it begins again', async () => {
+  it('takes down what a killed set-up left before it begins anew', async () => {
     await cni.network('10-net.conflist', 'net', chain)
     const plugin = await cni.plugin()
     await plugin.setUpPod(cni.pod(), signal)
