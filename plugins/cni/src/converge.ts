@@ -1,11 +1,11 @@
-import { type Logger, messageOf } from '@podwire/api'
+import { type Logger, messageOf, printable } from '@podwire/api'
 import type { AnyResult, CachedAttachment } from '@podwire/libcni'
 import { declaredCapabilities } from './announced-capabilities.ts'
 import type { Attachments } from './attachments.ts'
 import { addressesOf } from './pod-status.ts'
 import { isAsWanted, type WantedAttachment } from './wanted-attachments.ts'
 
-/** An attachment that stands. */
+/** An attachment that was made. */
 export interface Attached extends WantedAttachment {
   readonly result: AnyResult
 }
@@ -25,7 +25,7 @@ export async function converge(
 ): Promise<Attached[]> {
   const undos: (() => Promise<unknown>)[] = []
 
-  const takeAway = async (cached: CachedAttachment) => {
+  const remove = async (cached: CachedAttachment) => {
     await detach(cached, signal)
     const { config } = cached
     if (!config || !cached.result) return
@@ -41,7 +41,7 @@ export async function converge(
   }
 
   try {
-    for (const cached of unwanted(existing, wanted)) await takeAway(cached)
+    for (const cached of unwanted(existing, wanted)) await remove(cached)
     const attached: Attached[] = []
     for (const want of wanted) {
       signal.throwIfAborted()
@@ -50,14 +50,16 @@ export async function converge(
         attached.push({ ...want, result: before.result })
         continue
       }
-      if (before) await takeAway(before)
+      if (before) await remove(before)
       attached.push(await bring(withSameAddresses(want, before)))
     }
     return attached
   } catch (error) {
     for (const undo of undos.reverse()) {
       await undo().catch((failure: unknown) =>
-        log.warn(`undoing a failed set-up failed too; tear-down tries again: ${messageOf(failure)}`),
+        log.warn(
+          `undoing a failed set-up failed too; tear-down tries again: ${printable(messageOf(failure))}`,
+        ),
       )
     }
     throw error
