@@ -1,29 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
 import { isMainThread } from 'node:worker_threads'
 import { loadPosixSpawn } from './posix-spawn.ts'
-
-/** A program that runs, the leader of a process group of its own. */
-export interface RunningProcess {
-  readonly pid: number
-  /** What was to be written is under way; a program need not read it. */
-  readonly stdin: Writable
-  readonly stdout: Readable
-  readonly stderr: Readable
-  /** Resolves when it has ended; children of it may still hold its pipes. */
-  readonly ended: Promise<ProcessEnd>
-}
-
-/** How a program ended; neither is known where somebody else waited for it. */
-export interface ProcessEnd {
-  readonly exitCode?: number
-  readonly signal?: NodeJS.Signals
-}
-
-/** Starts a program without arguments and writes to its stdin. Rejects with the system's error where it can't. */
-export type StartProcess = (path: string, stdin: string, env: NodeJS.ProcessEnv) => Promise<RunningProcess>
+import type { ProcessEnd, StartProcess } from './running-process.ts'
 
 // Loading what starts programs quickly takes as long as that is quicker for this many.
 const worthLoadingAfter = 5

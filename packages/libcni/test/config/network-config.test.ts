@@ -213,4 +213,17 @@ it('40,000 inputs make the parsers throw nothing but typed errors', () => {
     { numRuns: 10_000 },
   )
   fc.assert(fc.property(fc.uint8Array(), check), { numRuns: 3_000 })
+}, 300_000)
+
+it.each(['1e999', '-1e999', '1e+0400', `1${'0'.repeat(400)}`])(
+  'a number beyond the range of doubles is refused: %s',
+  (number) => {
+    const text = `{"name":"n","cniVersion":"1.0.0","plugins":[{"type":"x","deep":[{"y":${number}}]}]}`
+    expect(() => parseNetworkConfigList(text)).toThrow(/the number at "y" is beyond the range of doubles/)
+  },
+)
+
+it('a text that looks like such a number is kept', () => {
+  const text = '{"name":"n","plugins":[{"type":"x","y":"1e999","z":1e-999,"e":12.5e200}]}'
+  expect(parseNetworkConfigList(text).plugins[0]?.raw).toEqual({ type: 'x', y: '1e999', z: 0, e: 12.5e200 })
 })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Json, type JsonObject, parseNetworkConfigList } from '@podwire/libcni'
-import { parseCniArgs, readCaseless } from '@podwire/libcni/plugin'
+import { parseCniArgs } from '@podwire/libcni/plugin'
 import { buildSync } from 'esbuild'
 import { afterAll, describe, expect, it } from 'vitest'
 import { attachment, playground } from '../support/playground.ts'
@@ -273,6 +273,19 @@ describe('what succeeds', () => {
     })
   })
 
+  it('a configuration in any case', () => {
+    const prevResult = { CNIVersion: '0.3.1', IPs: [{ Version: '4', Address: '10.0.0.9/8' }] }
+    const stdin = { Name: 'net1', CNIVersion: '0.3.1', Type: 'x', pass: true, PrevResult: prevResult }
+    expect(call('ADD', JSON.stringify(stdin)).printed).toEqual({
+      cniVersion: '0.3.1',
+      ips: [{ version: '4', address: '10.0.0.9/8' }],
+      dns: {},
+    })
+    const valid = [{ ContainerId: 'a', IfName: 'b' }]
+    const gc = { name: 'net1', cniVersion: '1.1.0', 'CNI.dev/valid-attachments': valid }
+    expect(call('GC', JSON.stringify(gc))).toMatchObject({ status: 0 })
+  })
+
   it('2 MB of result through a pipe', () => {
     const { printed } = call('ADD', config({ big: true }))
     expect(((printed!['interfaces'] as Json[])[0] as JsonObject)['name']).toHaveLength(2_000_000)
@@ -319,10 +332,4 @@ describe('CNI_ARGS', () => {
       expect(() => parseCniArgs(text, ['A', 'B'])).toThrow(expect.objectContaining({ cniCode: 4 }))
     },
   )
-})
-
-it('reads a key in any spelling, the exact one first', () => {
-  expect(readCaseless({ HOSTPORT: 1, hostPort: 2 }, 'hostPort')).toBe(2)
-  expect(readCaseless({ HOSTPORT: 1 }, 'hostPort')).toBe(1)
-  expect(readCaseless({}, 'constructor')).toBeUndefined()
 })
