@@ -30,6 +30,8 @@ export interface PluginFailure {
   readonly plugin: string
   readonly command: string
   readonly durationMs: number
+  /** The program could not be started, or an abort came first. */
+  readonly neverRan?: true
   readonly exitCode?: number | undefined
   readonly signal?: string | undefined
   /** The last lines of stderr, at most 2 KiB. */
@@ -126,9 +128,10 @@ export const errors = defineErrors(
     },
     ERR_CNI_NETNS: {
       cniCode: CniCode.invalidNamespace,
-      message: ({ netns }: { netns: string }, cause) =>
+      message: ({ netns }: { netns: string; isMissing: boolean }, cause) =>
         `can't see which interfaces are in ${netns}: ${messageOf(cause)}`,
-      remedy: 'Install @podwire/netlink, or the programs nsenter and ip.',
+      remedy: ({ isMissing }) =>
+        isMissing ? 'Install @podwire/netlink, or the programs nsenter and ip.' : undefined,
     },
 
     // Plugins

@@ -39,8 +39,10 @@ export async function callPlugin(call: PluginCall): Promise<PluginAnswer> {
     ...end,
   })
   const outcome = await runProcess(path, JSON.stringify(config), env, deadline.signal).catch((cause) => {
-    if (deadline.signal.aborted) throw interrupted(deadline, failure())
-    throw errors.ERR_CNI_PLUGIN_START({ ...failure(), path }, cause)
+    const end = failure({ neverRan: true })
+    throw deadline.signal.aborted
+      ? interrupted(deadline, end)
+      : errors.ERR_CNI_PLUGIN_START({ ...end, path }, cause)
   })
   const { exitCode, signal, overflowed } = outcome
   const stderr = outcome.stderr.toString()

@@ -34,9 +34,10 @@ export async function findInterface(
     const found = await (await look)(netns, signal)
     return found.find((one) => one.name === name)
   } catch (cause) {
+    if (!isNamespace(netns)) return undefined
     // Who may not enter changes nothing in there either.
     if (/\bEPERM\b|not permitted/.test(messageOf(cause))) return undefined
-    throw errors.ERR_CNI_NETNS({ netns }, cause)
+    throw errors.ERR_CNI_NETNS({ netns, isMissing: errnoOf(cause) === 'ENOENT' }, cause)
   }
 }
 

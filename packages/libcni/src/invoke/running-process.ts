@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 
 /** A program that runs, the leader of a process group of its own. */
-export interface RunningProcess {
+interface RunningProcess {
   readonly pid: number
   /** What was to be written is under way; a program need not read it. */
   readonly stdin: Writable

@@ -12,7 +12,7 @@ import { type OperationContext, prepareCall } from './context.ts'
 /** What was there before ADD, and what it had done when it failed. */
 interface Progress {
   readonly earlier: CachedAttachment | undefined
-  /** The interface, where it was there already: `lo` alone can be. */
+  /** The interface, where it was there already: only `lo` can be. */
   readonly before: FoundInterface | undefined
   /** How many plugins of the list were started. */
   started: number
@@ -72,8 +72,8 @@ async function runChain(
     const prepared = await prepareCall(context, call)
     progress.started++
     progress.result = await callForResult(prepared).catch((error) => {
-      // It did nothing, and could not undo it either.
-      if (isCniError(error) && error.code === 'ERR_CNI_PLUGIN_START') progress.started--
+      // It did nothing: there is nothing to undo.
+      if (isCniError(error) && error.details['neverRan']) progress.started--
       throw error
     })
   }

@@ -12,7 +12,7 @@ export type AttachmentId = Pick<Attachment, 'containerId' | 'ifName'>
 
 /**
  * Tears down every attachment to this network that isn't in `valid`, then, from 1.1.0, tells each plugin which are.
- * Goes on past errors, and throws them together.
+ * Goes on past errors, and throws them all at its end.
  */
 export async function gc(
   context: OperationContext,

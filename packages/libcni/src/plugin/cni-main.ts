@@ -47,7 +47,7 @@ export async function cniMain(plugin: CniPlugin): Promise<never> {
   }
   // What is thrown where nobody awaits it, and what waits for something that never comes, are failures too.
   process.once('uncaughtException', fail)
-  process.once('beforeExit', () => fail(new Error('the plugin stopped before it was through')))
+  process.once('beforeExit', () => fail(new Error('the plugin ended before it answered')))
   try {
     const output = await serve(plugin, versions, answer)
     if (output !== undefined) print(output)
@@ -132,7 +132,7 @@ const commands: Record<'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS', { since: CniVe
 }
 
 // A runtime that mistakes the host's namespace for a container's must not have the host's interfaces changed. A
-// namespace that is gone is no mistake.
+// namespace that is gone is not a mistake.
 function refuseOwnNamespace({ netns, netnsOverride }: PluginEnvironment): void {
   if (netnsOverride || !isOwnNamespace(netns)) return
   throw pluginError(

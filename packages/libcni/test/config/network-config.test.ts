@@ -44,7 +44,7 @@ describe('a list', () => {
       { cniVersion: null, cniVersions: null, disableCheck: null },
       { cniVersion: '0.1.0', disableCheck: false },
     ],
-    ['checks and collects unless told', {}, { disableCheck: false, disableGC: false }],
+    ['checks and collects by default', {}, { disableCheck: false, disableGC: false }],
     ['takes a boolean', { disableCheck: true, disableGC: true }, { disableCheck: true, disableGC: true }],
     ['takes a word', { disableCheck: 'true', disableGC: 'false' }, { disableCheck: true, disableGC: false }],
     ['takes a word in capitals', { disableGC: 'TRUE' }, { disableGC: true }],
@@ -128,7 +128,7 @@ describe('a list', () => {
   })
 
   it.each(['', ' ', '{', '[1', '[]', 'null', '1', '"x"', '{"a":1}{', `${'['.repeat(100_000)}`])(
-    'is no %j',
+    'is not %j',
     (text) => {
       expect(() => parseNetworkConfigList(text)).toThrow(
         expect.objectContaining({ code: 'ERR_CNI_JSON', cniCode: 6 }),

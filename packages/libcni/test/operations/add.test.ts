@@ -237,10 +237,14 @@ describe('the result of a plugin', () => {
     ['an address without a prefix', '{"ips":[{"address":"10.0.0.1"}]}', 'address is "10.0.0.1"'],
     ['no address', '{"ips":[{}]}', 'address is missing'],
     ['a prefix too long', '{"ips":[{"address":"10.0.0.1/33"}]}', 'prefix length'],
-    ['a gateway that is none', '{"ips":[{"address":"10.0.0.1/8","gateway":"x"}]}', 'gateway is "x"'],
-    ['ips that are no list', '{"ips":{}}', 'ips is an object'],
     [
-      'an index that is no number',
+      'a gateway that is not an address',
+      '{"ips":[{"address":"10.0.0.1/8","gateway":"x"}]}',
+      'gateway is "x"',
+    ],
+    ['ips that are not a list', '{"ips":{}}', 'ips is an object'],
+    [
+      'an index that is not a number',
       '{"ips":[{"address":"10.0.0.1/8","interface":"0"}]}',
       'interface is "\\"0\\""'.replaceAll('\\"', '"').replace('""0""', '"0"'),
     ],

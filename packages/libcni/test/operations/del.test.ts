@@ -123,7 +123,7 @@ describe('DEL', () => {
     ['of another kind', '{"kind":"cniCacheV9"}'],
     ['about someone else', '{"kind":"cniCacheV1","containerId":"c2","ifName":"eth0","networkName":"net1"}'],
     [
-      'with a config that is none',
+      'with a config that is not JSON',
       '{"kind":"cniCacheV1","containerId":"c1","ifName":"eth0","networkName":"net1","config":"!!"}',
     ],
     [
@@ -415,7 +415,7 @@ describe('VERSION', () => {
     ['no version', `echo '{"supportedVersions":["1.0.0"]}'`, 'missing field cniVersion'],
     ['no versions', `echo '{"cniVersion":"1.0.0"}'`, 'missing field supportedVersions'],
     [
-      'versions that are no list',
+      'versions that are not a list',
       `echo '{"cniVersion":"1.0.0","supportedVersions":"1.0.0"}'`,
       'not a list of strings',
     ],

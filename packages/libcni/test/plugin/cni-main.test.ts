@@ -148,7 +148,7 @@ describe('what ends with an error', () => {
       'ADD',
       config({ hangs: true }),
       {},
-      { cniVersion: '1.0.0', code: 999, msg: 'the plugin stopped before it was through' },
+      { cniVersion: '1.0.0', code: 999, msg: 'the plugin ended before it answered' },
     ],
     ['thrown text', 'ADD', config({ throws: 'text' }), {}, { code: 999, msg: 'just text' }],
     [
@@ -159,7 +159,7 @@ describe('what ends with an error', () => {
       { code: 999, msg: expect.stringContaining('no prevResult') },
     ],
     [
-      'a prevResult that is none',
+      'a prevResult that is not a result',
       'ADD',
       config({ prevResult: { ips: 7 } }),
       {},
@@ -182,7 +182,7 @@ describe('what ends with an error', () => {
       { cniVersion: '1.1.0', code: 50, msg: 'down' },
     ],
     [
-      'GC of a list that is none',
+      'GC of a list of something else',
       'GC',
       config({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': [{ id: 1 }] }),
       {},
