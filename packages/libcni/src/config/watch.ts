@@ -7,7 +7,7 @@ import { watchPaths } from './watch-paths.ts'
 export interface WatchOptions {
   /**
    * Called with the first reading, and whenever networks or problems change. A file that can't be understood is in
-   * `problems`, and its last good network stays in `networks`; one that is still being written is in neither list anew.
+   * `problems`, and its last good network stays in `networks`; one that is still being written changes neither list.
    */
   readonly onChange: (networks: LoadedNetworks) => void
   /** Milliseconds without a change before a file counts as written; by default 200. */
