@@ -260,7 +260,7 @@ describe.runIf(can)('pods of real CNI plugins', () => {
       await plugin.setUpPod(pod, signal)
       await plugin.tearDownPod(pod, signal)
     }
-  })
+  }, 300_000)
 })
 
 /** A CNI plugin outlives the process that ran it by a moment. */

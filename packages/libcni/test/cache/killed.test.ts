@@ -44,7 +44,7 @@ it('what a process leaves that is killed at any moment never breaks the next ope
     expect(await play.cacheFiles()).toEqual([])
   }
   expect(left).toBeGreaterThan(3)
-})
+}, 300_000)
 
 it('sweeps up files that nobody will finish writing, and takes none for an entry', async () => {
   const results = join(play.cache, 'results')
