@@ -2,7 +2,9 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openRecords, type PodRecord } from '../src/records.ts'
+import { openClaims } from '../../src/ipam/claims.ts'
+import type { PodRecord } from '../../src/pods/record.ts'
+import { openRecords } from '../../src/pods/records.ts'
 
 let dir: string
 beforeEach(() => {
@@ -25,19 +27,19 @@ const record = (sandboxId: string): PodRecord => ({
 describe('records', () => {
   it('come back as they were written, whatever the sandbox is called', async () => {
     const records = openRecords(dir)
-    for (const id of ['a1', '..', 'a/b', 'ü 1']) {
+    for (const id of ['a1', 'default-web-0', 'A.b_c', 'x..y']) {
       records.write(record(id))
       expect(records.read(id)).toEqual(record(id))
     }
-    expect(records.ids().sort()).toEqual(['..', 'a/b', 'a1', 'ü 1'].sort())
+    expect(records.ids().sort()).toEqual(['A.b_c', 'a1', 'default-web-0', 'x..y'].sort())
     expect(await records.readAll()).toHaveLength(4)
-    records.remove('..')
-    records.remove('..')
-    expect(records.read('..')).toBeUndefined()
+    records.remove('a1')
+    records.remove('a1')
+    expect(records.read('a1')).toBeUndefined()
   })
 
-  it('give an address to one sandbox, of however many processes', () => {
-    const [here, there] = [openRecords(dir), openRecords(dir)]
+  it('of claims give an address to one sandbox, of however many processes', () => {
+    const [here, there] = [openClaims(dir), openClaims(dir)]
     expect(here.claim('10.88.0.2', 'a')).toBe(true)
     expect(here.claim('10.88.0.2', 'a')).toBe(true)
     expect(there.claim('10.88.0.2', 'b')).toBe(false)
@@ -58,7 +60,7 @@ describe('records', () => {
     const unreadable: Error[] = []
     expect(await records.readAll((error) => unreadable.push(error))).toEqual([record('good')])
     expect(unreadable.map(({ message }) => message).sort()).toEqual([
-      expect.stringMatching(/strange\.json can't be read: a field is missing/),
+      expect.stringMatching(/strange\.json can't be read: its sandboxId is missing/),
       expect.stringMatching(/torn\.json can't be read/),
     ])
     expect(() => records.read('torn')).toThrow(expect.objectContaining({ code: 'RECORD_UNREADABLE' }))
@@ -67,9 +69,9 @@ describe('records', () => {
   it('leave no half-written file of a process that is gone', () => {
     const records = openRecords(dir)
     records.write(record('a'))
-    writeFileSync(join(dir, 'pods', 'b.json.4194304.tmp'), '{')
-    writeFileSync(join(dir, 'pods', `c.json.${process.pid}.tmp`), '{')
+    writeFileSync(join(dir, 'pods', 'b.json.4194304.0123abcd.tmp'), '{')
+    writeFileSync(join(dir, 'pods', `c.json.${process.pid}.0123abcd.tmp`), '{')
     records.sweep()
-    expect(readdirSync(join(dir, 'pods')).sort()).toEqual(['a.json', `c.json.${process.pid}.tmp`])
+    expect(readdirSync(join(dir, 'pods')).sort()).toEqual(['a.json', `c.json.${process.pid}.0123abcd.tmp`])
   })
 })
