@@ -21,7 +21,15 @@ export function createTestHost(): TestHost {
     reports,
     addPod(sandboxId, netns, { annotations = {}, portMappings = [] } = {}) {
       const bandwidth = bandwidthOf(annotations)
-      const pod = { namespace: 'test', name: sandboxId, sandboxId, annotations, portMappings, netns, bandwidth }
+      const pod = {
+        namespace: 'test',
+        name: sandboxId,
+        sandboxId,
+        annotations,
+        portMappings,
+        netns,
+        bandwidth,
+      }
       pods.set(sandboxId, pod)
       return pod
     },

@@ -176,9 +176,14 @@ function filesIn(dir: string): string[] {
 function publishedPorts(): number {
   const maps = ['ports4', 'ports6', 'address-ports4', 'address-ports6']
   return maps.reduce((sum, map) => {
-    const { nftables } = JSON.parse(run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map])) as {
-      nftables: { map?: { elem?: unknown[] } }[]
+    let listed: string
+    try {
+      listed = run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map])
+    } catch {
+      // There are no tables before the first pod.
+      return sum
     }
+    const { nftables } = JSON.parse(listed) as { nftables: { map?: { elem?: unknown[] } }[] }
     return sum + nftables.reduce((count, entry) => count + (entry.map?.elem?.length ?? 0), 0)
   }, 0)
 }
