@@ -1,5 +1,5 @@
 import { errnoOf } from '@podwire/api'
-import { addresses, links, type Netns, routes, withNetns, writeSysctl } from '@podwire/netlink'
+import { addresses, links, routes, writeSysctl } from '@podwire/netlink'
 import { hasIpv6, withoutOwnAddress } from '../kernel/ipv6.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { PodLink } from './datapath.ts'
@@ -12,13 +12,17 @@ const LOOPBACK = 1
  */
 export async function configureInside(kernel: Kernel, pod: PodLink, sandbox: number, dev: number) {
   const { interfaceName, mtu, addresses: own } = pod
-  using inside = kernel.open(sandbox)
   const isV6 = own.some(({ address }) => address.includes(':'))
-  setSysctls(interfaceName, isV6, sandbox)
+  let isOff = false
+  // In the same visit to the namespace, as each takes time.
+  using inside = kernel.open(sandbox, () => {
+    if (isV6) listenToNobody(interfaceName)
+    else isOff = turnOffIpv6(interfaceName)
+  })
   await inside.batch([
     // Without it a pod doesn't reach itself.
     links.set(LOOPBACK, { up: true }),
-    ...(isV6 ? [] : [links.set(dev, withoutOwnAddress(mtu))]),
+    ...(isV6 || isOff ? [] : [links.set(dev, withoutOwnAddress(mtu))]),
     links.set(dev, { mtu, up: true }),
     ...own.map(({ address, prefixLength }) =>
       addresses.replace({ dev, address: `${address}/${prefixLength}`, noDad: address.includes(':') }),
@@ -28,26 +32,26 @@ export async function configureInside(kernel: Kernel, pod: PodLink, sandbox: num
 }
 
 /**
- * A pod believes no router advertisement and no redirect, which any other pod could send: its way out is the one it is given.
- * All in one visit to the namespace, as each costs more than what is written there.
+ * Any pod on the wire could send router advertisements and redirects, and lead this one's traffic through itself: its way out is
+ * the one that it is given.
  */
-function setSysctls(interfaceName: string, isV6: boolean, sandbox: Netns) {
-  withNetns(sandbox, () => {
-    if (hasIpv6()) {
-      const conf = `net/ipv6/conf/${interfaceName}`
-      // Container runtimes turn IPv6 off in namespaces that they expect to have none.
-      if (isV6) writeSysctl(`${conf}/disable_ipv6`, 0)
-      ignoringReadOnly(() => writeSysctl(`${conf}/accept_ra`, 0))
-      ignoringReadOnly(() => writeSysctl(`${conf}/accept_redirects`, 0))
-    }
-  })
+function listenToNobody(interfaceName: string) {
+  const conf = `net/ipv6/conf/${interfaceName}`
+  // Container runtimes turn IPv6 off in namespaces that they expect to have none.
+  writeSysctl(`${conf}/disable_ipv6`, 0)
+  writeSysctl(`${conf}/accept_ra`, 0)
+  writeSysctl(`${conf}/accept_redirects`, 0)
 }
 
-function ignoringReadOnly(act: () => void) {
+/** The same of a pod without IPv6 addresses, in one step. False where the kernel refuses it, or has no IPv6. */
+function turnOffIpv6(interfaceName: string): boolean {
+  if (!hasIpv6()) return false
   try {
-    act()
+    writeSysctl(`net/ipv6/conf/${interfaceName}/disable_ipv6`, 1)
+    return true
   } catch (error) {
     if (!['EROFS', 'EACCES', 'EPERM', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error
+    return false
   }
 }
 

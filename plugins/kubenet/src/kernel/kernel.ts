@@ -1,5 +1,13 @@
 import { ignoring } from '@podwire/api'
-import { type Link, links, type Netns, openNetlink, type Request, type Results } from '@podwire/netlink'
+import {
+  type Link,
+  links,
+  type Netns,
+  openNetlink,
+  type Request,
+  type Results,
+  withNetns,
+} from '@podwire/netlink'
 import { createLinkRemoval } from './link-removal.ts'
 import { createScheduling, type Scheduling } from './scheduling.ts'
 
@@ -15,8 +23,11 @@ export interface Requests {
 export interface Kernel extends Requests {
   /** For what the kernel is known to take milliseconds for. */
   runOffLoop<T>(request: Request<T>): Promise<T>
-  /** The network of a sandbox, by path or descriptor. */
-  open(netns: Netns): Requests & Disposable
+  /**
+   * The network of a sandbox, by path or descriptor.
+   * @param visit runs in the sandbox's network namespace, synchronously
+   */
+  open(netns: Netns, visit?: () => void): Requests & Disposable
   /** Cuts the links off now; resolves when the kernel has forgotten them. Those that aren't there are no error. */
   removeLinks(names: readonly string[]): Promise<void>
   close(): void
@@ -31,8 +42,11 @@ export function openKernel(): Kernel {
   return {
     ...requests,
     runOffLoop: (request) => netlink.run(request),
-    open(netns) {
-      const inside = openNetlink({ netns })
+    open(netns, visit) {
+      const inside = withNetns(netns, () => {
+        visit?.()
+        return openNetlink()
+      })
       return { ...requestsOf(inside, scheduling), [Symbol.dispose]: () => inside.close() }
     },
     removeLinks: removal.remove,
