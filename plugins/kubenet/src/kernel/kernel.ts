@@ -3,7 +3,10 @@ import {
   type Link,
   links,
   type Netns,
+  type NetworkChange,
   openNetlink,
+  type PendingChanges,
+  pendingChanges,
   type Request,
   type Results,
   withNetns,
@@ -30,6 +33,8 @@ export interface Kernel extends Requests {
   open(netns: Netns, visit?: () => void): Requests & Disposable
   /** Cuts the links off now; resolves when the kernel has forgotten them. Those that aren't there are no error. */
   removeLinks(names: readonly string[]): Promise<void>
+  /** Changes of the host's addresses and routes since the last call; undefined after too many to tell. */
+  changes(): NetworkChange[] | undefined
   close(): void
 }
 
@@ -38,6 +43,7 @@ export function openKernel(): Kernel {
   const netlink = openNetlink()
   const scheduling = createScheduling(() => removal.isBusy())
   const requests = requestsOf(netlink, scheduling)
+  let pending: PendingChanges | undefined
   const removal = createLinkRemoval(requests)
   return {
     ...requests,
@@ -50,7 +56,12 @@ export function openKernel(): Kernel {
       return { ...requestsOf(inside, scheduling), [Symbol.dispose]: () => inside.close() }
     },
     removeLinks: removal.remove,
+    changes() {
+      pending ??= pendingChanges(netlink, ['address', 'route'])
+      return pending.take()
+    },
     close() {
+      pending?.close()
       netlink.close()
       removal.close()
     },

@@ -1,5 +1,5 @@
-import { type HairpinMode, podKey } from '@podwire/api'
-import { addresses, links, neighbours, readSysctl } from '@podwire/netlink'
+import { type HairpinMode, ignoring, podKey } from '@podwire/api'
+import { addresses, links, type NetworkChange, neighbours, readSysctl } from '@podwire/netlink'
 import type { Kernel } from '../../kernel/kernel.ts'
 import { ensureSysctls } from '../../kernel/sysctls.ts'
 import { parseMark } from '../../ownership/mark.ts'
@@ -26,8 +26,17 @@ export function createBridgeDatapath(
   const promiscuous = hairpinMode === 'promiscuous-bridge'
   const settings: { -readonly [Key in keyof PortSettings]: PortSettings[Key] } = { bridge: 0, hairpin: false }
   let mac: string | undefined
+  // Until it was put back.
+  let isLost = false
 
   const hostLink = (pod: Pick<PodLink, 'sandboxId'>) => kernel.findLink(podLinks.names(pod.sandboxId).host)
+
+  /** Whether the kernel told of an address or a route of the bridge that went. */
+  function hasLost(): boolean {
+    const changes = kernel.changes()
+    isLost ||= changes === undefined || changes.some((change) => isLossOf(settings.bridge, change))
+    return isLost
+  }
 
   return {
     async inspect() {
@@ -36,6 +45,8 @@ export function createBridgeDatapath(
     async ensure(plan) {
       const found = await findBridge(kernel, name)
       await owner.check(name, found)
+      // What is lost from now on is told of; what was lost before is seen now.
+      kernel.changes()
       const gateways = plan.networks.map(gatewayOf)
       const earlierGateways = owner.take(name, gateways)
       const { bridge, ...ensured } = await ensureBridge(kernel, {
@@ -49,10 +60,12 @@ export function createBridgeDatapath(
       settings.bridge = bridge.index
       settings.hairpin = needsHairpin(hairpinMode)
       mac = bridge.address
+      isLost = false
       return ensured
     },
     async isIntact() {
-      const bridge = await kernel.run(links.brief(name)).catch(() => undefined)
+      if (hasLost()) return false
+      const bridge = await kernel.run(links.brief(name)).catch(ignoring('ENODEV'))
       // Another process may have made it anew.
       return bridge?.up === true && bridge.index === settings.bridge
     },
@@ -112,6 +125,14 @@ export function createBridgeDatapath(
     },
     disconnect: (pod) => kernel.removeLinks([podLinks.names(pod.sandboxId).host]),
   }
+}
+
+const MAIN_TABLE = 254
+
+function isLossOf(bridge: number, { change, ...changed }: NetworkChange): boolean {
+  if (change !== 'deleted') return false
+  if (changed.what === 'address') return changed.address.dev === bridge
+  return changed.what === 'route' && changed.route.dev === bridge && changed.route.table === MAIN_TABLE
 }
 
 async function insideIndex(kernel: Kernel, { netns, interfaceName }: PodLink): Promise<number | undefined> {
