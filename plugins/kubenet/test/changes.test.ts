@@ -68,7 +68,7 @@ describeIsolated('a change of a pod that runs', () => {
   }, async () => {
     await machine.start()
     let unfinished = 0
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 8; round++) {
       const { netns } = machine.sandbox('a')
       const child = await startChanging(netns)
       await wait(Math.random() * 20)
