@@ -256,6 +256,7 @@ describeIsolated('kubenet', () => {
     const inA = await machine.peer('a')
     await inA.serve('tcp', 80, 'a')
     await machine.start()
+    await machine.plugin.checkPod?.(machine.host.pods.get('a')!, never())
     expect(await ipsOf('a')).toEqual(['10.88.0.2', 'fd88::2'])
     expect((await machine.again('a', { portMappings: [port(8080)] })).ip).toBe('10.88.0.2')
     expect((await machine.pod('b')).ip).toBe('10.88.0.3')

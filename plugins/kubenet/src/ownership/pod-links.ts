@@ -8,7 +8,7 @@ export const LINK_PREFIX = 'pw'
 
 const namePattern = /^pwi?[0-9a-f]{12}$/
 
-export interface PodLinkNames {
+interface PodLinkNames {
   /** The host's end of the pod's veth pair. */
   readonly host: string
   /** The ifb through which what the pod sends is shaped. */

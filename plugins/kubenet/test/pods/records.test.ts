@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -73,5 +73,62 @@ describe('records', () => {
     writeFileSync(join(dir, 'pods', `c.json.${process.pid}.0123abcd.tmp`), '{')
     records.sweep()
     expect(readdirSync(join(dir, 'pods')).sort()).toEqual(['a.json', `c.json.${process.pid}.0123abcd.tmp`])
+  })
+
+  it.each<[string, object]>([
+    ['sandboxId', { sandboxId: '../../victim/package' }],
+    ['sandboxId', { sandboxId: 'other' }],
+    ['namespace', { namespace: 7 }],
+    ['netns.path', { netns: { path: 'relative', dev: 4, ino: 17 } }],
+    ['netns.ino', { netns: { path: '/run/netns/a', dev: 4, ino: '17' } }],
+    ['interfaceName', { interfaceName: '../lo' }],
+    ['mtu', { mtu: 1e9 }],
+    ['addresses', { addresses: [] }],
+    ['addresses.address', { addresses: [{ address: 'x/../../y', prefixLength: 16, gateway: '10.88.0.1' }] }],
+    [
+      'addresses.prefixLength',
+      { addresses: [{ address: '10.88.0.2', prefixLength: 64, gateway: '10.88.0.1' }] },
+    ],
+    ['addresses.gateway', { addresses: [{ address: '10.88.0.2', prefixLength: 16, gateway: 'fd88::1' }] }],
+    ['ports.hostPort', { ports: [{ hostPort: 65_536, containerPort: 80, protocol: 'tcp' }] }],
+    ['ports.containerPort', { ports: [{ hostPort: 80, containerPort: 0.5, protocol: 'tcp' }] }],
+    ['ports.protocol', { ports: [{ hostPort: 80, containerPort: 80, protocol: 'icmp' }] }],
+    ['ports.hostIP', { ports: [{ hostPort: 80, containerPort: 80, protocol: 'tcp', hostIP: 'all' }] }],
+    ['bandwidth.ingress', { bandwidth: { ingress: -1 } }],
+    ['bandwidth', { bandwidth: [] }],
+    ['ports', { changing: { bandwidth: {} } }],
+  ])('with a wrong %s are refused: %j', (field, change) => {
+    const records = openRecords(dir)
+    records.write(record('a'))
+    writeFileSync(join(dir, 'pods', 'a.json'), JSON.stringify({ ...record('a'), ...change }))
+    expect(() => records.read('a')).toThrow(
+      expect.objectContaining({
+        code: 'RECORD_UNREADABLE',
+        message: expect.stringContaining(`its ${field} is missing or is not what it should be`),
+      }),
+    )
+    expect(records.list()).toEqual([])
+  })
+
+  it.each(['..', '../../victim', 'a/b', '', 'a\0b', 'x'.repeat(129)])(
+    'are of sandboxes: "%s" is not the id of one',
+    (id) => {
+      const records = openRecords(dir)
+      expect(() => records.read(id)).toThrow(expect.objectContaining({ code: 'INVALID_SANDBOX_ID' }))
+      expect(() => records.write(record(id))).toThrow(expect.objectContaining({ code: 'INVALID_SANDBOX_ID' }))
+      expect(() => records.remove(id)).toThrow(expect.objectContaining({ code: 'INVALID_SANDBOX_ID' }))
+    },
+  )
+
+  it("follow no link to a file that is somebody else's", () => {
+    const records = openRecords(dir)
+    const victim = join(dir, 'victim')
+    writeFileSync(victim, JSON.stringify(record('a')))
+    records.write(record('b'))
+    symlinkSync(victim, join(dir, 'pods', 'a.json'))
+    expect(() => records.read('a')).toThrow(expect.objectContaining({ code: 'RECORD_UNREADABLE' }))
+    records.write({ ...record('a'), name: 'other' })
+    expect(JSON.parse(readFileSync(victim, 'utf8')).name).toBe('web')
+    expect(records.read('a')?.name).toBe('other')
   })
 })

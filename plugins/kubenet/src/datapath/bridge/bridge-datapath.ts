@@ -31,6 +31,12 @@ export function createBridgeDatapath(
 
   const hostLink = (pod: Pick<PodLink, 'sandboxId'>) => kernel.findLink(podLinks.names(pod.sandboxId).host)
 
+  /** The bridge as {@link Datapath.ensure} left it, also where an earlier process made it. */
+  async function found(): Promise<PortSettings> {
+    if (settings.bridge !== 0) return settings
+    return { bridge: (await findBridge(kernel, name))?.index ?? 0, hairpin: needsHairpin(hairpinMode) }
+  }
+
   /** Whether the kernel told of an address or a route of the bridge that went. */
   function hasLost(): boolean {
     const changes = kernel.changes()
@@ -110,7 +116,7 @@ export function createBridgeDatapath(
     async differences(pod) {
       const link = await hostLink(pod)
       if (!link) return [`its link ${podLinks.names(pod.sandboxId).host} is gone`]
-      return [...portDifferences(link, settings), ...(await insideDifferences(kernel, pod))]
+      return [...portDifferences(link, await found()), ...(await insideDifferences(kernel, pod))]
     },
     async mend(pod, sandbox) {
       const link = await hostLink(pod)
