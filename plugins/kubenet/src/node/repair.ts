@@ -48,7 +48,7 @@ export function startRepairing(node: Node, interval: number, log: Logger): { sto
   return { stop: () => clearInterval(timer) }
 }
 
-// The ports were looked at before the records, and each record is looked at again: a pod that is being taken down
+// The ports were looked at before the records, and each record is looked at again: a pod that is being torn down
 // meanwhile must not have its ports back. Whether a change that has begun is still under way can't be seen here; the next
 // set-up of the pod finishes it.
 async function restorePorts(

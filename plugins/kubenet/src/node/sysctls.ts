@@ -12,7 +12,7 @@ export function forwardingSysctls(families: ReadonlySet<4 | 6>): Sysctl[] {
 }
 
 // A host that forwards IPv6 no longer listens to its own router, unless it is told to listen all the same. Links that don't
-// listen go on so, and those that lead to pods never listen: a pod is no router.
+// listen go on so, and those that lead to pods never listen: a pod is not a router.
 function routerAdvertisements(): Sysctl[] {
   try {
     return readdirSync('/proc/sys/net/ipv6/conf')

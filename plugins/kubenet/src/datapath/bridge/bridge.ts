@@ -66,7 +66,7 @@ function bridgeSysctls({ name, networks }: BridgePlan): Sysctl[] {
   ]
 }
 
-/** A pod is no router: what it advertises, and where it redirects to, is not listened to. */
+/** A pod is not a router: what it advertises, and where it redirects to, is not listened to. */
 const listeningSysctls = (name: string): Sysctl[] => [
   [`net/ipv6/conf/${name}/accept_ra`, '0'],
   [`net/ipv6/conf/${name}/accept_redirects`, '0'],
