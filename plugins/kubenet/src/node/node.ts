@@ -1,4 +1,4 @@
-import { errnoOf, type Host, type InitOptions, type Logger, USE_DEFAULT_MTU } from '@podwire/api'
+import { errnoOf, type Host, type InitOptions, type Logger, messageOf, USE_DEFAULT_MTU } from '@podwire/api'
 import { createBridgeDatapath } from '../datapath/bridge/bridge-datapath.ts'
 import { createBridgeOwner } from '../datapath/bridge/bridge-owner.ts'
 import { errors } from '../errors.ts'
@@ -200,9 +200,14 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       return !areRulesLost && (await datapath.isIntact())
     },
     async dropEarlierNetworks() {
-      if (!hasStaleNetwork || networks.length === 0) return
+      if (!hasStaleNetwork || problem !== undefined) return
       hasStaleNetwork = false
-      if (await datapath.isThere()) await this.build()
+      try {
+        if (await datapath.isThere()) await this.build()
+      } catch (error) {
+        // The pod is gone all the same, and the next set-up builds anew.
+        log.warn(`kubenet could not take an earlier pod CIDR's gateway away: ${messageOf(error)}`)
+      }
     },
     forSetUp() {
       if (!allocator) throw problem
