@@ -6,12 +6,15 @@ import type { Figure } from './figure.ts'
 import { host } from './host.ts'
 import { kubenet } from './kubenet.ts'
 import { memory } from './memory.ts'
+import { many, pod } from './pod.ts'
 import { startup } from './startup.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   discovery,
   startup,
   host,
+  pod,
+  many,
   cni,
   kubenet,
   memory,
