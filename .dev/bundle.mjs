@@ -1,23 +1,22 @@
-// Bundles a package that is run, in its directory, after tsc has written its types: bundle.mjs [ENTRY POINTS beside `exports`…]
+// Bundles a package that is run, in its directory, before tsc writes its types: bundle.mjs [ENTRY POINT beside `exports`…]
 // Node takes a good millisecond to find and read a module, however small, so a command loads few: a file for each entry point
 // and what they share. Code of other packages that is used goes into them, and what isn't used of it stays away.
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { build } from 'esbuild'
 
-// Chunks are named by their content, so those of an earlier build would stay; what tsc wrote stays.
-const earlier = existsSync('dist') ? readdirSync('dist').filter((name) => /\.js(\.map)?$/.test(name)) : []
-for (const name of earlier) rmSync(`dist/${name}`)
+rmSync('dist', { recursive: true, force: true })
 
 const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
-const exported = Object.values(exports).flatMap(({ 'podwire-source': source }) => source ?? [])
-const named = process.argv.slice(2)
+const exported = Object.values(exports).flatMap(({ 'podwire-source': source, default: built }) =>
+  source ? [{ in: source, out: built.replace(/^\.\/dist\/|\.js$/g, '') }] : [],
+)
+const named = process.argv.slice(2).map((entry) => ({ in: entry, out: basename(entry, '.ts') }))
 const entryPoints = [...exported, ...named]
 
 await build({
   entryPoints,
   outdir: 'dist',
-  outbase: 'src',
   bundle: true,
   // Where entry points are named, they alone are files: what else they import when it is wanted is small beside a file's cost.
   splitting: named.length === 0,
@@ -43,29 +42,41 @@ function lazyBuiltins(names) {
   return {
     name: 'lazy-builtins',
     setup(build) {
-      build.onResolve({ filter }, ({ path }) => ({ path, namespace: 'lazy-builtin', sideEffects: false }))
-      build.onLoad({ filter, namespace: 'lazy-builtin' }, async ({ path }) => {
-        const functions = Object.entries(await import(path)).filter(
-          ([name, value]) => name !== 'default' && typeof value === 'function',
-        )
-        const contents = functions.map(
-          ([name]) =>
-            `export const ${name} = (...args) => process.getBuiltinModule('${path}').${name}(...args)`,
-        )
+      // What is CommonJS inside takes all that there is, and would have it at once: it gets the functions alone.
+      build.onResolve({ filter }, ({ path, kind }) => ({
+        path,
+        namespace: kind === 'require-call' ? 'functions' : 'lazy-builtin',
+        sideEffects: false,
+      }))
+      build.onLoad({ filter }, async ({ path, namespace }) => {
+        const found = `process.getBuiltinModule('${path}')`
+        const contents = Object.entries(await import(path)).map(([name, value]) => {
+          const isCalled = typeof value === 'function' && /^[a-z]/.test(name)
+          if (isCalled && name !== 'default')
+            return `export const ${name} = (...args) => ${found}.${name}(...args)`
+          // A class can't wait: it is asked for itself.
+          const got = `/* @__PURE__ */ (() => ${name === 'default' ? found : `${found}.${name}`})()`
+          if (namespace === 'functions') return ''
+          return name === 'default' ? `export default ${got}` : `export const ${name} = ${got}`
+        })
         return { contents: contents.join('\n') }
       })
     },
   }
 }
 
-/** `import()` of an entry point stays one, of its file. */
+/** `import()` of an entry point, a file's or a package's, stays one, of what is made of it. */
 function entriesApart(entries) {
-  const files = new Map(entries.map((entry) => [resolve(entry), `./${basename(entry, '.ts')}.js`]))
+  // A package has its name, everything else is a file here.
+  const files = new Map(
+    entries.map(({ in: entry, out }) => [entry.endsWith('.ts') ? resolve(entry) : entry, `./${out}.js`]),
+  )
   return {
     name: 'entries-apart',
     setup(build) {
-      build.onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
-        const file = kind === 'dynamic-import' ? files.get(resolve(resolveDir, path)) : undefined
+      build.onResolve({ filter: /./ }, ({ kind, path, resolveDir }) => {
+        const file =
+          kind === 'dynamic-import' && files.get(path.startsWith('.') ? resolve(resolveDir, path) : path)
         return file ? { path: file, external: true } : undefined
       })
     },

@@ -1,4 +1,4 @@
-import { PodwireError } from './errors.ts'
+import { errors } from './error-table.ts'
 
 /** Limits the traffic towards the pod. Value: a quantity of bits per second, `10M`. */
 export const INGRESS_BANDWIDTH_ANNOTATION = 'kubernetes.io/ingress-bandwidth'
@@ -20,7 +20,7 @@ const factors: Readonly<Record<string, number>> = { ...decimal, ...binary }
 
 /**
  * The bandwidth limits that a pod's annotations ask for.
- * @throws PodwireError `INVALID_BANDWIDTH` for a value that is no quantity from 1k to 1P
+ * @throws PodwireError `INVALID_BANDWIDTH` for a value that is not a quantity from 1k to 1P
  */
 export function bandwidthOf(annotations: Readonly<Record<string, string>>): Bandwidth {
   const ingress = annotations[INGRESS_BANDWIDTH_ANNOTATION]
@@ -41,10 +41,5 @@ export function parseBandwidth(quantity: string, source: string): number {
   const factor = /^[eE]\d/.test(suffix) ? 10 ** Number(suffix.slice(1)) : factors[suffix]
   const bits = number === undefined || factor === undefined ? Number.NaN : Math.ceil(Number(number) * factor)
   if (bits >= minimum && bits <= maximum) return bits
-  throw new PodwireError({
-    code: 'INVALID_BANDWIDTH',
-    message: `${source}: "${quantity}" is no bandwidth: give bits per second from 1k to 1P, such as 512k, 10M or 1Gi.`,
-    details: { source, quantity },
-    exitCode: 2,
-  })
+  throw errors.INVALID_BANDWIDTH({ source, quantity })
 }

@@ -14,9 +14,23 @@ export {
   missingCapabilities,
   NET_PLUGIN_CAPABILITY_SHAPING,
 } from './capabilities.ts'
+export { type CIDR, parseCIDR, parsePodCIDR } from './cidr.ts'
 export * from './constants.ts'
 export { definePlugin, type PluginModule, type ProbeContext } from './define-plugin.ts'
-export { describeValue, isPodwireError, messageOf, PodwireError, type PodwireErrorInit } from './errors.ts'
+export { parseDuration } from './duration.ts'
+export {
+  defineErrors,
+  describeValue,
+  type ErrorEntry,
+  type ErrorFactories,
+  errnoOf,
+  ignoring,
+  isPodwireError,
+  messageOf,
+  PodwireError,
+  type PodwireErrorInit,
+  printable,
+} from './errors.ts'
 export type { Logger } from './logger.ts'
 export {
   escapePluginName,

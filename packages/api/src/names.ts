@@ -1,4 +1,4 @@
-import { PodwireError } from './errors.ts'
+import { errors } from './error-table.ts'
 
 const namePart = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/
 const dnsLabel = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?'
@@ -48,7 +48,7 @@ const unscoped = /^podwire-plugin-(.+)$/
 const scoped = /^@([^/]+)\/podwire-plugin-(.+)$/
 
 /**
- * The plugin name that the naming convention reads from a package name, undefined when it is no plugin package's:
+ * The plugin name that the naming convention reads from a package name, undefined when it is not a plugin package's:
  * `podwire-plugin-mysdn` → `mysdn`, `podwire-plugin-acme.io__mysdn` → `acme.io/mysdn`,
  * `@acme/podwire-plugin-mysdn` → `acme/mysdn`, `@podwire/plugin-exec` → `exec`.
  */
@@ -63,7 +63,7 @@ export function pluginNameOfPackage(packageName: string): string | undefined {
 
 /**
  * The package name that spells a plugin name without a scope: `acme.io/mysdn` → `podwire-plugin-acme.io__mysdn`.
- * @throws PodwireError `INVALID_PLUGIN_NAME` when the name is no qualified name, or npm's letters can't spell it
+ * @throws PodwireError `INVALID_PLUGIN_NAME` when the name is not a qualified name, or npm's letters can't spell it
  */
 export function packageNameOfPlugin(pluginName: string): string {
   const problems = qualifiedNameProblems(pluginName)
@@ -74,10 +74,5 @@ export function packageNameOfPlugin(pluginName: string): string {
   }
   if (problems.length === 0 && packageName.length > 214) problems.push('npm allows at most 214 characters')
   if (problems.length === 0) return packageName
-  throw new PodwireError({
-    code: 'INVALID_PLUGIN_NAME',
-    message: `"${pluginName}" can't name a plugin package: ${problems.join('; ')}. Use [prefix/]name in lower case.`,
-    details: { pluginName, problems },
-    exitCode: 2,
-  })
+  throw errors.INVALID_PLUGIN_NAME({ pluginName, problems })
 }

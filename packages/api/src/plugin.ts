@@ -31,10 +31,10 @@ export interface NetworkPlugin {
   /** A bitset of {@link Capability}; asked whenever a pod needs one, so that it may change. */
   capabilities(): number
   /**
-   * Gives the pod its network. Idempotent: a second call leaves a pod that is right alone, and applies changed
-   * annotations and port mappings. A call that fails leaves nothing behind.
+   * Gives the pod its network. Idempotent: a second call leaves what is right alone, mends what is not, and applies
+   * changed annotations and port mappings. A call that fails leaves a new pod without anything, and an old one as it was.
    */
-  setUpPod(pod: PodRef, signal: AbortSignal): Promise<PodNetworkStatus | void>
+  setUpPod(pod: Pod, signal: AbortSignal): Promise<PodNetworkStatus | void>
   /** Takes the pod's network away. Idempotent: also for a pod never seen, and after its namespace is gone. */
   tearDownPod(pod: PodRef, signal: AbortSignal): Promise<void>
   /** The pod's addresses; undefined: the host looks for itself. */

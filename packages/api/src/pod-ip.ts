@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { isIP } from 'node:net'
-import { messageOf, PodwireError } from './errors.ts'
+import { errors } from './error-table.ts'
+import { messageOf } from './errors.ts'
 
 /** Runs a command to its end and returns its combined output; rejects when it fails. Source: `exec.Interface`. */
 export type Execer = (file: string, args: readonly string[], signal?: AbortSignal) => Promise<string>
@@ -31,7 +32,7 @@ export async function getPodIP(
       failures.push(messageOf(error))
     }
   }
-  throw notFound(netnsPath, interfaceName, failures)
+  throw errors.POD_IP_NOT_FOUND({ netns: netnsPath, interfaceName, failures })
 }
 
 /**
@@ -49,11 +50,8 @@ export async function getPodIPs(
   )
   const ips = found.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   if (ips.length > 0) return ips
-  throw notFound(
-    netnsPath,
-    interfaceName,
-    found.flatMap((result) => (result.status === 'rejected' ? [messageOf(result.reason)] : [])),
-  )
+  const failures = found.flatMap((result) => (result.status === 'rejected' ? [messageOf(result.reason)] : []))
+  throw errors.POD_IP_NOT_FOUND({ netns: netnsPath, interfaceName, failures })
 }
 
 async function getOnePodIP(
@@ -68,14 +66,6 @@ async function getOnePodIP(
   const ip = cidr?.split('/')[0] ?? ''
   if (isIP(ip)) return ip
   throw new Error(`ip ${family} addr show dev ${interfaceName} printed no address: ${JSON.stringify(output)}`)
-}
-
-function notFound(netns: string, interfaceName: string, failures: string[]): PodwireError {
-  return new PodwireError({
-    code: 'POD_IP_NOT_FOUND',
-    message: `No address on ${interfaceName} in ${netns}: ${failures.join('; ')}`,
-    details: { netns, interfaceName, failures },
-  })
 }
 
 const runWithNode: Execer = (file, args, signal) =>

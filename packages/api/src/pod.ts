@@ -1,3 +1,5 @@
+import type { Bandwidth } from './bandwidth.ts'
+
 /** The names of one pod and of the sandbox it lives in. */
 export interface PodRef {
   readonly namespace: string
@@ -17,13 +19,14 @@ export interface PortMapping {
   readonly hostIP?: string
 }
 
-/** What a plugin can learn of a pod besides its names. */
-export interface Pod {
-  readonly namespace: string
-  readonly name: string
-  readonly sandboxId: string
+/** All that a host knows of a pod: what a plugin needs to set it up, so that it asks nothing back. */
+export interface Pod extends PodRef {
+  /** The path of the sandbox's network namespace. */
+  readonly netns: string
   readonly annotations: Readonly<Record<string, string>>
   readonly portMappings: readonly PortMapping[]
+  /** Limits that the annotations ask for, parsed; absent: none. */
+  readonly bandwidth?: Bandwidth
 }
 
 /** One interface of a pod beyond its first address. */

@@ -47,7 +47,7 @@ test.each([
     expect.objectContaining({
       code: 'INVALID_BANDWIDTH',
       exitCode: 2,
-      message: expect.stringMatching(/^--ingress: ".*\n?" is no bandwidth/),
+      message: expect.stringMatching(/^--ingress: ".*\n?" is not a bandwidth/),
     }),
   )
 })

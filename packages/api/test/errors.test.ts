@@ -43,7 +43,12 @@ test('an error carries code, details, cause and exit code, and is known by its s
   expect(error).toMatchObject({ code: 'X', message: 'm', details: { a: 1 }, cause, exitCode: 2 })
   expect(new PodwireError({ code: 'X', message: 'm' })).toMatchObject({ details: {}, exitCode: 1 })
   expect('cause' in new PodwireError({ code: 'X', message: 'm' })).toBe(false)
-  const fromAnotherCopy = Object.assign(new Error('m'), { name: 'PodwireError', code: 'X', details: {} })
+  const fromAnotherCopy = Object.assign(new Error('m'), {
+    name: 'PodwireError',
+    code: 'X',
+    details: {},
+    exitCode: 1,
+  })
   expect(isPodwireError(error)).toBe(true)
   expect(isPodwireError(fromAnotherCopy)).toBe(true)
   expect(isPodwireError(new Error('m'))).toBe(false)
