@@ -7,12 +7,15 @@ import { host } from './host.ts'
 import { kubenet } from './kubenet.ts'
 import { memory } from './memory.ts'
 import { spawn } from './spawn.ts'
+import { many, pod } from './pod.ts'
 import { startup } from './startup.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   discovery,
   startup,
   host,
+  pod,
+  many,
   cni,
   kubenet,
   memory,

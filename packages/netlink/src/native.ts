@@ -45,8 +45,8 @@ export function native(): Native {
 
 function load(): Native {
   try {
-    const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')
     if (process.platform !== 'linux') throw new Error(`no netlink on ${process.platform}`)
+    const koffi = loadKoffi()
     const libc = koffi.load(null)
     const send = libc.func('intptr_t send(int, const void *, size_t, int)')
     startThreadPool()
@@ -74,6 +74,16 @@ function load(): Native {
     }
   } catch (error) {
     throw unavailable(error)
+  }
+}
+
+// koffi's own loader looks for its native part in many places, which takes longer than a command line has.
+function loadKoffi(): typeof import('koffi') {
+  const require = createRequire(import.meta.url)
+  try {
+    return createRequire(require.resolve('koffi'))(`@koromix/koffi-linux-${process.arch}`)
+  } catch {
+    return require('koffi')
   }
 }
 

@@ -1,10 +1,11 @@
+import { isIP } from 'node:net'
 import fc from 'fast-check'
 import { Address6 } from 'ip-address'
 import { describe, expect, it } from 'vitest'
 import { decodeAddress } from '../../src/codec/address.ts'
 import { encodeAttributes } from '../../src/codec/attributes.ts'
 import { decodeConnection } from '../../src/codec/conntrack.ts'
-import { decodeIp, encodeIp } from '../../src/codec/ip.ts'
+import { AF_INET, AF_INET6, decodeIp, encodeIp, familyOf } from '../../src/codec/ip.ts'
 import { decodeLink, encodeLink } from '../../src/codec/link.ts'
 import { decodeAcknowledgement, decodeMessages, encodeMessage } from '../../src/codec/message.ts'
 import { decodeNeighbour } from '../../src/codec/neighbour.ts'
@@ -129,6 +130,28 @@ describe('IP addresses', () => {
   ])('%s', (address, hex) => {
     expect(encodeIp(address).toString('hex')).toBe(hex)
     expect(decodeIp(Buffer.from(hex, 'hex'))).toBe(address)
+  })
+
+  it('are what Node takes for one, zones aside', () => {
+    const parts = ['0', 'ffff', '12345', 'g', '1.2.3.4', '256.1.1.1', ':', '::', ':0:', '%eth0', '']
+    const family = (text: string) => {
+      try {
+        return familyOf(text)
+      } catch {
+        return undefined
+      }
+    }
+    const texts = fc.oneof(
+      fc.ipV6(),
+      fc.array(fc.constantFrom(...parts)).map((some) => some.join('')),
+    )
+    fc.assert(
+      fc.property(texts, (text) => {
+        const version = text.includes('%') ? 0 : isIP(text)
+        expect(family(text)).toBe({ 0: undefined, 4: AF_INET, 6: AF_INET6 }[version])
+      }),
+      { numRuns: 5000 },
+    )
   })
 
   it('are written as others write them, and read back', () => {
