@@ -1,4 +1,4 @@
-import type { Acknowledgement } from './codec/message.ts'
+import type { Acknowledgement } from './wire/message.ts'
 import { errnoName } from './errno.ts'
 
 /**

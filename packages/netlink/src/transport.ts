@@ -9,10 +9,10 @@ export {
   listAttributes,
   nested,
   optional,
-} from './codec/attributes.ts'
-export * from './codec/bytes.ts'
-export * from './codec/constants.ts'
-export { decodeIp, encodeIp, encodePrefix, familyOf, type Prefix } from './codec/ip.ts'
-export type { Message } from './codec/message.ts'
-export { type Netlink, type NetlinkOptions, openNetlink } from './netlink.ts'
-export type { LinkRef, Request, Scope } from './request.ts'
+} from './wire/attributes.ts'
+export * from './wire/bytes.ts'
+export * from './wire/constants.ts'
+export { decodeIp, encodeIp, encodePrefix, familyOf, type Prefix } from './wire/ip.ts'
+export type { Message } from './wire/message.ts'
+export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
+export type { LinkRef, Request, Scope } from './socket/request.ts'
