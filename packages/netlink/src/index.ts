@@ -1,23 +1,4 @@
-export type { Results } from './socket/batch.ts'
-export type { Address } from './rtnetlink/address.ts'
-export type { Connection, ConnectionTuple } from './netfilter/connection.ts'
-export { NETLINK_NETFILTER, NETLINK_ROUTE } from './wire/constants.ts'
-export type {
-  AddrGenMode,
-  BridgePortState,
-  BridgeState,
-  Link,
-  LinkBrief,
-  LinkStatistics,
-  OperState,
-  VxlanState,
-} from './rtnetlink/link.ts'
-export type { Neighbour, NeighbourState } from './rtnetlink/neighbour.ts'
-export type { Family, Route, RouteScope, RouteType } from './rtnetlink/route.ts'
-export type { Rule } from './rtnetlink/rule.ts'
-export type { TrafficControl } from './rtnetlink/traffic-control.ts'
 export { NetlinkError } from './errors.ts'
-export { type NetworkChange, type Watchable, type WatchOptions, watchNetwork } from './rtnetlink/monitor.ts'
 export {
   createNetns,
   isNetns,
@@ -32,15 +13,34 @@ export {
   removeNetns,
   withNetns,
 } from './namespaces.ts'
-export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
+export type { Connection, ConnectionTuple } from './netfilter/connection.ts'
+export * as conntrack from './netfilter/conntrack.ts'
+export type { Address } from './rtnetlink/address.ts'
 export * as addresses from './rtnetlink/addresses.ts'
 export * as classes from './rtnetlink/classes.ts'
-export * as conntrack from './netfilter/conntrack.ts'
 export * as filters from './rtnetlink/filters.ts'
+export type {
+  AddrGenMode,
+  BridgePortState,
+  BridgeState,
+  Link,
+  LinkBrief,
+  LinkStatistics,
+  OperState,
+  VxlanState,
+} from './rtnetlink/link.ts'
 export * as links from './rtnetlink/links.ts'
+export { type NetworkChange, type Watchable, type WatchOptions, watchNetwork } from './rtnetlink/monitor.ts'
+export type { Neighbour, NeighbourState } from './rtnetlink/neighbour.ts'
 export * as neighbours from './rtnetlink/neighbours.ts'
 export * as qdiscs from './rtnetlink/qdiscs.ts'
+export type { Route, RouteScope, RouteType } from './rtnetlink/route.ts'
 export * as routes from './rtnetlink/routes.ts'
+export type { Rule } from './rtnetlink/rule.ts'
 export * as rules from './rtnetlink/rules.ts'
+export type { TrafficControl } from './rtnetlink/traffic-control.ts'
+export type { Results } from './socket/batch.ts'
+export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
 export type { LinkRef, Request } from './socket/request.ts'
 export { readSysctl, writeSysctl } from './sysctl.ts'
+export { NETLINK_NETFILTER, NETLINK_ROUTE } from './wire/constants.ts'

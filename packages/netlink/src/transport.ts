@@ -1,6 +1,9 @@
 /**
  * What other netlink protocols are built on: requests of one's own for `openNetlink`, and the attribute codec.
  */
+
+export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
+export type { LinkRef, Request, Scope } from './socket/request.ts'
 export {
   type Attribute,
   type Attributes,
@@ -14,5 +17,3 @@ export * from './wire/bytes.ts'
 export * from './wire/constants.ts'
 export { decodeIp, encodeIp, encodePrefix, familyOf, type Prefix } from './wire/ip.ts'
 export type { Message } from './wire/message.ts'
-export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
-export type { LinkRef, Request, Scope } from './socket/request.ts'

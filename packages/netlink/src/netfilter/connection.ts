@@ -9,9 +9,8 @@ import {
 } from '../wire/attributes.ts'
 import { readBe16, readU8, slice } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_INET6, decodeIp } from '../wire/ip.ts'
+import { AF_INET6, decodeIp, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
-import { type Family, familyName } from '../rtnetlink/route.ts'
 
 /** One direction of a connection. */
 export interface ConnectionTuple {

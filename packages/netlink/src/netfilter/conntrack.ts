@@ -1,10 +1,9 @@
-import { type Connection, decodeConnection, encodeNetfilter } from './connection.ts'
-import * as c from '../wire/constants.ts'
-import { AF_UNSPEC } from '../wire/ip.ts'
-import { type Family, familyValue } from '../rtnetlink/route.ts'
 import type { NetlinkError } from '../errors.ts'
 import type { Netlink } from '../socket/netlink.ts'
 import type { Request } from '../socket/request.ts'
+import * as c from '../wire/constants.ts'
+import { AF_UNSPEC, type Family, familyValue } from '../wire/ip.ts'
+import { type Connection, decodeConnection, encodeNetfilter } from './connection.ts'
 
 // These requests are for a socket of openNetlink({ protocol: NETLINK_NETFILTER }).
 const type = (message: number) => (c.NFNL_SUBSYS_CTNETLINK << 8) | message

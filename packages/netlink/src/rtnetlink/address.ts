@@ -1,13 +1,13 @@
 import { type Attribute, decodeAttributes, encodeAttributes, optional, present } from '../wire/attributes.ts'
 import { readI32, readText, readU8, readU32, slice } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { decodeIp } from '../wire/ip.ts'
+import { decodeIp, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
-import { familyName, type RouteScope, scopeName } from './route.ts'
+import { type RouteScope, scopeName } from './route.ts'
 
 /** An address of a link. */
 export interface Address {
-  family: 'inet' | 'inet6'
+  family: Family
   /** Index of the link. */
   dev: number
   /** With prefix length: `10.0.0.1/24`. */

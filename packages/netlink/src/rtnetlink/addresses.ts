@@ -1,10 +1,10 @@
-import { type Address, decodeAddress, encodeAddress } from './address.ts'
+import type { LinkRef, Request, Scope } from '../socket/request.ts'
 import { text, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_UNSPEC, encodeIp, encodePrefix } from '../wire/ip.ts'
-import { type Family, familyValue, type RouteScope, scopeValue } from './route.ts'
-import type { LinkRef, Request, Scope } from '../socket/request.ts'
-import { ADD, change, dump, REPLACE } from './request.ts'
+import { AF_UNSPEC, encodeIp, encodePrefix, type Family, familyValue } from '../wire/ip.ts'
+import { type Address, decodeAddress, encodeAddress } from './address.ts'
+import { ADD, change, dump, isOf, REPLACE } from './request.ts'
+import { type RouteScope, scopeValue } from './route.ts'
 
 export interface NewAddress {
   dev: LinkRef
@@ -40,17 +40,16 @@ export function del(address: Pick<NewAddress, 'dev' | 'address' | 'peer'>): Requ
 
 /** The addresses of all links or of one, of both families or one. */
 export function list({ dev, family }: { dev?: LinkRef; family?: Family } = {}): Request<Address[]> {
-  let index: number | undefined
   return dump(
     'list addresses',
     [c.RTM_GETADDR, c.RTM_NEWADDR],
-    (scope) => {
-      index = dev === undefined ? undefined : scope.index(dev)
-      return encodeAddress({ family: family ? familyValue(family) : AF_UNSPEC, index: index ?? 0 })
-    },
+    (scope) =>
+      encodeAddress({
+        family: family ? familyValue(family) : AF_UNSPEC,
+        index: dev === undefined ? 0 : scope.index(dev),
+      }),
     decodeAddress,
-    // Kernels before 4.20 dump everything whatever they are asked for.
-    (address) => (index === undefined || address.dev === index) && (!family || address.family === family),
+    (address, scope) => isOf(dev, address.dev, scope) && (!family || address.family === family),
   )
 }
 

@@ -1,9 +1,9 @@
+import type { LinkRef, Request } from '../socket/request.ts'
 import { text, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { decodeTc, encodeTc, rate64, rateSpec, type TrafficControl, ticks } from './traffic-control.ts'
-import type { LinkRef, Request } from '../socket/request.ts'
-import { ADD, change, dump, REPLACE } from './request.ts'
 import { type Handle, handleValue, positive } from './handle.ts'
+import { ADD, change, dump, REPLACE } from './request.ts'
+import { decodeTc, encodeTc, rate64, rateSpec, type TrafficControl, ticks } from './traffic-control.ts'
 
 /** A class of an htb qdisc. */
 export interface NewClass {

@@ -1,12 +1,12 @@
+import { errors } from '../errors.ts'
+import type { LinkRef, Request, Scope } from '../socket/request.ts'
 import type { Attribute } from '../wire/attributes.ts'
 import { text, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
 import { AF_INET, encodePrefix } from '../wire/ip.ts'
-import { decodeTc, encodeTc, type TrafficControl } from './traffic-control.ts'
-import { invalid } from '../errors.ts'
-import type { LinkRef, Request, Scope } from '../socket/request.ts'
-import { ADD, change, dump } from './request.ts'
 import { type Handle, handleValue } from './handle.ts'
+import { ADD, change, dump } from './request.ts'
+import { decodeTc, encodeTc, type TrafficControl } from './traffic-control.ts'
 
 const ETH_P_ALL = 0x0003
 const ETH_P_IP = 0x0800
@@ -90,7 +90,12 @@ function u32Options(filter: NewFilter, scope: Scope): Attribute[] {
 }
 
 function matchallOptions(filter: NewFilter, scope: Scope): Attribute[] {
-  if (filter.match) throw invalid('match of a matchall filter', filter.match, 'none; use kind u32')
+  if (filter.match)
+    throw errors.ERR_NETLINK_ARGUMENT({
+      what: 'match of a matchall filter',
+      value: filter.match,
+      expected: 'none; use kind u32',
+    })
   return [
     [c.TCA_MATCHALL_CLASSID, filter.classId === undefined ? undefined : u32(handleValue(filter.classId))],
     [c.TCA_MATCHALL_ACT, actions(filter, scope)],
@@ -109,7 +114,8 @@ function selector({ from, to }: { from?: string; to?: string }): Buffer {
 
 function key(prefix: string, offset: number): Buffer {
   const { family, bytes, length } = encodePrefix(prefix)
-  if (family !== AF_INET) throw invalid('prefix to match', prefix, 'an IPv4 prefix')
+  if (family !== AF_INET)
+    throw errors.ERR_NETLINK_ARGUMENT({ what: 'prefix to match', value: prefix, expected: 'an IPv4 prefix' })
   const mask = length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0
   const found = Buffer.alloc(16)
   found.writeUInt32BE(mask, 0)

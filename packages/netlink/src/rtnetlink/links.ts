@@ -1,7 +1,12 @@
+import { errors } from '../errors.ts'
+import type { Netns } from '../namespaces.ts'
+import { linkName } from '../socket/link-index.ts'
+import type { LinkRef, Request, Scope } from '../socket/request.ts'
 import type { Attribute } from '../wire/attributes.ts'
 import { be16, flag, text, u8, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
 import { AF_INET6, AF_UNSPEC, encodeIp, encodeMac, familyOf } from '../wire/ip.ts'
+import type { Message } from '../wire/message.ts'
 import {
   type AddrGenMode,
   addrGenModes,
@@ -11,11 +16,6 @@ import {
   type Link,
   type LinkBrief,
 } from './link.ts'
-import type { Message } from '../wire/message.ts'
-import { malformed } from '../errors.ts'
-import type { Netns } from '../namespaces.ts'
-import type { LinkRef, Request, Scope } from '../socket/request.ts'
-import { linkName } from '../socket/link-index.ts'
 import { ADD, change, dump } from './request.ts'
 
 /** What any link can be given, at its birth or later. What is left out stays as it is. */
@@ -186,7 +186,7 @@ function getAs<T>(link: LinkRef, mask: number, decode: (message: Message) => T):
     body: () =>
       encodeLink({ index: indexOf(link), attributes: [nameOf(link), [c.IFLA_EXT_MASK, u32(mask)]] }),
     parse([message]) {
-      if (!message) throw malformed('an answer without a link')
+      if (!message) throw errors.ERR_NETLINK_MALFORMED({ what: 'an answer without a link' })
       return decode(message)
     },
   }

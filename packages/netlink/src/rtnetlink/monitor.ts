@@ -1,14 +1,13 @@
-import { type Address, decodeAddress } from './address.ts'
+import type { Netlink } from '../socket/netlink.ts'
+import { closeSocket, joinGroups } from '../socket/socket.ts'
+import { subscribe } from '../socket/subscription.ts'
 import * as c from '../wire/constants.ts'
 import { AF_BRIDGE } from '../wire/ip.ts'
-import { decodeLink, type Link } from './link.ts'
 import type { Message } from '../wire/message.ts'
+import { type Address, decodeAddress } from './address.ts'
+import { decodeLink, type Link } from './link.ts'
 import { decodeNeighbour, type Neighbour } from './neighbour.ts'
 import { decodeRoute, type Route } from './route.ts'
-import { type NetlinkError, overrun } from '../errors.ts'
-import { native } from '../native.ts'
-import type { Netlink } from '../socket/netlink.ts'
-import { closeSocket, joinGroups, receive } from '../socket/socket.ts'
 
 /** Something in the network changed; `new` also tells of a change to what was there before. */
 export type NetworkChange =
@@ -50,59 +49,7 @@ export function watchNetwork(
     closeSocket(fd)
     throw error
   }
-  const queue: NetworkChange[] = []
-  let isEnded = false
-  let failure: NetlinkError | undefined
-  let wake = () => {}
-
-  const poll = native().whenReadable(fd, () => {
-    try {
-      for (let messages = receive(fd); messages; messages = receive(fd))
-        queue.push(...messages.flatMap(changesOf))
-    } catch (error) {
-      const { code } = error as NetlinkError // receive throws nothing else
-      failure = code === 'ENOBUFS' ? overrun() : (error as NetlinkError)
-      end()
-    }
-    wake()
-  })
-
-  function end() {
-    if (isEnded) return
-    isEnded = true
-    signal?.removeEventListener('abort', end)
-    poll.stop()
-    closeSocket(fd)
-    wake()
-  }
-
-  if (signal?.aborted) end()
-  signal?.addEventListener('abort', end)
-
-  async function next(): Promise<IteratorResult<NetworkChange>> {
-    while (queue.length === 0 && !isEnded)
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    const value = queue.shift()
-    if (value) return { value, done: false }
-    if (!failure) return { value: undefined, done: true }
-    const error = failure
-    failure = undefined
-    throw error
-  }
-
-  return {
-    next,
-    async return() {
-      queue.length = 0
-      end()
-      return { value: undefined, done: true }
-    },
-    [Symbol.asyncIterator]() {
-      return this
-    },
-  }
+  return subscribe(fd, { operation: 'watch network', read: changesOf, signal })
 }
 
 function changesOf(message: Message): NetworkChange[] {

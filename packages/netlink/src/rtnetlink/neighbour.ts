@@ -1,9 +1,8 @@
 import { type Attribute, decodeAttributes, encodeAttributes, optional, present } from '../wire/attributes.ts'
 import { readI32, readU8, readU16, slice } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_BRIDGE, decodeIp, decodeMac } from '../wire/ip.ts'
+import { AF_BRIDGE, decodeIp, decodeMac, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
-import { type Family, familyName } from './route.ts'
 
 export type NeighbourState =
   | 'incomplete'

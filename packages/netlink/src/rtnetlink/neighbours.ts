@@ -1,5 +1,7 @@
+import type { LinkRef, Request, Scope } from '../socket/request.ts'
+import { u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_UNSPEC, encodeIp, encodeMac, familyOf } from '../wire/ip.ts'
+import { AF_UNSPEC, encodeIp, encodeMac, type Family, familyOf, familyValue } from '../wire/ip.ts'
 import {
   decodeNeighbour,
   encodeNeighbour,
@@ -7,9 +9,7 @@ import {
   type NeighbourState,
   neighbourStateValue,
 } from './neighbour.ts'
-import { type Family, familyValue } from './route.ts'
-import type { LinkRef, Request, Scope } from '../socket/request.ts'
-import { ADD, change, dump, REPLACE } from './request.ts'
+import { ADD, change, dump, isOf, REPLACE } from './request.ts'
 
 export interface NewNeighbour {
   dev: LinkRef
@@ -36,20 +36,17 @@ export function del(neighbour: Pick<NewNeighbour, 'dev' | 'address' | 'proxy'>):
 
 /** The neighbours of all links or of one, of both families or one. Entries to answer for are not among them. */
 export function list({ dev, family }: { dev?: LinkRef; family?: Family } = {}): Request<Neighbour[]> {
-  let index: number | undefined
   return dump(
     'list neighbours',
     [c.RTM_GETNEIGH, c.RTM_NEWNEIGH],
-    (scope) => {
-      index = dev === undefined ? undefined : scope.index(dev)
-      return encodeNeighbour({ family: family ? familyValue(family) : AF_UNSPEC })
-    },
+    (scope) =>
+      encodeNeighbour({ family: family ? familyValue(family) : AF_UNSPEC }, [
+        [c.NDA_IFINDEX, dev === undefined ? undefined : u32(scope.index(dev))],
+      ]),
     decodeNeighbour,
     // Bridges keep their forwarding tables here too, without IP addresses.
-    (neighbour) =>
-      neighbour.address !== '' &&
-      (index === undefined || neighbour.dev === index) &&
-      (!family || neighbour.family === family),
+    (neighbour, scope) =>
+      neighbour.address !== '' && isOf(dev, neighbour.dev, scope) && (!family || neighbour.family === family),
   )
 }
 

@@ -1,11 +1,11 @@
+import { errors } from '../errors.ts'
+import type { LinkRef, Request } from '../socket/request.ts'
 import type { Attribute } from '../wire/attributes.ts'
 import { text, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { decodeTc, encodeTc, rate64, rateSpec, type TrafficControl, ticks } from './traffic-control.ts'
-import { malformed } from '../errors.ts'
-import type { LinkRef, Request } from '../socket/request.ts'
-import { ADD, change, dump, REPLACE } from './request.ts'
 import { type Handle, handleValue, positive } from './handle.ts'
+import { ADD, change, dump, isOf, REPLACE } from './request.ts'
+import { decodeTc, encodeTc, rate64, rateSpec, type TrafficControl, ticks } from './traffic-control.ts'
 
 export type NewQdisc = {
   dev: LinkRef
@@ -60,7 +60,7 @@ export function get({ dev, parent = 'root' }: { dev: LinkRef; parent?: Handle })
     flags: c.NLM_F_ACK | c.NLM_F_ECHO,
     body: (scope) => encodeTc({ index: scope.index(dev), parent: handleValue(parent) }),
     parse([message]) {
-      if (!message) throw malformed('an answer without a qdisc')
+      if (!message) throw errors.ERR_NETLINK_MALFORMED({ what: 'an answer without a qdisc' })
       return decodeTc(message)
     },
   }
@@ -68,16 +68,12 @@ export function get({ dev, parent = 'root' }: { dev: LinkRef; parent?: Handle })
 
 /** The qdiscs of all links or one. */
 export function list({ dev }: { dev?: LinkRef } = {}): Request<TrafficControl[]> {
-  let index: number | undefined
   return dump(
     'list qdiscs',
     [c.RTM_GETQDISC, c.RTM_NEWQDISC],
-    (scope) => {
-      index = dev === undefined ? undefined : scope.index(dev)
-      return encodeTc({ index: index ?? 0 })
-    },
+    (scope) => encodeTc({ index: dev === undefined ? 0 : scope.index(dev) }),
     decodeTc,
-    (qdisc) => index === undefined || qdisc.dev === index,
+    (qdisc, scope) => isOf(dev, qdisc.dev, scope),
   )
 }
 

@@ -1,6 +1,6 @@
+import type { LinkRef, Lookup, Request, Scope } from '../socket/request.ts'
 import * as c from '../wire/constants.ts'
 import type { Message } from '../wire/message.ts'
-import type { Request, Scope } from '../socket/request.ts'
 
 /** An rtnetlink request that is acknowledged and has no other answer. */
 export function change(
@@ -18,7 +18,7 @@ export function dump<T>(
   [type, entryType]: [request: number, entry: number],
   body: (scope: Scope) => Uint8Array,
   decode: (message: Message) => T,
-  isWanted: (entry: T) => boolean = () => true,
+  isWanted: (entry: T, scope: Lookup) => boolean = () => true,
 ): Request<T[]> {
   return {
     operation,
@@ -26,13 +26,17 @@ export function dump<T>(
     type,
     flags: c.NLM_F_DUMP,
     body,
-    parse: (messages) =>
+    parse: (messages, scope) =>
       messages
         .filter((message) => message.type === entryType)
         .map(decode)
-        .filter(isWanted),
+        .filter((entry) => isWanted(entry, scope)),
   }
 }
+
+/** Whether what belongs to a link of that index is wanted in a list of one link, or of all. Older kernels list everything. */
+export const isOf = (link: LinkRef | undefined, index: number | undefined, scope: Lookup): boolean =>
+  link === undefined || index === scope.index(link)
 
 /** Flags of an `add`, which refuses what is there, and of a `replace`, which takes its place. */
 export const ADD = c.NLM_F_CREATE | c.NLM_F_EXCL

@@ -8,10 +8,9 @@ import {
 } from '../wire/attributes.ts'
 import { readI32, readU8, readU32, slice } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_INET, AF_INET6, decodeIp } from '../wire/ip.ts'
+import { AF_INET, decodeIp, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
 
-export type Family = 'inet' | 'inet6'
 /** How far an address or a destination is valid. A number is one that has no name. */
 export type RouteScope = 'global' | 'site' | 'link' | 'host' | 'nowhere' | number
 export type RouteType =
@@ -119,6 +118,3 @@ function destinationOf(address: string | undefined, length: number, family: numb
   if (length === 0) return 'default'
   return `${address ?? (family === AF_INET ? '0.0.0.0' : '::')}/${length}`
 }
-
-export const familyName = (family: number): Family => (family === AF_INET ? 'inet' : 'inet6')
-export const familyValue = (family: Family) => (family === 'inet' ? AF_INET : AF_INET6)

@@ -1,19 +1,17 @@
+import type { LinkRef, Request, Scope } from '../socket/request.ts'
 import { u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_INET, AF_UNSPEC, encodeIp, encodePrefix, familyOf } from '../wire/ip.ts'
+import { AF_INET, AF_UNSPEC, encodeIp, encodePrefix, type Family, familyOf, familyValue } from '../wire/ip.ts'
+import { ADD, change, dump, isOf, REPLACE } from './request.ts'
 import {
   decodeRoute,
   encodeRoute,
-  type Family,
-  familyValue,
   type Route,
   type RouteScope,
   type RouteType,
   routeTypeValue,
   scopeValue,
 } from './route.ts'
-import type { LinkRef, Request, Scope } from '../socket/request.ts'
-import { ADD, change, dump, REPLACE } from './request.ts'
 
 const RTPROT_BOOT = 3
 const RT_TABLE_COMPAT = 252
@@ -65,19 +63,16 @@ export function list({
   family?: Family
   dev?: LinkRef
 } = {}): Request<Route[]> {
-  let index: number | undefined
   return dump(
     'list routes',
     [c.RTM_GETROUTE, c.RTM_NEWROUTE],
-    (scope) => {
-      index = dev === undefined ? undefined : scope.index(dev)
-      return encodeRoute({ family: family ? familyValue(family) : AF_UNSPEC })
-    },
+    (scope) =>
+      encodeRoute({ family: family ? familyValue(family) : AF_UNSPEC }, [
+        [c.RTA_OIF, dev === undefined ? undefined : u32(scope.index(dev))],
+      ]),
     decodeRoute,
-    (route) =>
-      route.table === table &&
-      (!family || route.family === family) &&
-      (index === undefined || route.dev === index),
+    (route, scope) =>
+      route.table === table && (!family || route.family === family) && isOf(dev, route.dev, scope),
   )
 }
 

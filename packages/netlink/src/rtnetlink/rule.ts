@@ -1,9 +1,8 @@
 import { decodeAttributes, optional, present } from '../wire/attributes.ts'
 import { readI32, readText, readU8, readU32, slice } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { decodeIp } from '../wire/ip.ts'
+import { decodeIp, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
-import { type Family, familyName } from './route.ts'
 
 /** A rule that says which table to look for a route in. What doesn't apply is absent. */
 export interface Rule {

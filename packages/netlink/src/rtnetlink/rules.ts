@@ -1,11 +1,11 @@
+import { linkName } from '../socket/link-index.ts'
+import type { Request } from '../socket/request.ts'
 import { u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_INET, AF_UNSPEC, encodePrefix } from '../wire/ip.ts'
-import { encodeRoute, type Family, familyValue } from './route.ts'
-import { decodeRule, type Rule } from './rule.ts'
-import type { Request } from '../socket/request.ts'
-import { linkName } from '../socket/link-index.ts'
+import { AF_INET, AF_UNSPEC, encodePrefix, type Family, familyValue } from '../wire/ip.ts'
 import { ADD, change, dump } from './request.ts'
+import { encodeRoute } from './route.ts'
+import { decodeRule, type Rule } from './rule.ts'
 
 export interface NewRule {
   /** Taken from `from` or `to` where they are given; else `inet`. */

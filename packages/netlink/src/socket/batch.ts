@@ -1,9 +1,10 @@
 import { closeSync } from 'node:fs'
-import { NETLINK_ROUTE } from '../wire/constants.ts'
-import { batchRefused, type NetlinkError, noReply, refused, wrongProtocol } from '../errors.ts'
-import { isAnswered, isDump, type Outgoing, type Reply } from './exchange.ts'
+import { errors, type NetlinkError } from '../errors.ts'
 import { openNetns } from '../namespaces.ts'
-import type { LinkRef, Request } from './request.ts'
+import { NETLINK_ROUTE } from '../wire/constants.ts'
+import type { Acknowledgement } from '../wire/message.ts'
+import { isAnswered, isDump, type Outgoing, type Reply } from './exchange.ts'
+import type { LinkRef, Lookup, Request } from './request.ts'
 
 /** The results of a list of requests, each of its request's type. */
 export type Results<R extends readonly Request<unknown>[]> = {
@@ -19,6 +20,8 @@ export interface Prepared {
   chunks: Outgoing[][]
   /** Links that the requests name and whose index was not given: they are to be prepared again with those. */
   unknownLinks: string[]
+  /** What the requests may look up while they read their answers. */
+  lookup: Lookup
   /** Closes what was opened for encoding; due when everything was sent. */
   release(): void
 }
@@ -45,10 +48,15 @@ export function prepare(
   }
   try {
     const outgoing = requests.map((request) => {
-      if (request.protocol !== protocol) throw wrongProtocol(request.operation, request.protocol, protocol)
+      if (request.protocol !== protocol)
+        throw errors.ERR_NETLINK_PROTOCOL({
+          operation: request.operation,
+          expected: request.protocol,
+          actual: protocol,
+        })
       return { type: request.type, flags: request.flags, body: request.body({ index, netnsFd }) }
     })
-    return { chunks: divide(outgoing, protocol), unknownLinks: [...unknown], release }
+    return { chunks: divide(outgoing, protocol), unknownLinks: [...unknown], lookup: { index }, release }
   } catch (error) {
     release()
     throw error
@@ -78,20 +86,43 @@ function divide(outgoing: Outgoing[], protocol: number): Outgoing[][] {
 /** Turns replies into the requests' results, or throws what the kernel refused. */
 export function settle<const R extends readonly Request<unknown>[]>(
   requests: R,
-  replies: Reply[],
+  replies: readonly Reply[],
+  lookup: Lookup,
 ): Results<R> {
-  const failures: NetlinkError[] = []
+  const refused: NetlinkError[] = []
+  const unanswered: NetlinkError[] = []
   const results = requests.map((request, position) => {
     const { messages, acknowledgement } = replies[position]!
-    const isDone = acknowledgement ? acknowledgement.errno === 0 : !isAnswered(request.flags)
-    if (isDone) return request.parse(messages)
-    failures.push(
-      acknowledgement
-        ? refused(request.operation, acknowledgement, [position, requests.length])
-        : noReply(request.operation),
-    )
+    if (acknowledgement ? acknowledgement.errno === 0 : !isAnswered(request.flags))
+      return request.parse(messages, lookup)
+    if (acknowledgement) refused.push(refusal(request, acknowledgement, position, requests.length))
+    else unanswered.push(errors.ERR_NETLINK_NO_REPLY({ operation: request.operation }))
     return undefined
   })
-  if (failures.length > 0) throw batchRefused(failures)
+  // A transaction that is refused as a whole, at its first message, leaves the others without an answer.
+  const failures = refused.length > 0 ? refused : unanswered
+  if (failures.length > 0) throw firstOf(failures)
   return results as Results<R> // each is what its own parse made
+}
+
+function refusal(
+  { operation }: Request<unknown>,
+  { errno, text, offset }: Acknowledgement,
+  request: number,
+  requests: number,
+): NetlinkError {
+  return errors.refused({
+    operation,
+    errno,
+    request,
+    requests,
+    ...(text === undefined ? {} : { kernelText: text }),
+    ...(offset === undefined ? {} : { offset }),
+  })
+}
+
+function firstOf(failures: readonly NetlinkError[]): NetlinkError {
+  const [first] = failures as [NetlinkError]
+  if (failures.length === 1 || typeof first.details['errno'] !== 'number') return first
+  return errors.batchRefused({ ...first.details, errno: first.details['errno'], failures }, first)
 }

@@ -1,7 +1,7 @@
+import { errors } from '../errors.ts'
 import { encodeAttributes } from '../wire/attributes.ts'
 import { readI32, text, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { invalid, malformed } from '../errors.ts'
 import type { Request } from './request.ts'
 
 /** The index of the link of that name. Errors: `ENODEV`. */
@@ -13,7 +13,7 @@ export function linkIndex(name: string): Request<number> {
     flags: c.NLM_F_ACK,
     body: () => Buffer.concat([Buffer.alloc(16), byName(name)]),
     parse([message]) {
-      if (!message) throw malformed('an answer without a link')
+      if (!message) throw errors.ERR_NETLINK_MALFORMED({ what: 'an answer without a link' })
       return readI32(message.body, 4)
     },
   }
@@ -28,6 +28,10 @@ const byName = (name: string) =>
 /** Encodes a link's name. Errors: `ERR_NETLINK_ARGUMENT` for one the kernel would never take. */
 export function linkName(name: string): Buffer {
   if (name === '' || name === '.' || name === '..' || /[/:\s\0]/.test(name) || Buffer.byteLength(name) > 15)
-    throw invalid('link name', name, '1 to 15 bytes without "/", ":" or space')
+    throw errors.ERR_NETLINK_ARGUMENT({
+      what: 'link name',
+      value: name,
+      expected: '1 to 15 bytes without "/", ":" or space',
+    })
   return text(name)
 }

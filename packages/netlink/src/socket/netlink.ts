@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
-import { type Prepared, prepare, type Results, settle } from './batch.ts'
-import { NETLINK_ROUTE } from '../wire/constants.ts'
-import { closed, interrupted } from '../errors.ts'
-import { createExchange, type Exchange, type Outgoing, type Reply } from './exchange.ts'
+import { errors } from '../errors.ts'
 import { type Netns, withNetns } from '../namespaces.ts'
 import { checked, native } from '../native.ts'
+import { NETLINK_ROUTE } from '../wire/constants.ts'
+import { type Prepared, prepare, type Results, settle } from './batch.ts'
+import { createExchange, type Exchange, type Outgoing, type Reply } from './exchange.ts'
 import { linkIndex } from './link-index.ts'
 import type { Request } from './request.ts'
 import { closeSocket, openSocket, openSocketBeside, receive } from './socket.ts'
@@ -70,7 +70,7 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
       while (takeNext(quick, exchange));
       if (!exchange.isInterrupted()) return exchange.replies
     }
-    throw interrupted(operation, maxDumpAttempts)
+    throw errors.ERR_NETLINK_INTERRUPTED({ operation, attempts: maxDumpAttempts })
   }
 
   async function exchange(chunk: Outgoing[], operation: string): Promise<Reply[]> {
@@ -85,16 +85,18 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
       while (takeNext(slow, exchange)) await setImmediate()
       if (!exchange.isInterrupted()) return exchange.replies
     }
-    throw interrupted(operation, maxDumpAttempts)
+    throw errors.ERR_NETLINK_INTERRUPTED({ operation, attempts: maxDumpAttempts })
   }
 
   function batchSync<const R extends readonly Request<unknown>[]>(requests: R): Results<R> {
     const first = prepare(requests, protocol)
     const names = namesToLookUp(first)
-    const { chunks, release } = names ? prepareAgain(requests, names, batchSync(names.map(linkIndex))) : first
+    const { chunks, lookup, release } = names
+      ? prepareAgain(requests, names, batchSync(names.map(linkIndex)))
+      : first
     try {
       const replies = chunks.flatMap((chunk) => exchangeSync(chunk, requests[0]!.operation))
-      return settle(requests, replies)
+      return settle(requests, replies, lookup)
     } finally {
       release()
     }
@@ -104,13 +106,13 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   async function batchInLine<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>> {
     const first = prepare(requests, protocol)
     const names = namesToLookUp(first)
-    const { chunks, release } = names
+    const { chunks, lookup, release } = names
       ? prepareAgain(requests, names, await batchInLine(names.map(linkIndex)))
       : first
     try {
       const replies: Reply[] = []
       for (const chunk of chunks) replies.push(...(await exchange(chunk, requests[0]!.operation)))
-      return settle(requests, replies)
+      return settle(requests, replies, lookup)
     } finally {
       release()
     }
@@ -133,7 +135,7 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   }
 
   function mustBeOpen([first]: readonly Request<unknown>[]) {
-    if (isClosed) throw closed(first?.operation ?? 'batch')
+    if (isClosed) throw errors.ERR_NETLINK_CLOSED({ operation: first?.operation ?? 'batch' })
   }
 
   function closeWhenIdle() {

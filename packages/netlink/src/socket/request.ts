@@ -1,9 +1,9 @@
-import type { Message } from '../wire/message.ts'
 import type { Netns } from '../namespaces.ts'
+import type { Message } from '../wire/message.ts'
 
 /**
- * One thing to ask of the kernel, typed by its answer. Requests are plain values: make them with `links.add(…)` and
- * the like, and give them to a `Netlink` to run one by one or as a batch.
+ * One thing to ask of the kernel, typed by its answer. Requests are plain values without state: make them with
+ * `links.add(…)` and the like, and give them to a `Netlink`, once or many times, one by one or as a batch.
  */
 export interface Request<T> {
   /** In words, for errors: `add link veth0`. */
@@ -17,13 +17,17 @@ export interface Request<T> {
   /** What follows the netlink header. */
   body(scope: Scope): Uint8Array
   /** Makes the result of the messages the kernel answered with (acknowledgements aside). */
-  parse(messages: Message[]): T
+  parse(messages: Message[], scope: Lookup): T
+}
+
+/** What a request may look up. */
+export interface Lookup {
+  /** The index of a link given by name or index. Errors: `ENODEV`. */
+  index(link: LinkRef): number
 }
 
 /** What a request may look up while it is encoded. */
-export interface Scope {
-  /** The index of a link given by name or index. Errors: `ENODEV`. */
-  index(link: LinkRef): number
+export interface Scope extends Lookup {
   /** A descriptor of a namespace, open until the request was sent. Errors: `ENOENT`, `ERR_NOT_NETNS`. */
   netnsFd(netns: Netns): number
 }

@@ -1,9 +1,9 @@
 import { closeSync } from 'node:fs'
-import { u32 } from '../wire/bytes.ts'
-import { decodeMessages, type Message } from '../wire/message.ts'
-import { malformed, systemCallFailed } from '../errors.ts'
+import { errors } from '../errors.ts'
 import { inNetnsOf } from '../namespaces.ts'
 import { checked, native } from '../native.ts'
+import { u32 } from '../wire/bytes.ts'
+import { decodeMessages, type Message } from '../wire/message.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0x800 | 0x80000
@@ -69,14 +69,17 @@ export function receive(fd: number): Message[] | undefined {
     fromLength[0] = from.length
     const length = native().recvfrom(fd, scratch, scratch.length, MSG_TRUNC, from, fromLength)
     if (length > scratch.length)
-      throw malformed(`datagram of ${length} bytes is longer than ${scratch.length}`)
+      throw errors.ERR_NETLINK_MALFORMED({
+        what: `datagram of ${length} bytes is longer than ${scratch.length}`,
+      })
     // Port 0 is the kernel; another process may write to this socket too, and is not listened to.
     if (length >= 0 && from.readUInt32LE(4) === 0)
       return decodeMessages(Buffer.from(scratch.subarray(0, length)))
     if (length >= 0) continue
     const errno = native().errno()
     if (errno === EAGAIN) return undefined
-    if (errno !== EINTR) throw systemCallFailed('read from netlink socket', 'recvfrom', errno)
+    if (errno !== EINTR)
+      throw errors.systemCallFailed({ operation: 'read from netlink socket', syscall: 'recvfrom', errno })
   }
 }
 

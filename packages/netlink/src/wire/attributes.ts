@@ -1,4 +1,4 @@
-import { malformed } from '../errors.ts'
+import { errors } from '../errors.ts'
 import { align, readU16 } from './bytes.ts'
 
 const NLA_F_NESTED = 0x8000
@@ -89,7 +89,9 @@ function attributeOffsets(bytes: Buffer, start: number): number[] {
 function lengthAt(bytes: Buffer, offset: number): number {
   const length = readU16(bytes, offset)
   if (length < NLA_HDRLEN || offset + length > bytes.length)
-    throw malformed(`attribute of ${length} bytes at offset ${offset} of ${bytes.length}`)
+    throw errors.ERR_NETLINK_MALFORMED({
+      what: `attribute of ${length} bytes at offset ${offset} of ${bytes.length}`,
+    })
   return length
 }
 

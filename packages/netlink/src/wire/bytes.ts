@@ -1,4 +1,4 @@
-import { malformed } from '../errors.ts'
+import { errors } from '../errors.ts'
 
 // Netlink speaks the machine's byte order; every machine this package runs on (x64, arm64) is little-endian.
 
@@ -44,7 +44,9 @@ export function slice(bytes: Buffer, offset: number, length: number): Buffer {
 
 function mustHold(bytes: Buffer, offset: number, length: number) {
   if (offset + length > bytes.length)
-    throw malformed(`${length} bytes expected at offset ${offset} of ${bytes.length}`)
+    throw errors.ERR_NETLINK_MALFORMED({
+      what: `${length} bytes expected at offset ${offset} of ${bytes.length}`,
+    })
 }
 
 const reader =

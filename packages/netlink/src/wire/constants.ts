@@ -8,7 +8,6 @@ export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
 export const NLMSG_OVERRUN = 4
 export const NLM_F_REQUEST = 0x1
-export const NLM_F_MULTI = 0x2
 export const NLM_F_ACK = 0x4
 export const NLM_F_ECHO = 0x8
 export const NLM_F_DUMP_INTR = 0x10
@@ -62,16 +61,13 @@ export const IFF_UP = 0x1
 export const IFF_LOOPBACK = 0x8
 export const IFF_POINTOPOINT = 0x10
 export const IFF_RUNNING = 0x40
-export const IFF_NOARP = 0x80
 export const IFF_PROMISC = 0x100
-export const IFF_LOWER_UP = 0x10000
 export const IFLA_ADDRESS = 1
 export const IFLA_BROADCAST = 2
 export const IFLA_IFNAME = 3
 export const IFLA_MTU = 4
 export const IFLA_LINK = 5
 export const IFLA_MASTER = 10
-export const IFLA_PROTINFO = 12
 export const IFLA_TXQLEN = 13
 export const IFLA_OPERSTATE = 16
 export const IFLA_LINKINFO = 18
@@ -121,7 +117,6 @@ export const IFA_FLAGS = 8
 export const IFA_F_NODAD = 0x2
 export const IFA_F_DADFAILED = 0x8
 export const IFA_F_TENTATIVE = 0x40
-export const IFA_F_PERMANENT = 0x80
 export const IFA_F_NOPREFIXROUTE = 0x200
 
 // linux/rtnetlink.h: routes
@@ -131,19 +126,15 @@ export const RTA_GATEWAY = 5
 export const RTA_PRIORITY = 6
 export const RTA_PREFSRC = 7
 export const RTA_METRICS = 8
-export const RTA_MULTIPATH = 9
 export const RTA_TABLE = 15
 export const RTAX_MTU = 2
 export const RTNH_F_ONLINK = 4
-export const RTM_F_CLONED = 0x200
 export const RT_TABLE_MAIN = 254
 
 // linux/neighbour.h
 export const NDA_DST = 1
 export const NDA_LLADDR = 2
 export const NDA_IFINDEX = 8
-export const NTF_SELF = 0x2
-export const NTF_MASTER = 0x4
 export const NTF_PROXY = 0x8
 export const NTF_ROUTER = 0x80
 

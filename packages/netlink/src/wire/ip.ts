@@ -1,16 +1,25 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import { invalid, malformed } from '../errors.ts'
+import { errors } from '../errors.ts'
 
 export const AF_UNSPEC = 0
 export const AF_INET = 2
 export const AF_BRIDGE = 7
 export const AF_INET6 = 10
 
+export type Family = 'inet' | 'inet6'
+
+export const familyName = (family: number): Family => (family === AF_INET ? 'inet' : 'inet6')
+export const familyValue = (family: Family) => (family === 'inet' ? AF_INET : AF_INET6)
+
 /** `AF_INET` or `AF_INET6`, where the text is an address. */
 export function familyOf(address: string): number {
   if (isIPv4(address)) return AF_INET
   if (isIPv6(address) && !address.includes('%')) return AF_INET6
-  throw invalid('IP address', address, 'an IPv4 or IPv6 address without zone or prefix')
+  throw errors.ERR_NETLINK_ARGUMENT({
+    what: 'IP address',
+    value: address,
+    expected: 'an IPv4 or IPv6 address without zone or prefix',
+  })
 }
 
 /** `'10.0.0.1'` or `'fd00::1'` to its 4 or 16 bytes in network order. */
@@ -34,7 +43,7 @@ const hexOf = (v4: Buffer) => `${v4.readUInt16BE(0).toString(16)}:${v4.readUInt1
 /** 4 or 16 bytes to text; IPv6 as RFC 5952 writes it. */
 export function decodeIp(bytes: Buffer): string {
   if (bytes.length === 4) return bytes.join('.')
-  if (bytes.length !== 16) throw malformed(`IP address of ${bytes.length} bytes`)
+  if (bytes.length !== 16) throw errors.ERR_NETLINK_MALFORMED({ what: `IP address of ${bytes.length} bytes` })
   const isMapped =
     bytes.readUIntBE(0, 6) === 0 && bytes.readUIntBE(6, 4) === 0 && bytes.readUInt16BE(10) === 0xffff
   if (isMapped) return `::ffff:${bytes.subarray(12).join('.')}`
@@ -69,14 +78,22 @@ export function encodePrefix(prefix: string): Prefix {
   const all = family === AF_INET ? 32 : 128
   const length = bits === undefined ? all : Number(bits)
   if (rest.length > 0 || bits === '' || !Number.isInteger(length) || length < 0 || length > all)
-    throw invalid('prefix', prefix, `ADDRESS/LENGTH with a length of 0 to ${all}`)
+    throw errors.ERR_NETLINK_ARGUMENT({
+      what: 'prefix',
+      value: prefix,
+      expected: `ADDRESS/LENGTH with a length of 0 to ${all}`,
+    })
   return { family, bytes: encodeIp(address), length }
 }
 
 /** `'0a:58:0a:58:00:02'` to its bytes. */
 export function encodeMac(address: string): Buffer {
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(address))
-    throw invalid('MAC address', address, 'six bytes in hex with colons, such as 0a:58:0a:58:00:02')
+    throw errors.ERR_NETLINK_ARGUMENT({
+      what: 'MAC address',
+      value: address,
+      expected: 'six bytes in hex with colons, such as 0a:58:0a:58:00:02',
+    })
   return Buffer.from(address.replaceAll(':', ''), 'hex')
 }
 

@@ -1,4 +1,4 @@
-import { malformed } from '../errors.ts'
+import { errors } from '../errors.ts'
 import { type Attributes, decodeAttributes, optional } from './attributes.ts'
 import { align, readI32, readText, readU16, readU32, slice } from './bytes.ts'
 import {
@@ -33,7 +33,9 @@ export function decodeMessages(datagram: Buffer): Message[] {
   for (let offset = 0; offset < datagram.length; ) {
     const length = readU32(datagram, offset)
     if (length < NLMSG_HDRLEN || offset + length > datagram.length)
-      throw malformed(`message of ${length} bytes at offset ${offset} of ${datagram.length}`)
+      throw errors.ERR_NETLINK_MALFORMED({
+        what: `message of ${length} bytes at offset ${offset} of ${datagram.length}`,
+      })
     messages.push({
       type: readU16(datagram, offset + 4),
       flags: readU16(datagram, offset + 6),

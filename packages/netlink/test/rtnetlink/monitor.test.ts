@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 import { links, type NetworkChange, readSysctl, watchNetwork, writeSysctl } from '../../src/index.ts'
-import { describeIsolated, openFiles, useSandbox } from '../sandbox.ts'
+import { describeIsolated, openFiles, running, useSandbox } from '../sandbox.ts'
 
 describeIsolated('watchNetwork', () => {
   const box = useSandbox()
@@ -79,14 +79,10 @@ describeIsolated('watchNetwork', () => {
       const first = changes.next()
       await changes.return()
       console.log((await first).done)`
-    const { stdout, status } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', script],
-      {
-        encoding: 'utf8',
-        timeout: 10_000,
-      },
-    )
+    const { stdout, status } = spawnSync(process.execPath, [...running(script)], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    })
     expect({ stdout, status }).toEqual({ stdout: 'true\n', status: 0 })
   })
 })

@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import { Address6 } from 'ip-address'
 import { describe, expect, it } from 'vitest'
-import { decodeAddress } from '../../src/rtnetlink/address.ts'
-import { encodeAttributes } from '../../src/wire/attributes.ts'
 import { decodeConnection } from '../../src/netfilter/connection.ts'
-import { decodeIp, encodeIp } from '../../src/wire/ip.ts'
+import { decodeAddress } from '../../src/rtnetlink/address.ts'
 import { decodeLink, encodeLink } from '../../src/rtnetlink/link.ts'
-import { decodeAcknowledgement, decodeMessages, encodeMessage } from '../../src/wire/message.ts'
 import { decodeNeighbour } from '../../src/rtnetlink/neighbour.ts'
 import { decodeRoute } from '../../src/rtnetlink/route.ts'
 import { decodeRule } from '../../src/rtnetlink/rule.ts'
 import { decodeTc } from '../../src/rtnetlink/traffic-control.ts'
+import { encodeAttributes } from '../../src/wire/attributes.ts'
+import { decodeIp, encodeIp } from '../../src/wire/ip.ts'
+import { decodeAcknowledgement, decodeMessages, encodeMessage } from '../../src/wire/message.ts'
 
 const decoders = [
   decodeLink,
