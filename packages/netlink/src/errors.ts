@@ -100,6 +100,10 @@ const table = {
       // The cause is always the first of the failures.
       `${(first as NetlinkError).message}; ${failures.length - 1} more requests of the batch failed`,
   },
+  nflogRefused: {
+    message: ({ operation }: { operation: string; errno: number }) =>
+      `${operation}: another socket listens to it already, or CAP_NET_ADMIN is missing (EPERM)`,
+  },
   overrun: {
     message: ({ operation }: { operation: string; errno: number }) =>
       `${operation}: more happened than was read, and some of it is lost; list what you need again and watch anew (ENOBUFS)`,

@@ -8,9 +8,23 @@ import {
   present,
 } from '../wire/attributes.ts'
 import { readBe16, readU8, slice } from '../wire/bytes.ts'
-import * as c from '../wire/constants.ts'
 import { AF_INET6, decodeIp, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
+
+// linux/netfilter/nfnetlink_conntrack.h
+const CTA_TUPLE_ORIG = 1
+const CTA_TUPLE_REPLY = 2
+const CTA_ID = 12
+const CTA_ZONE = 18
+const CTA_TUPLE_IP = 1
+const CTA_TUPLE_PROTO = 2
+const CTA_IP_V4_SRC = 1
+const CTA_IP_V4_DST = 2
+const CTA_IP_V6_SRC = 3
+const CTA_IP_V6_DST = 4
+const CTA_PROTO_NUM = 1
+const CTA_PROTO_SRC_PORT = 2
+const CTA_PROTO_DST_PORT = 3
 
 /** One direction of a connection. */
 export interface ConnectionTuple {
@@ -33,18 +47,13 @@ export interface Connection {
   key: Buffer
 }
 
-/** struct nfgenmsg and the attributes after it. */
-export function encodeNetfilter(family: number, attributes: readonly Attribute[] = []): Buffer {
-  return encodeAttributes(attributes, Buffer.of(family, 0, 0, 0))
-}
-
 export function decodeConnection({ body }: Message): Connection {
   const family = readU8(slice(body, 0, 4))
   const attributes = decodeAttributes(body, 4)
   return {
     family: familyName(family),
-    original: decodeTuple(nested(attributes, c.CTA_TUPLE_ORIG), family),
-    reply: decodeTuple(nested(attributes, c.CTA_TUPLE_REPLY), family),
+    original: decodeTuple(nested(attributes, CTA_TUPLE_ORIG), family),
+    reply: decodeTuple(nested(attributes, CTA_TUPLE_REPLY), family),
     key: encodeAttributes(keyOf(attributes)),
   }
 }
@@ -53,21 +62,21 @@ export function decodeConnection({ body }: Message): Connection {
 function keyOf(attributes: Attributes): Attribute[] {
   const NLA_F_NESTED = 0x8000
   return [
-    [c.CTA_TUPLE_ORIG | NLA_F_NESTED, attributes.get(c.CTA_TUPLE_ORIG)],
-    [c.CTA_ZONE, attributes.get(c.CTA_ZONE)],
-    [c.CTA_ID, attributes.get(c.CTA_ID)],
+    [CTA_TUPLE_ORIG | NLA_F_NESTED, attributes.get(CTA_TUPLE_ORIG)],
+    [CTA_ZONE, attributes.get(CTA_ZONE)],
+    [CTA_ID, attributes.get(CTA_ID)],
   ]
 }
 
 function decodeTuple(tuple: Attributes, family: number): ConnectionTuple {
-  const ip = nested(tuple, c.CTA_TUPLE_IP)
-  const protocol = nested(tuple, c.CTA_TUPLE_PROTO)
+  const ip = nested(tuple, CTA_TUPLE_IP)
+  const protocol = nested(tuple, CTA_TUPLE_PROTO)
   const isV6 = family === AF_INET6
   return present({
-    source: optional(ip, isV6 ? c.CTA_IP_V6_SRC : c.CTA_IP_V4_SRC, decodeIp) ?? '',
-    destination: optional(ip, isV6 ? c.CTA_IP_V6_DST : c.CTA_IP_V4_DST, decodeIp) ?? '',
-    protocol: optional(protocol, c.CTA_PROTO_NUM, readU8) ?? 0,
-    sourcePort: optional(protocol, c.CTA_PROTO_SRC_PORT, readBe16),
-    destinationPort: optional(protocol, c.CTA_PROTO_DST_PORT, readBe16),
+    source: optional(ip, isV6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, decodeIp) ?? '',
+    destination: optional(ip, isV6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, decodeIp) ?? '',
+    protocol: optional(protocol, CTA_PROTO_NUM, readU8) ?? 0,
+    sourcePort: optional(protocol, CTA_PROTO_SRC_PORT, readBe16),
+    destinationPort: optional(protocol, CTA_PROTO_DST_PORT, readBe16),
   })
 }

@@ -1,12 +1,14 @@
 import type { NetlinkError } from '../errors.ts'
 import type { Netlink } from '../socket/netlink.ts'
 import type { Request } from '../socket/request.ts'
-import * as c from '../wire/constants.ts'
+import { NLM_F_ACK, NLM_F_DUMP } from '../wire/constants.ts'
 import { AF_UNSPEC, type Family, familyValue } from '../wire/ip.ts'
-import { type Connection, decodeConnection, encodeNetfilter } from './connection.ts'
+import { type Connection, decodeConnection } from './connection.ts'
+import { encodeNetfilter, netfilterRequest } from './nfnetlink.ts'
 
-// These requests are for a socket of openNetlink({ protocol: NETLINK_NETFILTER }).
-const type = (message: number) => (c.NFNL_SUBSYS_CTNETLINK << 8) | message
+// linux/netfilter/nfnetlink_conntrack.h
+const IPCTNL_MSG_CT_GET = 1
+const IPCTNL_MSG_CT_DELETE = 2
 
 /** Connections that agree with all that is given. */
 export interface ConnectionFilter {
@@ -21,26 +23,26 @@ export interface ConnectionFilter {
 
 /** The connections the kernel keeps track of, all or those that agree with what is given. */
 export function list(filter: ConnectionFilter = {}): Request<Connection[]> {
-  return {
+  return netfilterRequest({
     operation: 'list connections',
-    protocol: c.NETLINK_NETFILTER,
-    type: type(c.IPCTNL_MSG_CT_GET),
-    flags: c.NLM_F_DUMP,
+    subsystem: 'conntrack',
+    message: IPCTNL_MSG_CT_GET,
+    flags: NLM_F_DUMP,
     body: () => encodeNetfilter(filter.family ? familyValue(filter.family) : AF_UNSPEC),
     parse: (messages) => messages.map(decodeConnection).filter((connection) => agrees(connection, filter)),
-  }
+  })
 }
 
 /** Forgets a connection. Errors: `ENOENT` when it is forgotten already. */
 export function del({ family, key, original }: Connection): Request<void> {
-  return {
+  return netfilterRequest({
     operation: `delete connection from ${original.source} to ${original.destination}`,
-    protocol: c.NETLINK_NETFILTER,
-    type: type(c.IPCTNL_MSG_CT_DELETE),
-    flags: c.NLM_F_ACK,
+    subsystem: 'conntrack',
+    message: IPCTNL_MSG_CT_DELETE,
+    flags: NLM_F_ACK,
     body: () => Buffer.concat([encodeNetfilter(familyValue(family)), key]),
     parse: () => {},
-  }
+  })
 }
 
 /**

@@ -7,7 +7,8 @@ import { type Prepared, prepare, type Results, settle } from './batch.ts'
 import { createExchange, type Exchange, type Outgoing, type Reply } from './exchange.ts'
 import { linkIndex } from './link-index.ts'
 import type { Request } from './request.ts'
-import { closeSocket, openSocket, openSocketBeside, receive } from './socket.ts'
+import { exchangeOn, takeNext } from './run.ts'
+import { closeSocket, openSocket, openSocketBeside } from './socket.ts'
 
 export interface NetlinkOptions {
   /** The namespace to work in; without it the one the process is in now. The path is not needed afterwards. */
@@ -66,8 +67,7 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
   function exchangeSync(chunk: Outgoing[], operation: string): Reply[] {
     for (let attempt = 0; attempt < maxDumpAttempts; attempt++) {
       const exchange = begin(chunk)
-      checked(native().send(quick, exchange.datagram, exchange.datagram.length, 0), operation, 'send')
-      while (takeNext(quick, exchange));
+      exchangeOn(quick, exchange, operation)
       if (!exchange.isInterrupted()) return exchange.replies
     }
     throw errors.ERR_NETLINK_INTERRUPTED({ operation, attempts: maxDumpAttempts })
@@ -172,12 +172,4 @@ function namesToLookUp({ unknownLinks, release }: Prepared): string[] | undefine
   if (unknownLinks.length === 0) return undefined
   release()
   return unknownLinks
-}
-
-/** Takes one datagram in; false when the exchange is complete or nothing more comes. */
-function takeNext(fd: number, exchange: Exchange): boolean {
-  if (exchange.isComplete()) return false
-  const messages = receive(fd)
-  if (messages) exchange.take(messages)
-  return messages !== undefined
 }

@@ -22,6 +22,7 @@ export function encodeAttributes(attributes: readonly Attribute[], header: Uint8
 }
 
 const nothing = new Uint8Array()
+const MAX_LENGTH = 0xffff
 
 const isBytes = (value: Uint8Array | readonly Attribute[]): value is Uint8Array => value instanceof Uint8Array
 
@@ -43,6 +44,12 @@ function writeAttributes(attributes: readonly Attribute[], bytes: Buffer, start:
       bytes.set(value, begin)
       end += value.length
     } else end = writeAttributes(value, bytes, begin)
+    if (end - offset > MAX_LENGTH)
+      throw errors.ERR_NETLINK_ARGUMENT({
+        what: 'attribute',
+        value: `${end - offset} bytes`,
+        expected: `at most ${MAX_LENGTH} bytes`,
+      })
     bytes.writeUInt16LE(end - offset, offset)
     bytes.writeUInt16LE(isBytes(value) ? type : type | NLA_F_NESTED, offset + 2)
     offset = align(end)

@@ -19,6 +19,18 @@ export function be16(value: number): Buffer {
   return bytes
 }
 
+export function be32(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4)
+  bytes.writeUInt32BE(value >>> 0)
+  return bytes
+}
+
+export function be64(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
+}
+
 export function u32(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeUInt32LE(value >>> 0)
@@ -62,6 +74,8 @@ export const readBe16 = reader(2, (bytes, offset) => bytes.readUInt16BE(offset))
 export const readU32 = reader(4, (bytes, offset) => bytes.readUInt32LE(offset))
 export const readI32 = reader(4, (bytes, offset) => bytes.readInt32LE(offset))
 export const readBe32 = reader(4, (bytes, offset) => bytes.readUInt32BE(offset))
+/** Exact up to 2^53, as below. */
+export const readBe64 = reader(8, (bytes, offset) => Number(bytes.readBigUInt64BE(offset)))
 /** Counters: exact up to 2^53, which is eight petabytes. */
 export const readU64 = reader(8, (bytes, offset) => Number(bytes.readBigUInt64LE(offset)))
 
