@@ -98,7 +98,6 @@ export function openNode({ options, stateDir }: Context, init: InitOptions): Nod
     hairpin = needsHairpin(init.hairpinMode)
     bridge = await ensureBridge(netlink, reaper.courier, plan)
     firewall.apply({
-      bridge: options.bridge,
       linkPrefix: LINK_PREFIX,
       networks: all,
       direct,

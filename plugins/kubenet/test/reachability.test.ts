@@ -66,7 +66,7 @@ describeIsolated('a pod on the network', () => {
     ])
     expect(await inA.ask('tcp', '127.0.0.1', 90, { timeout: 300 })).toBe('timeout')
     // Nothing else stands in the way.
-    run('nft', ['flush', 'chain', 'inet', 'podwire', 'input'])
+    run('nft', ['flush', 'chain', 'inet', 'podwire', 'raw'])
     expect(await inA.ask('tcp', '127.0.0.1', 90)).toMatch(/^secret /)
   })
 

@@ -79,7 +79,7 @@ describeIsolated('nf_tables', () => {
     // Comments of tables and chains, and devices, are in nft's text alone.
     expect(text()).toContain('comment "others jump here"')
     expect(text()).toMatch(/type filter hook ingress device "a" priority (0|filter)/)
-    expect(text()).toMatch(/type filter hook ingress devices = \{ a, b \} priority 5/)
+    expect(text()).toMatch(/type filter hook ingress devices = \{ a, b \} priority (filter \+ )?5/)
     expect(netlink.runSync(nft.tables.list()).map(({ family, comment }) => [family, comment])).toEqual(
       tables.map(({ family }) => [family, `of ${family}`]),
     )

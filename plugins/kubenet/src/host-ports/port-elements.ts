@@ -1,15 +1,14 @@
 import type { PortMapping } from '@podwire/api'
 import { decodeIp, encodeIp } from '@podwire/netlink/transport'
 import { hostPortWithoutAddress } from '../errors.ts'
-import type { Element } from '../firewall/elements.ts'
-import { setNames } from '../firewall/layout.ts'
+import { type MapElement, setNames } from '../firewall/layout.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import type { PodRecord } from '../records.ts'
 
 /** An element of one of the firewall's maps. */
 export interface PortElement {
   readonly map: string
-  readonly element: Element
+  readonly element: MapElement
   readonly mapping: PortMapping
 }
 
@@ -49,10 +48,9 @@ function elementOf(mapping: PortMapping, address: string): PortElement {
 
 /** Two elements are the same when the same packets go to the same place. */
 export const elementKey = ({ map, element }: Pick<PortElement, 'map' | 'element'>) =>
-  `${map} ${element.key.toString('hex')} ${element.value?.toString('hex')}`
+  `${map} ${element.key.toString('hex')} ${element.value.toString('hex')}`
 
 /** The pod's address that an element leads to. */
-export const addressOf = ({ element }: PortElement) =>
-  decodeIp((element.value ?? Buffer.alloc(8)).subarray(0, -4))
+export const addressOf = ({ element }: PortElement) => decodeIp(element.value.subarray(0, -4))
 
 const portField = (port: number) => Buffer.of(port >> 8, port & 0xff, 0, 0)
