@@ -118,7 +118,7 @@ interface SystemCall {
 }
 
 const fileReasons: Record<string, string> = {
-  ENOENT: 'there is no such file',
+  ENOENT: 'the file does not exist',
   EEXIST: 'it exists already',
 }
 

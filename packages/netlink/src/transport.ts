@@ -3,7 +3,7 @@
  */
 
 export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
-export type { LinkRef, Request, Scope } from './socket/request.ts'
+export type { LinkRef, Lookup, Request, Scope } from './socket/request.ts'
 export {
   type Attribute,
   type Attributes,
@@ -14,6 +14,16 @@ export {
   optional,
 } from './wire/attributes.ts'
 export * from './wire/bytes.ts'
-export * from './wire/constants.ts'
+export {
+  NETLINK_NETFILTER,
+  NETLINK_ROUTE,
+  NLM_F_ACK,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_ECHO,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from './wire/constants.ts'
 export { decodeIp, encodeIp, encodePrefix, familyOf, type Prefix } from './wire/ip.ts'
 export type { Message } from './wire/message.ts'

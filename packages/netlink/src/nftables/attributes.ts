@@ -93,5 +93,3 @@ export const elementListAttributes = attributes({
   set: [2, text],
   elements: [3, listOf(elementAttributes)],
 })
-
-export const generationAttributes = attributes({ id: [1, be32] })

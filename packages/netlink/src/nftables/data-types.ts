@@ -1,3 +1,5 @@
+import { errors } from '../errors.ts'
+
 /** What a set's keys or a map's values are, by nft's names. `verdict` is for values alone. */
 export type DataType = keyof typeof types
 
@@ -34,7 +36,23 @@ export const isHostEndian = (type: SetType): boolean => typeof type === 'string'
 /** One type, or several, one after the other in whole registers of four bytes, as nft writes `ipv4_addr . inet_service`. */
 export type SetType = DataType | readonly DataType[]
 
-const fieldsOf = (type: SetType): readonly DataType[] => (typeof type === 'string' ? [type] : type)
+// The code of a type has six bits, and that of several 32.
+const MAX_FIELDS = 5
+
+function fieldsOf(type: SetType): readonly DataType[] {
+  const fields: readonly DataType[] = typeof type === 'string' ? [type] : type
+  if (
+    fields.length === 0 ||
+    fields.length > MAX_FIELDS ||
+    !fields.every((field) => Object.hasOwn(types, field))
+  )
+    throw errors.ERR_NETLINK_ARGUMENT({
+      what: 'type of a set',
+      value: type,
+      expected: `one to ${MAX_FIELDS} of ${Object.keys(types).join(', ')}`,
+    })
+  return fields
+}
 
 const padded = (length: number) => Math.ceil(length / 4) * 4
 

@@ -54,7 +54,7 @@ export const messages = {
 } as const
 
 /** As nft has it: what is added may be there already, what is created must not be. */
-export const verbs = {
+const verbs = {
   add: NLM_F_CREATE,
   create: NLM_F_CREATE | NLM_F_EXCL,
   delete: 0,

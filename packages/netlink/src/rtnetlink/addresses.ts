@@ -16,13 +16,13 @@ export interface NewAddress {
   broadcast?: string
   /** IPv4 only: the link's name, or `NAME:…`. */
   label?: string
-  /** `global` unless told otherwise; IPv6 finds its own. */
+  /** Default: `global`; IPv6 finds its own. */
   scope?: RouteScope
   /** Usable at once, without duplicate address detection. */
   noDad?: boolean
   /** Make no route to the prefix. */
   noPrefixRoute?: boolean
-  /** In seconds; for ever unless told otherwise. */
+  /** In seconds; by default for ever. */
   validLifetime?: number
   preferredLifetime?: number
 }
@@ -33,7 +33,7 @@ export const add = (address: NewAddress): Request<void> => assign('add', address
 /** The same where it may be there already. */
 export const replace = (address: NewAddress): Request<void> => assign('replace', address, REPLACE)
 
-/** Takes an address from a link. Errors: `EADDRNOTAVAIL` when it hasn't got it, `ENODEV`. */
+/** Takes an address from a link. Errors: `EADDRNOTAVAIL` when the link doesn't have it, `ENODEV`. */
 export function del(address: Pick<NewAddress, 'dev' | 'address' | 'peer'>): Request<void> {
   return change(words('delete', address), c.RTM_DELADDR, 0, (scope) => encode(address, scope))
 }

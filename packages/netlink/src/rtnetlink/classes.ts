@@ -14,9 +14,9 @@ export interface NewClass {
   parent: Handle
   /** What it is sure of, in bytes per second. */
   rate: number
-  /** What it may borrow up to, in bytes per second; `rate` unless told otherwise. */
+  /** What it may borrow up to, in bytes per second; default: `rate`. */
   ceil?: number
-  /** What may be sent at once at `rate`, in bytes; 64 KiB unless told otherwise. */
+  /** What may be sent at once at `rate`, in bytes; default: 64 KiB. */
   burst?: number
   /** Lower ones borrow first, 0 to 7. */
   priority?: number

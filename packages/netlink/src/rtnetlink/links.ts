@@ -18,7 +18,7 @@ import {
 } from './link.ts'
 import { ADD, change, dump } from './request.ts'
 
-/** What any link can be given, at its birth or later. What is left out stays as it is. */
+/** What any link can be given, when it is made or later. What is left out stays as it is. */
 export interface LinkSettings {
   /** In bytes. */
   mtu?: number
@@ -32,7 +32,7 @@ export interface LinkSettings {
   /** The bridge to be a port of; null for none. */
   master?: LinkRef | null
   alias?: string
-  /** The namespace to be born in or to move to. */
+  /** The namespace to be made in or to move to. */
   netns?: Netns
 }
 
@@ -72,7 +72,7 @@ export interface VxlanSettings {
   local?: string
   /** The remote end, or the multicast group of all ends. */
   remote?: string
-  /** UDP port, 4789 unless told otherwise. */
+  /** UDP port; default: 4789. */
   port?: number
   learning?: boolean
 }
@@ -121,7 +121,7 @@ export function set(link: LinkRef, changes: LinkChanges): Request<void> {
   return change(`set link ${link}`, type, 0, (scope) =>
     encodeLink({
       ...flagsOf(common),
-      // Beside a new name there is no room for the old one.
+      // The message holds one name: the new one takes the place of the old.
       index: name === undefined ? indexOf(link) : scope.index(link),
       attributes: [
         name === undefined ? nameOf(link) : [c.IFLA_IFNAME, linkName(name)],

@@ -16,7 +16,7 @@ export interface NewNeighbour {
   address: string
   /** MAC address. */
   lladdr?: string
-  /** `permanent` unless told otherwise. */
+  /** Default: `permanent`. */
   state?: NeighbourState
   router?: boolean
   /** Answer for this address. */

@@ -9,9 +9,9 @@ import { decodeTc, encodeTc, rate64, rateSpec, type TrafficControl, ticks } from
 
 export type NewQdisc = {
   dev: LinkRef
-  /** `root` unless told otherwise; `ingress` and `clsact` have a place of their own. */
+  /** Default: `root`; `ingress` and `clsact` have a place of their own. */
   parent?: Handle
-  /** `1:`; the kernel's choice unless given. */
+  /** `1:`; the kernel's choice by default. */
   handle?: Handle
 } & (
   | ({ kind: 'tbf' } & TokenBucket)

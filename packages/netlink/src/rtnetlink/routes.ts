@@ -22,7 +22,7 @@ export interface NewRoute {
   family?: Family
   gateway?: string
   dev?: LinkRef
-  /** 254, the main table, unless told otherwise. */
+  /** Default: 254, the main table. */
   table?: number
   metric?: number
   /** In bytes. */
@@ -33,9 +33,9 @@ export interface NewRoute {
   onlink?: boolean
   /** `global` with a gateway, else `link`. */
   scope?: RouteScope
-  /** `unicast` unless told otherwise. */
+  /** Default: `unicast`. */
   type?: RouteType
-  /** Who makes it; 3, as `ip route` says of its own, unless told otherwise. */
+  /** Who makes it; default: 3, as `ip route` says of its own. */
   protocol?: number
 }
 
@@ -53,7 +53,7 @@ export function del(route: NewRoute): Request<void> {
   })
 }
 
-/** The routes of a table, the main one unless told otherwise, of both families or one, of all links or one. */
+/** The routes of a table, by default the main one, of both families or one, of all links or one. */
 export function list({
   table = c.RT_TABLE_MAIN,
   family,

@@ -10,7 +10,7 @@ import { decodeRule, type Rule } from './rule.ts'
 export interface NewRule {
   /** Taken from `from` or `to` where they are given; else `inet`. */
   family?: Family
-  /** Lower ones come first; the kernel's choice unless given. */
+  /** Lower ones come first; the kernel's choice by default. */
   priority?: number
   table: number
   /** With prefix length. */

@@ -13,7 +13,7 @@ import { closeSocket, openSocket, openSocketBeside } from './socket.ts'
 export interface NetlinkOptions {
   /** The namespace to work in; without it the one the process is in now. The path is not needed afterwards. */
   netns?: Netns
-  /** NETLINK_ROUTE (0) unless told otherwise; NETLINK_NETFILTER (12) for conntrack. */
+  /** Default: NETLINK_ROUTE (0). NETLINK_NETFILTER (12) is for conntrack, nf_tables and nflog. */
   protocol?: number
 }
 

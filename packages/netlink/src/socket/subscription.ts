@@ -34,7 +34,7 @@ export function subscribe<T>(
     try {
       for (let messages = receive(fd); messages; messages = receive(fd)) take(messages)
     } catch (error) {
-      const isOverrun = (error as NetlinkError).code === 'ENOBUFS' // what has no such code is no overrun
+      const isOverrun = (error as NetlinkError).code === 'ENOBUFS' // other errors have other codes
       if (!isOverrun || capacity === undefined) {
         failure = isOverrun ? errors.overrun({ operation, errno: ENOBUFS }) : error
         end()
