@@ -6,8 +6,8 @@ import type { Figure } from './figure.ts'
 import { host } from './host.ts'
 import { kubenet } from './kubenet.ts'
 import { memory } from './memory.ts'
-import { spawn } from './spawn.ts'
 import { many, pod } from './pod.ts'
+import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {

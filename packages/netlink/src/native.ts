@@ -1,6 +1,6 @@
 import { stat } from 'node:fs'
 import { createRequire } from 'node:module'
-import { systemCallFailed, unavailable } from './errors.ts'
+import { errors } from './errors.ts'
 
 /** What this package calls in the C library. Each returns -1 on failure and leaves the reason in `errno()`. */
 export interface Native {
@@ -73,7 +73,7 @@ function load(): Native {
       errno: () => koffi.errno(),
     }
   } catch (error) {
-    throw unavailable(error)
+    throw errors.ERR_NETLINK_UNAVAILABLE({ platform: process.platform, arch: process.arch }, error)
   }
 }
 
@@ -95,6 +95,6 @@ function startThreadPool() {
 
 /** Passes the result of a system call on, or throws with the reason of its failure. */
 export function checked(result: number, operation: string, syscall: string, path?: string): number {
-  if (result === -1) throw systemCallFailed(operation, syscall, native().errno(), path)
+  if (result === -1) throw errors.systemCallFailed({ operation, syscall, errno: native().errno(), path })
   return result
 }

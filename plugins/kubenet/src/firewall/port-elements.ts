@@ -1,8 +1,7 @@
 import type { PortMapping } from '@podwire/api'
 import { decodeIp, encodeIp } from '@podwire/netlink/transport'
 import { familyOf } from '../ipam/cidr.ts'
-import type { Element } from './elements.ts'
-import { setNames } from './layout.ts'
+import { type MapElement, setNames } from './layout.ts'
 
 /** A pod's addresses, and the ports of the host that lead there. */
 export interface Published {
@@ -13,7 +12,7 @@ export interface Published {
 /** An element of one of the firewall's maps. */
 export interface PortElement {
   readonly map: string
-  readonly element: Element
+  readonly element: MapElement
   readonly mapping: PortMapping
 }
 
@@ -53,14 +52,13 @@ function elementOf(mapping: PortMapping, address: string): PortElement {
 
 /** Two elements are the same when the same packets go to the same place. */
 export const elementKey = ({ map, element }: Pick<PortElement, 'map' | 'element'>) =>
-  `${map} ${element.key.toString('hex')} ${element.value?.toString('hex')}`
+  `${map} ${element.key.toString('hex')} ${element.value.toString('hex')}`
 
 /** Whether the same packets go by both, to wherever. */
 export const isSamePort = (a: PortElement, b: PortElement) =>
   a.map === b.map && a.element.key.equals(b.element.key)
 
 /** The pod's address that an element leads to. */
-export const addressOf = ({ element }: PortElement) =>
-  decodeIp((element.value ?? Buffer.alloc(8)).subarray(0, -4))
+export const addressOf = ({ element }: PortElement) => decodeIp(element.value.subarray(0, -4))
 
 const portField = (port: number) => Buffer.of(port >> 8, port & 0xff, 0, 0)

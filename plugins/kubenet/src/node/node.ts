@@ -119,7 +119,6 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     const forwarding = ensureSysctls(forwardingSysctls(new Set(all.map(({ family }) => family))))
     areRulesLost = !ensureRules() || areRulesLost
     firewall.apply({
-      bridge: options.bridge,
       linkPrefix: LINK_PREFIX,
       networks: all,
       direct,
