@@ -16,7 +16,7 @@ const plan: FirewallPlan = {
 
 const published = (hostPort: number, address: string, more: Partial<PortMapping> = {}) =>
   portElements({
-    addresses: [{ address, prefixLength: 16, gateway: '10.88.0.1' }],
+    addresses: [{ address }],
     ports: [{ hostPort, containerPort: 80, protocol: 'tcp', ...more }],
   })
 
