@@ -43,7 +43,7 @@ export function isPodwireError(error: unknown): error is PodwireError {
 
 /** What an error of one code says. */
 export interface ErrorEntry<Details> {
-  /** What was wrong, with the value. */
+  /** What was wrong, with the value. Write the types of both parameters: the table takes them from here. */
   message(details: Details, cause: unknown): string
   /** What to do next, a sentence of its own. */
   remedy?: string | ((details: Details) => string | undefined)
@@ -51,16 +51,13 @@ export interface ErrorEntry<Details> {
   exitCode?: 1 | 2
 }
 
-type DetailsOf<Entry> = Entry extends { message(details: infer Details, ...rest: never): string }
-  ? Details
-  : never
 type Arguments<Details> = unknown extends Details
   ? [details?: Readonly<Record<string, never>>, cause?: unknown]
   : [details: Details, cause?: unknown]
 
 /** One function for each code of a table. */
-export type ErrorFactories<Table, E = PodwireError> = {
-  readonly [Code in keyof Table]: (...given: Arguments<DetailsOf<Table[Code]>>) => E
+export type ErrorFactories<DetailsOf, E = PodwireError> = {
+  readonly [Code in keyof DetailsOf]: (...given: Arguments<DetailsOf[Code]>) => E
 }
 
 /**
@@ -68,23 +65,24 @@ export type ErrorFactories<Table, E = PodwireError> = {
  * details that the message is made of, and the cause: `throw errors.NOT_A_NETNS({ path }, cause)`.
  * @param create makes the error of a class of the package's own, with what its entries hold besides
  */
-export function defineErrors<
-  const Table extends Readonly<Record<string, ErrorEntry<never>>>,
-  E = PodwireError,
->(table: Table, create?: (init: PodwireErrorInit, entry: Table[keyof Table]) => E): ErrorFactories<Table, E> {
-  const factories = Object.entries(table).map(([code, entry]) => {
-    // The table's own type ties each entry to its details; a loop over it can't.
-    const { message, remedy, exitCode = 1 } = entry as ErrorEntry<Readonly<Record<string, unknown>>>
+export function defineErrors<DetailsOf, E = PodwireError, More = unknown>(
+  table: { readonly [Code in keyof DetailsOf]: ErrorEntry<DetailsOf[Code]> & More },
+  create?: (init: PodwireErrorInit, entry: More) => E,
+): ErrorFactories<DetailsOf, E> {
+  // The table's own type ties each entry to its details; a loop over it can't.
+  const entries = Object.entries(table) as [string, ErrorEntry<Readonly<Record<string, unknown>>> & More][]
+  const factories = entries.map(([code, entry]) => {
+    const { message, remedy, exitCode = 1 } = entry
     const factory = (details: Readonly<Record<string, unknown>> = {}, cause?: unknown) => {
       const advice = typeof remedy === 'function' ? remedy(details) : remedy
       const text = withAdvice(message(details, cause), advice)
       const init = { code, message: text, details, cause, exitCode }
-      return create ? create(init, entry as Table[keyof Table]) : new PodwireError(init)
+      return create ? create(init, entry) : new PodwireError(init)
     }
     return [code, factory]
   })
   // Object.fromEntries forgets the keys.
-  return Object.fromEntries(factories) as ErrorFactories<Table, E>
+  return Object.fromEntries(factories) as ErrorFactories<DetailsOf, E>
 }
 
 function withAdvice(message: string, advice: string | undefined): string {

@@ -8,7 +8,7 @@ const errors = defineErrors({
     exitCode: 2,
   },
   TIRED: { message: () => 'No more today.' },
-  BROKEN: { message: (_: { part: string }, cause) => `it broke: ${(cause as Error).message}` },
+  BROKEN: { message: (_: { part: string }, cause: unknown) => `it broke: ${(cause as Error).message}` },
 })
 
 test('an error says what was wrong and what to do, and carries the values', () => {
@@ -32,8 +32,9 @@ test('a package may make errors of its own class, with what its entries hold bes
   class NumberedError extends PodwireError {
     number = 0
   }
-  const numbered = defineErrors({ A: { message: () => 'a', number: 7 } }, (init, { number }) =>
-    Object.assign(new NumberedError(init), { number }),
+  const numbered = defineErrors(
+    { A: { message: () => 'a', number: 7 } },
+    (init, { number }: { number: number }) => Object.assign(new NumberedError(init), { number }),
   )
   const error = numbered.A()
   expect(error.number).toBe(7)

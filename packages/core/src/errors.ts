@@ -1,106 +1,19 @@
 import {
+  defineErrors,
   describeCapabilities,
   describeValue,
   messageOf,
   type PodRef,
-  PodwireError,
   packageNameOfPlugin,
   podKey,
+  printable,
 } from '@podwire/api'
 import { nearest } from './nearest.ts'
 
-// The table of all that this package can say: one function for each code. What the user wrote wrongly exits with 2.
-
-const usage = 2
-
-// Configuration
-
-export function configNotFound({ file }: { file: string }) {
-  return new PodwireError({
-    code: 'CONFIG_NOT_FOUND',
-    message: `No configuration at ${file}. Give the path of an existing file, or write one with: podwire init`,
-    details: { file },
-    exitCode: usage,
-  })
-}
-
-export function configUnreadable({ file, reason, cause }: { file: string; reason: string; cause?: unknown }) {
-  return new PodwireError({
-    code: 'CONFIG_UNREADABLE',
-    message: `${file}: ${reason}`,
-    details: { file, reason },
-    cause,
-    exitCode: usage,
-  })
-}
-
+/** Something wrong with a configuration, and where: `discovery.paths[0]`. */
 export interface ConfigProblem {
-  /** `discovery.paths[0]` */
   readonly path: string
   readonly message: string
-}
-
-export function configInvalid({
-  file,
-  problems,
-}: {
-  file: string | undefined
-  problems: readonly ConfigProblem[]
-}) {
-  const lines = problems.map(({ path, message }) => (path ? `${path}: ${message}` : message))
-  return new PodwireError({
-    code: 'CONFIG_INVALID',
-    message: `${file ?? 'The configuration'}: ${lines.join('; ')}`,
-    details: { file, problems },
-    exitCode: usage,
-  })
-}
-
-// Plugins: finding and loading
-
-const firstParty = ['cni', 'exec', 'kubenet']
-
-export function pluginNotFound({ name, available }: { name: string; available: readonly string[] }) {
-  const guess = nearest(name, available)
-  const install = firstParty.includes(name) ? `@podwire/plugin-${name}` : installName(name)
-  const hint = guess
-    ? `Did you mean "${guess}"?`
-    : install
-      ? `If it is a package: npm install ${install}`
-      : ''
-  return new PodwireError({
-    code: 'PLUGIN_NOT_FOUND',
-    message:
-      `Network plugin "${name}" not found. There is: ${available.join(', ') || 'none'}. ${hint}`.trim(),
-    details: { name, available, nearest: guess, install },
-    exitCode: usage,
-  })
-}
-
-function installName(pluginName: string): string | undefined {
-  try {
-    return packageNameOfPlugin(pluginName)
-  } catch {
-    return undefined
-  }
-}
-
-export function invalidPluginName({ name, problems }: { name: string; problems: readonly string[] }) {
-  return new PodwireError({
-    code: 'INVALID_PLUGIN_NAME',
-    message: `network plugin has invalid name: "${name}": ${problems.join('; ')}`,
-    details: { name, problems },
-    exitCode: usage,
-  })
-}
-
-export function duplicatePluginName({ name }: { name: string }) {
-  return new PodwireError({
-    code: 'DUPLICATE_PLUGIN_NAME',
-    message: `network plugin "${name}" was registered more than once`,
-    details: { name },
-    exitCode: usage,
-  })
 }
 
 /** Which package, for the errors about it. */
@@ -110,223 +23,213 @@ export interface PackageLabel {
   readonly dir: string
 }
 
+type PodName = { readonly namespace: string; readonly name: string }
+
+/** All that this package can say. What the user wrote wrongly exits with 2. */
+export const errors = defineErrors({
+  // Configuration
+  CONFIG_NOT_FOUND: {
+    message: ({ file }: { file: string }) => `No configuration at ${file}`,
+    remedy: 'Give the path of an existing file, or write one with: podwire init',
+    exitCode: 2,
+  },
+  CONFIG_UNREADABLE: {
+    message: ({ file, reason }: { file: string; reason: string }) => `${file}: ${reason}`,
+    exitCode: 2,
+  },
+  CONFIG_INVALID: {
+    message: ({ file, problems }: { file: string | undefined; problems: readonly ConfigProblem[] }) =>
+      `${file ?? 'The configuration'}: ${problems.map(asLine).join('; ')}`,
+    exitCode: 2,
+  },
+  UNTRUSTED: {
+    message: (about: { path: string; at: string; uid: number; mode: string; what: string }) =>
+      `${about.path}: ${about.what} would run as root, and ${about.at} belongs to user ${about.uid} with mode ${about.mode}, so that others than root could have written it`,
+    remedy: ({ at }) =>
+      `If you trust who did: --trust ${at}. Else: chown -R root ${at} && chmod -R go-w ${at}`,
+    exitCode: 2,
+  },
+
+  // Plugins: finding and loading
+  PLUGIN_NOT_FOUND: {
+    message: ({ name, available }: { name: string; available: readonly string[] }) =>
+      `Network plugin "${name}" not found. There is: ${available.join(', ') || 'none'}`,
+    remedy: ({ name, available }) => {
+      const guess = nearest(name, available)
+      if (guess) return `Did you mean "${guess}"?`
+      const install = packageToInstall(name)
+      return install && `If it is a package: npm install ${install}`
+    },
+    exitCode: 2,
+  },
+  INVALID_PLUGIN_NAME: {
+    message: ({ name, problems }: { name: string; problems: readonly string[] }) =>
+      `network plugin has invalid name: ${describeValue(name)}: ${problems.join('; ')}`,
+    exitCode: 2,
+  },
+  DUPLICATE_PLUGIN_NAME: {
+    message: ({ name }: { name: string }) => `network plugin "${name}" was registered more than once`,
+    exitCode: 2,
+  },
+  PLUGIN_PACKAGE_REJECTED: {
+    message: (about: { name: string; dir: string; reason: string }) =>
+      `Network plugin "${about.name}" is in a package that was rejected (${about.dir}): ${about.reason}`,
+    exitCode: 2,
+  },
+  PLUGIN_IMPORT_FAILED: {
+    message: (from: PackageLabel, cause: unknown) => `${label(from)} failed to load: ${messageOf(cause)}`,
+  },
+  PLUGIN_BAD_EXPORT: {
+    message: ({ problem, ...from }: PackageLabel & { problem: string }) => `${label(from)}: ${problem}`,
+    remedy: 'Its default export must be definePlugin({ apiVersion: 1, probe }).',
+  },
+  PLUGIN_OPTIONS_INVALID: {
+    message: ({ key, problems }: { key: string; problems: readonly ConfigProblem[] }) =>
+      `The configuration of a plugin is wrong: ${problems
+        .map(({ path, message }) => `plugins[${JSON.stringify(key)}]${path ? `.${path}` : ''}: ${message}`)
+        .join('; ')}`,
+    exitCode: 2,
+  },
+  PLUGIN_PROBE_FAILED: {
+    message: (from: PackageLabel, cause: unknown) => `${label(from)}: its probe failed: ${messageOf(cause)}`,
+  },
+
+  // Plugins: running
+  PLUGIN_ALREADY_INITIALISED: {
+    message: ({ name }: { name: string }) =>
+      `Network plugin "${name}" was initialised before: a plugin serves one host`,
+    remedy: 'Probe its package again for another host.',
+  },
+  PLUGIN_INIT_FAILED: {
+    message: ({ name }: { name: string }, cause: unknown) =>
+      `Network plugin "${name}" failed init: ${messageOf(cause)}`,
+  },
+  DEADLINE_EXCEEDED: {
+    message: ({ what, ms }: { what: string; ms: number }, cause: unknown) =>
+      `${what}: not done within ${formatMs(ms)}${cause === undefined ? '' : ` (${messageOf(cause)})`}`,
+  },
+  PLUGIN_OPERATION_FAILED: {
+    message: (
+      about: { plugin: string; operation: string; pod: PodRef | undefined; durationMs: number },
+      cause: unknown,
+    ) => {
+      const target = about.pod ? ` pod "${about.pod.name}_${about.pod.namespace}" network` : ''
+      return `networkPlugin ${about.plugin} failed to ${about.operation}${target} after ${formatMs(about.durationMs)}: ${messageOf(cause)}`
+    },
+  },
+  BAD_PLUGIN_RESULT: {
+    message: (about: { plugin: string; operation: string; returned: unknown; problem: string }) =>
+      `Network plugin "${about.plugin}" returned ${describeValue(about.returned)} from ${about.operation}: ${about.problem}`,
+  },
+  MISSING_CAPABILITY: {
+    message: (about: { pod: PodName; plugin: string; missing: number; capable: readonly string[] }) =>
+      `Pod ${podKey(about.pod)} needs ${describeCapabilities(about.missing).join(', ')}, which network plugin "${about.plugin}" doesn't do`,
+    remedy: ({ capable }) =>
+      capable.length > 0
+        ? `Installed plugins that can: ${capable.join(', ')}.`
+        : 'No other installed plugin can.',
+    exitCode: 2,
+  },
+
+  // Sandboxes
+  INVALID_POD: {
+    message: ({ problems }: { pod: object; problems: readonly string[] }) =>
+      `Not a pod that can be set up: ${problems.join('; ')}`,
+    exitCode: 2,
+  },
+  NO_ADDRESS: {
+    message: ({ pod, plugin }: { pod: PodName; plugin: string }, cause: unknown) =>
+      `Pod ${podKey(pod)} has no address after network plugin "${plugin}" set it up: ${messageOf(cause)}`,
+    remedy: 'If that is meant, ask for it with allowNoAddress.',
+  },
+  UNKNOWN_SANDBOX: {
+    message: ({ sandboxId }: { sandboxId: string }) => `This host has no sandbox ${describeValue(sandboxId)}`,
+    remedy: 'Set its pod up first.',
+  },
+  UNKNOWN_POD: {
+    message: ({ pod }: { pod: PodName }) => `This host has no pod ${podKey(pod)}`,
+    remedy: 'See what there is with: podwire ps',
+  },
+  SANDBOX_ID_TAKEN: {
+    message: (about: { pod: PodName; sandboxId: string; owner: string }) =>
+      `Pod ${podKey(about.pod)} can't have the sandbox id ${describeValue(about.sandboxId)}: pod ${about.owner} has it`,
+    remedy: 'Give another one, or none.',
+    exitCode: 2,
+  },
+  NOT_A_NETNS: {
+    message: ({ path }: { path: string }) => `${printable(path)} is not a network namespace`,
+    remedy: 'Give a path such as /run/netns/NAME, or /proc/PID/ns/net of a live process.',
+    exitCode: 2,
+  },
+  OWN_NETNS: {
+    message: ({ path }: { path: string }) =>
+      `${printable(path)} is the host's own network namespace: a pod in there would take the host's place`,
+    exitCode: 2,
+  },
+  NETNS_EXISTS: {
+    message: ({ path }: { path: string }) =>
+      `${path} is there already, and no record of this host speaks of it: another state directory's host made it, or the record was deleted`,
+    remedy: ({ path }) => `If nothing uses it: ip netns delete ${path.split('/').at(-1)}`,
+  },
+  NETNS_CONFLICT: {
+    message: (about: { pod: PodName; netns: string; asked: string }) =>
+      `Pod ${podKey(about.pod)} is set up in ${about.netns}, not in ${printable(about.asked)}`,
+    remedy: ({ pod }) => `Tear it down first: podwire down ${podKey(pod)}`,
+  },
+  NETNS_GONE: {
+    message: ({ pod, netns }: { pod: PodName; netns: string }) =>
+      `The network namespace of pod ${podKey(pod)} is gone: what is at ${netns} now is not the one that was set up`,
+    remedy: ({ pod }) => `Set the pod up again: podwire up ${podKey(pod)}`,
+  },
+  PROCESSES_REMAIN: {
+    message: ({ pod, pids }: { pod: PodName; pids: readonly number[] }) =>
+      `Pod ${podKey(pod)}: processes in its sandbox can't be killed: ${pids.join(', ')}`,
+    remedy: 'They most likely wait for a device or a file system; end them and tear the pod down again.',
+  },
+  POD_LOCKED: {
+    message: ({ pod, holder, waitedMs }: { pod: string; holder: string; waitedMs: number }) =>
+      `Pod ${pod}: another process works on it, for ${formatMs(waitedMs)} by now: ${printable(holder)}`,
+    remedy: 'Wait for it, or end it.',
+  },
+
+  // State
+  STATE_UNUSABLE: {
+    message: ({ path }: { path: string }, cause: unknown) =>
+      `Can't use the state at ${path}: ${messageOf(cause)}`,
+    remedy: 'Run as root, or give a directory of yours with --state-dir.',
+  },
+  STATE_UNSAFE: {
+    message: ({ path, problem }: { path: string; problem: string }) =>
+      `The state directory ${path} can't be trusted: ${problem}`,
+    remedy: 'Others could make this host delete or overwrite files. Give a directory that is yours alone.',
+    exitCode: 2,
+  },
+  STATE_ELSEWHERE: {
+    message: ({ path, pods }: { path: string; pods: number }) =>
+      `The state directory ${path} holds ${pods} pod(s) of a host in another network namespace`,
+    remedy: 'Run this command where that host runs, or give another directory with --state-dir.',
+  },
+})
+
+const firstParty = ['cni', 'exec', 'kubenet']
+
+// Plugins of the kubelet's directory layout come through one package, whatever they are called.
+function packageToInstall(pluginName: string): string | undefined {
+  if (pluginName === 'kubernetes.io/no-op') return '@podwire/plugin-noop'
+  if (firstParty.includes(pluginName)) return `@podwire/plugin-${pluginName}`
+  try {
+    return `${packageNameOfPlugin(pluginName)}. If it is an executable in the kubelet's directory layout: npm install @podwire/plugin-exec`
+  } catch {
+    return undefined
+  }
+}
+
 function label({ packageName, version, dir }: PackageLabel): string {
   return `Plugin package ${packageName}@${version} (${dir})`
 }
 
-export function pluginPackageRejected({ name, dir, reason }: { name: string; dir: string; reason: string }) {
-  return new PodwireError({
-    code: 'PLUGIN_PACKAGE_REJECTED',
-    message: `Network plugin "${name}" is in a package that was rejected (${dir}): ${reason}`,
-    details: { name, dir, reason },
-    exitCode: usage,
-  })
-}
-
-export function pluginImportFailed({ from, cause }: { from: PackageLabel; cause: unknown }) {
-  return new PodwireError({
-    code: 'PLUGIN_IMPORT_FAILED',
-    message: `${label(from)} failed to load: ${messageOf(cause)}`,
-    details: { ...from },
-    cause,
-  })
-}
-
-export function pluginBadExport({ from, problem }: { from: PackageLabel; problem: string }) {
-  return new PodwireError({
-    code: 'PLUGIN_BAD_EXPORT',
-    message: `${label(from)}: ${problem}. Its default export must be definePlugin({ apiVersion: 1, probe }).`,
-    details: { ...from, problem },
-  })
-}
-
-export function pluginOptionsInvalid({ key, problems }: { key: string; problems: readonly ConfigProblem[] }) {
-  const lines = problems.map(
-    ({ path, message }) => `plugins[${JSON.stringify(key)}]${path ? `.${path}` : ''}: ${message}`,
-  )
-  return new PodwireError({
-    code: 'PLUGIN_OPTIONS_INVALID',
-    message: `The configuration of a plugin is wrong: ${lines.join('; ')}`,
-    details: { key, problems },
-    exitCode: usage,
-  })
-}
-
-export function pluginProbeFailed({ from, cause }: { from: PackageLabel; cause: unknown }) {
-  return new PodwireError({
-    code: 'PLUGIN_PROBE_FAILED',
-    message: `${label(from)}: its probe failed: ${messageOf(cause)}`,
-    details: { ...from },
-    cause,
-  })
-}
-
-// Plugins: running
-
-export function alreadyInitialised({ name }: { name: string }) {
-  return new PodwireError({
-    code: 'PLUGIN_ALREADY_INITIALISED',
-    message: `Network plugin "${name}" was initialised before: a plugin serves one host. Probe its package again for another.`,
-    details: { name },
-  })
-}
-
-export function initialisationFailed({ name, cause }: { name: string; cause: unknown }) {
-  return new PodwireError({
-    code: 'PLUGIN_INIT_FAILED',
-    message: `Network plugin "${name}" failed init: ${messageOf(cause)}`,
-    details: { name },
-    cause,
-  })
-}
-
-export function deadlineExceeded({ what, ms, cause }: { what: string; ms: number; cause?: unknown }) {
-  return new PodwireError({
-    code: 'DEADLINE_EXCEEDED',
-    message: `${what}: not done within ${formatMs(ms)}${cause === undefined ? '' : ` (${messageOf(cause)})`}`,
-    details: { what, ms },
-    cause,
-  })
-}
-
-export function pluginOperationFailed({
-  plugin,
-  operation,
-  pod,
-  durationMs,
-  cause,
-}: {
-  plugin: string
-  operation: string
-  pod: PodRef | undefined
-  durationMs: number
-  cause: unknown
-}) {
-  const target = pod ? ` pod "${pod.name}_${pod.namespace}" network` : ''
-  return new PodwireError({
-    code: 'PLUGIN_OPERATION_FAILED',
-    message: `networkPlugin ${plugin} failed to ${operation}${target} after ${formatMs(durationMs)}: ${messageOf(cause)}`,
-    details: { plugin, operation, pod, durationMs },
-    cause,
-  })
-}
-
-export function badPluginResult({
-  plugin,
-  operation,
-  returned,
-  problem,
-}: {
-  plugin: string
-  operation: string
-  returned: unknown
-  problem: string
-}) {
-  return new PodwireError({
-    code: 'BAD_PLUGIN_RESULT',
-    message: `Network plugin "${plugin}" returned ${describeValue(returned)} from ${operation}: ${problem}`,
-    details: { plugin, operation, problem },
-  })
-}
-
-export function missingCapability({
-  pod,
-  plugin,
-  missing,
-  capable,
-}: {
-  pod: { namespace: string; name: string }
-  plugin: string
-  missing: number
-  capable: readonly string[]
-}) {
-  const names = describeCapabilities(missing)
-  const others =
-    capable.length > 0 ? `Installed plugins that can: ${capable.join(', ')}.` : 'No installed plugin can.'
-  return new PodwireError({
-    code: 'MISSING_CAPABILITY',
-    message: `Pod ${podKey(pod)} needs ${names.join(', ')}, which network plugin "${plugin}" doesn't do. ${others}`,
-    details: { pod: podKey(pod), plugin, missing: names, capable },
-    exitCode: usage,
-  })
-}
-
-// Sandboxes
-
-export function invalidPod({ pod, problems }: { pod: object; problems: readonly string[] }) {
-  return new PodwireError({
-    code: 'INVALID_POD',
-    message: `Not a pod that can be set up: ${problems.join('; ')}`,
-    details: { pod, problems },
-    exitCode: usage,
-  })
-}
-
-export function unknownSandbox({ sandboxId }: { sandboxId: string }) {
-  return new PodwireError({
-    code: 'UNKNOWN_SANDBOX',
-    message: `This host has no sandbox ${describeValue(sandboxId)}. Set its pod up first.`,
-    details: { sandboxId },
-  })
-}
-
-export function unknownPod({ pod }: { pod: { namespace: string; name: string } }) {
-  return new PodwireError({
-    code: 'UNKNOWN_POD',
-    message: `This host has no pod ${podKey(pod)}. See what there is with: podwire status`,
-    details: { pod: podKey(pod) },
-  })
-}
-
-export function notANetns({ path }: { path: string }) {
-  return new PodwireError({
-    code: 'NOT_A_NETNS',
-    message: `${path} is not a network namespace. Give a path such as /run/netns/NAME or /proc/PID/ns/net of a live process.`,
-    details: { path },
-    exitCode: usage,
-  })
-}
-
-export function ownNetns({ path }: { path: string }) {
-  return new PodwireError({
-    code: 'OWN_NETNS',
-    message: `${path} is the host's own network namespace: a pod in there would take the host's place.`,
-    details: { path },
-    exitCode: usage,
-  })
-}
-
-export function netnsExists({ path }: { path: string }) {
-  return new PodwireError({
-    code: 'NETNS_EXISTS',
-    message: `${path} is there already, and no record of this host speaks of it: another state directory's host made it, or the record was deleted. If nothing uses it: ip netns delete ${path.split('/').at(-1)}`,
-    details: { path },
-  })
-}
-
-export function netnsConflict({
-  pod,
-  netns,
-  asked,
-}: {
-  pod: { namespace: string; name: string }
-  netns: string
-  asked: string
-}) {
-  return new PodwireError({
-    code: 'NETNS_CONFLICT',
-    message: `Pod ${podKey(pod)} is set up in ${netns}, not in ${asked}. Take it down first: podwire down ${podKey(pod)}`,
-    details: { pod: podKey(pod), netns, asked },
-  })
-}
-
-export function stateUnusable({ path, cause }: { path: string; cause: unknown }) {
-  return new PodwireError({
-    code: 'STATE_UNUSABLE',
-    message: `Can't use the state at ${path}: ${messageOf(cause)}. Run as root, or give a directory of yours as stateDir.`,
-    details: { path },
-    cause,
-  })
+function asLine({ path, message }: ConfigProblem): string {
+  return path ? `${path}: ${message}` : message
 }
 
 function formatMs(ms: number): string {

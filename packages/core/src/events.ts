@@ -26,6 +26,8 @@ export interface HostEvents {
   'pod:setup:start': OfPod
   'pod:setup:done': OfPod & Ended & { readonly status: PodNetworkStatus | undefined }
   'pod:setup:failed': OfPod & Ended & Failed
+  /** What was set up was no longer right, and is again. */
+  'pod:repaired': OfPod & { readonly why: string }
   'pod:teardown:start': OfPod
   'pod:teardown:done': OfPod & Ended
   'pod:teardown:failed': OfPod & Ended & Failed

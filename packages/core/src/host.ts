@@ -1,6 +1,5 @@
-import { resolve } from 'node:path'
+import { join } from 'node:path'
 import {
-  DEFAULT_PLUGIN_NAME,
   type EventDetails,
   type Logger,
   messageOf,
@@ -8,36 +7,45 @@ import {
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
 } from '@podwire/api'
-import { type LoadedConfig, loadConfig } from './config/load.ts'
-import { parseConfig } from './config/parse.ts'
+import { writeFileWhole } from '@podwire/api/files'
+import { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts'
 import type { PodwireConfig } from './config/schema.ts'
-import { missingCapability, unknownPod } from './errors.ts'
+import { errors } from './errors.ts'
 import { createHostEmitter, type HostEmitter } from './events.ts'
-import { type ActivePlugin, startPlugin } from './loading/active-plugin.ts'
-import { createPluginCatalog, type PluginCatalog } from './loading/plugin-catalog.ts'
 import { silentLogger } from './log.ts'
-import { neededCapabilities } from './routing/needed-capabilities.ts'
-import { createPodLock } from './routing/pod-lock.ts'
+import type { Installation } from './plugins/candidates.ts'
+import { createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
+import { refOf } from './plugins/plugin-manager.ts'
+import {
+  type ActivePlugin,
+  type StartContext,
+  startConfigured,
+  startRecorded,
+} from './plugins/start-plugin.ts'
+import { findRecord, type OperationOptions, type SandboxContext } from './sandboxes/context.ts'
+import { createPodLock } from './sandboxes/lock.ts'
+import { type PruneResult, pruneSandboxes, type RepairResult, repairSandboxes } from './sandboxes/maintain.ts'
+import { neededCapabilities } from './sandboxes/needed-capabilities.ts'
 import type { PodName, PodRequest } from './sandboxes/pod-request.ts'
+import type { SandboxRecord } from './sandboxes/record.ts'
 import { recoverSandboxes } from './sandboxes/recover.ts'
-import { findRecord, type Sandboxes } from './sandboxes/sandboxes.ts'
 import { setUpSandbox } from './sandboxes/set-up.ts'
-import { tearDownSandbox } from './sandboxes/tear-down.ts'
-import type { SandboxRecord } from './state/sandbox-record.ts'
-import { createSandboxStore } from './state/sandbox-store.ts'
+import { assertStateDirSafe, claimStateDir } from './sandboxes/state-dir.ts'
+import { createSandboxStore } from './sandboxes/store.ts'
+import { type TearDownOptions, tearDownSandbox } from './sandboxes/tear-down.ts'
 
 /** How a host is made. */
-export interface NetworkHostOptions {
+export interface NetworkHostOptions extends Omit<LoadConfigOptions, 'config' | 'file' | 'env'> {
   /** The configuration itself, or one that was loaded; without it, one is searched for. */
   readonly config?: PodwireConfig | LoadedConfig
   /** The configuration's file. */
   readonly configFile?: string
-  /** Where the search for a configuration and for plugins starts. Default: the working directory. */
-  readonly cwd?: string
-  /** Wins over the configuration's. */
-  readonly stateDir?: string
+  /** What comes with the program: plugin packages, and what is installed beside it. */
+  readonly installation?: Installation
   readonly log?: Logger
-  /** Take down at the start what earlier processes left half done. Default: true. */
+  /** Start the configured plugin at once. Default: true; else when it is first needed. */
+  readonly start?: boolean
+  /** Tear down at the start what earlier processes left half done. Default: as `start`. */
   readonly recover?: boolean
   /** Called first of all, to listen to what happens from the start. */
   readonly listen?: (events: NetworkHost['events']) => void
@@ -50,25 +58,30 @@ export type Readiness = { readonly ready: true } | { readonly ready: false; read
 export interface NetworkHost {
   readonly configuration: LoadedConfig
   readonly catalog: PluginCatalog
-  readonly plugin: ActivePlugin
   readonly events: Pick<HostEmitter, 'on' | 'once'>
+  /** The configured plugin, started when it wasn't yet. */
+  plugin(): Promise<ActivePlugin>
   /**
-   * Gives the pod a sandbox and its network; a pod that has them keeps them.
+   * Gives the pod a sandbox and its network; a pod that has them keeps them, and what is not right of them is mended.
    * @throws PodwireError `INVALID_POD`, `MISSING_CAPABILITY`, `PLUGIN_OPERATION_FAILED`, `NETNS_CONFLICT` …
    */
-  setUpPod(pod: PodRequest, signal?: AbortSignal): Promise<SandboxRecord>
-  /** Takes both away. A pod that isn't there is success. */
-  tearDownPod(pod: PodName, signal?: AbortSignal): Promise<void>
+  setUpPod(pod: PodRequest, options?: OperationOptions): Promise<SandboxRecord>
+  /** Takes both away. A pod that isn't there is success. Returns what may be left, only ever with `force`. */
+  tearDownPod(pod: PodName, options?: TearDownOptions): Promise<string[]>
   /** What is known of one pod; undefined when nothing is. */
   pod(pod: PodName): Promise<SandboxRecord | undefined>
   pods(): Promise<SandboxRecord[]>
   /** Rejects when the pod's network is no longer as it was set up, where the plugin can tell. */
-  checkPod(pod: PodName, signal?: AbortSignal): Promise<void>
+  checkPod(pod: PodName, options?: OperationOptions): Promise<void>
+  /** Has the plugin put back what all pods share, then sees that each pod is as it was set up, and mends what is not. */
+  repair(options?: OperationOptions): Promise<RepairResult[]>
+  /** Tears down pods that are stuck, ownerless, or without their network namespace; with `all`, every pod. */
+  prune(options?: OperationOptions & { readonly all?: boolean }): Promise<PruneResult[]>
   /**
    * Has the plugin free what belongs to no sandbox of this host. Set-ups of this process wait for it; don't call it while
    * another process that shares the state directory sets pods up.
    */
-  collectGarbage(signal?: AbortSignal): Promise<void>
+  collectGarbage(options?: OperationOptions): Promise<void>
   status(): Promise<Readiness>
   /** Passes an event to the plugin. */
   event(name: string, details: EventDetails): Promise<void>
@@ -78,81 +91,79 @@ export interface NetworkHost {
 
 /**
  * Loads the configuration and the plugin it names, initialises the plugin, tells it the pod CIDR, and recovers.
- * @throws PodwireError about the configuration; AggregateError about the plugin
+ * @throws PodwireError about the configuration or the state directory; AggregateError about the plugin
  */
 export async function createNetworkHost(options: NetworkHostOptions = {}): Promise<NetworkHost> {
-  const { log = silentLogger, recover = true } = options
+  const { log = silentLogger, start = true, recover = start, installation } = options
   const configuration = await configurationOf(options)
   const { config } = configuration
   const events = createHostEmitter((event, error) =>
     log.error(`a listener of ${event} failed: ${messageOf(error)}`, { error }),
   )
   options.listen?.(events)
+  assertStateDirSafe(config.stateDir)
   const store = createSandboxStore(config.stateDir)
-  const catalog = await createPluginCatalog(configuration, log)
-  const start = (name: string) => startPlugin({ name, catalog, config, store, events, log })
-  const active = await start(config.networkPlugin)
-
-  // A pod goes down by the plugin that set it up, though the configuration names another by now.
-  const others = new Map<string, Promise<ActivePlugin>>()
-  const other = (name: string): Promise<ActivePlugin> => {
-    const started = others.get(name) ?? start(name === DEFAULT_PLUGIN_NAME ? '' : name)
-    others.set(name, started)
-    started.catch(() => others.delete(name))
-    return started
-  }
+  const catalog = await createPluginCatalog({ configuration, installation, log })
+  const started = startedPlugins(
+    { catalog, deadlines: config.deadlines, sandboxes: store, events },
+    configuration,
+  )
 
   let collecting: Promise<void> | undefined
-  const room: Sandboxes = {
+  const context: SandboxContext = {
     store,
     lock: createPodLock(config.stateDir),
     events,
-    active: active.manager,
-    managerOf: async (name) => (name === active.manager.name ? active : await other(name)).manager,
-    checkCapabilities: (pod) => {
-      const missing = missingCapabilities(
-        active.manager.capabilities(),
-        neededCapabilities(pod, config.podCIDR),
-      )
+    deadlines: config.deadlines,
+    active: started.active,
+    managerOf: started.managerOf,
+    checkCapabilities: (pod, manager) => {
+      const missing = missingCapabilities(manager.capabilities(), neededCapabilities(pod, config.podCIDR))
       if (missing === 0) return
-      const error = missingCapability({
-        pod,
-        plugin: active.manager.name,
-        missing,
-        capable: catalog.capable(missing),
-      })
+      const capable = catalog.capable(missing).filter((name) => name !== manager.name)
+      const error = errors.MISSING_CAPABILITY({ pod: refOf(pod), plugin: manager.name, missing, capable })
       if (config.onMissingCapability === 'error') throw error
       log.warn(error.message, error.details)
     },
     collecting: () => collecting,
     warn: (message, details) => log.warn(message, details),
   }
-  const known = (pod: PodName): SandboxRecord => {
-    const record = findRecord(store, pod)
-    if (!record) throw unknownPod({ pod })
-    return record
-  }
 
-  if (recover) await recoverSandboxes(room)
+  if (start) await started.active()
+  if (recover) {
+    claimStateDir(config.stateDir, store)
+    await recoverSandboxes(context)
+  }
   let lastReadiness: string | undefined = 'not asked'
 
   return {
     configuration,
     catalog,
-    plugin: active,
     events,
-    setUpPod: (pod, signal) => setUpSandbox(room, pod, signal),
-    tearDownPod: (pod, signal) => tearDownSandbox(room, pod, signal),
+    plugin: started.active,
+    setUpPod: async (pod, operation) => {
+      claimStateDir(config.stateDir, store)
+      return setUpSandbox(context, pod, operation)
+    },
+    tearDownPod: (pod, operation) => tearDownSandbox(context, pod, operation),
     pod: async (pod) => findRecord(store, pod),
     pods: async () => store.list().records,
-    checkPod: async (pod, signal) => {
-      const record = known(pod)
-      await (await room.managerOf(record.plugin)).checkPod(record.pod, signal)
+    checkPod: async (pod, { signal } = {}) => {
+      const record = findRecord(store, pod)
+      if (!record) throw errors.UNKNOWN_POD({ pod })
+      await (await context.managerOf(record)).checkPod(refOf(record.pod), signal)
     },
-    collectGarbage: async (signal) => {
+    repair: async (operation) => {
+      const { manager } = await started.active()
+      await manager.event('repair', {})
+      return repairSandboxes(context, operation)
+    },
+    prune: (operation) => pruneSandboxes(context, operation),
+    collectGarbage: async ({ signal } = {}) => {
+      const { manager } = await started.active()
       while (collecting) await collecting
       const valid = store.list().records.map((record) => record.pod.sandboxId)
-      const collection = active.manager.collectGarbage(valid, signal)
+      const collection = manager.collectGarbage(valid, signal)
       const ended = () => {
         collecting = undefined
       }
@@ -160,41 +171,78 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       await collection
     },
     status: async () => {
-      const reason = await active.manager.notReady()
+      const { manager } = await started.active()
+      const reason = (await manager.notReady()) ?? stateProblem(config.stateDir)
       const readiness: Readiness = reason === undefined ? { ready: true } : { ready: false, reason }
-      if (reason !== lastReadiness)
-        events.emit('status:changed', { plugin: active.manager.name, ...readiness })
+      if (reason !== lastReadiness) events.emit('status:changed', { plugin: manager.name, ...readiness })
       lastReadiness = reason
       return readiness
     },
     event: async (name, details) => {
+      const { manager } = await started.active()
       const cidr = details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]
-      await active.manager.event(name, details)
+      await manager.event(name, details)
       if (name === NET_PLUGIN_EVENT_POD_CIDR_CHANGE && typeof cidr === 'string') {
         events.emit(NET_PLUGIN_EVENT_POD_CIDR_CHANGE, { 'pod-cidr': cidr })
       }
     },
+    close: started.close,
+  }
+}
+
+/** The plugins that run in a host: the configured one, and those that earlier configurations set pods up by. */
+function startedPlugins(context: StartContext, { config, file, dir }: LoadedConfig) {
+  let active: Promise<ActivePlugin> | undefined
+  const recorded = new Map<string, Promise<ActivePlugin>>()
+
+  const once = (plugin: Promise<ActivePlugin>, forget: () => void) => {
+    // The next who needs it tries again.
+    plugin.catch(forget)
+    return plugin
+  }
+  const startActive = () => {
+    active ??= once(startConfigured(context, config, file === undefined ? undefined : dir), () => {
+      active = undefined
+    })
+    return active
+  }
+
+  return {
+    active: startActive,
+    managerOf: async ({ plugin, pluginStart }: SandboxRecord) => {
+      const running = await active
+      if (running?.manager.name === plugin) return running.manager
+      const key = JSON.stringify(pluginStart)
+      const other =
+        recorded.get(key) ?? once(startRecorded(context, pluginStart), () => void recorded.delete(key))
+      recorded.set(key, other)
+      return (await other).manager
+    },
     close: async () => {
-      const started = await Promise.allSettled(others.values())
-      const running = [active, ...started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))]
+      const ended = await Promise.allSettled([...(active ? [active] : []), ...recorded.values()])
+      const running = ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
       await Promise.all(running.map(({ manager }) => manager.close()))
     },
   }
 }
 
-async function configurationOf(options: NetworkHostOptions): Promise<LoadedConfig> {
-  const { config, configFile, cwd = process.cwd(), stateDir } = options
-  const dir = resolve(cwd)
-  const loaded =
-    config === undefined
-      ? await loadConfig({ cwd, ...(configFile === undefined ? {} : { file: configFile }) })
-      : isLoaded(config)
-        ? config
-        : { file: undefined, dir, config: parseConfig(config, undefined, dir) }
-  if (stateDir === undefined) return loaded
-  return { ...loaded, config: { ...loaded.config, stateDir: resolve(cwd, stateDir) } }
+/** Why no record could be written; undefined when one could. */
+function stateProblem(stateDir: string): string | undefined {
+  const file = join(stateDir, 'probe')
+  try {
+    writeFileWhole(file, '')
+    return undefined
+  } catch (cause) {
+    return errors.STATE_UNUSABLE({ path: stateDir }, cause).message
+  }
 }
 
-function isLoaded(config: PodwireConfig | LoadedConfig): config is LoadedConfig {
-  return 'config' in config
+async function configurationOf(options: NetworkHostOptions): Promise<LoadedConfig> {
+  const { config, configFile, ...rest } = options
+  if (config && 'searchFrom' in config) return config
+  return loadConfig({
+    ...rest,
+    ...(config ? { config } : {}),
+    ...(configFile === undefined ? {} : { file: configFile }),
+  })
 }

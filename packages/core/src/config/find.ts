@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { configNotFound } from '../errors.ts'
+import { errors } from '../errors.ts'
 
 /** The formats of a configuration file, in the order in which they are looked for. */
 export const CONFIG_EXTENSIONS = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml'] as const
@@ -30,7 +30,7 @@ export function findConfig({
   const named = file ?? (env['PODWIRE_CONFIG'] || undefined)
   if (named !== undefined) {
     const path = resolve(cwd, named)
-    if (!existsSync(path)) throw configNotFound({ file: path })
+    if (!existsSync(path)) throw errors.CONFIG_NOT_FOUND({ file: path })
     return path
   }
   for (let dir = resolve(cwd); ; dir = dirname(dir)) {

@@ -1,25 +1,34 @@
 import { dirname, resolve } from 'node:path'
-import type { InitOptions } from '@podwire/api'
+import { DEFAULT_PLUGIN_NAME, type InitOptions, parseDuration } from '@podwire/api'
 import type * as z from 'zod/mini'
-import { type ConfigProblem, configInvalid } from '../errors.ts'
+import { type ConfigProblem, errors } from '../errors.ts'
 import { nearest } from '../nearest.ts'
-import type { Deadlines } from '../routing/plugin-manager.ts'
 import { issueMessage } from '../zod-issue.ts'
-import { parseDuration } from './duration.ts'
 import { configSchema, type PodwireConfig } from './schema.ts'
+
+/** How long each operation of a plugin may take, in milliseconds. */
+export interface Deadlines {
+  readonly init: number
+  readonly event: number
+  readonly setUpPod: number
+  readonly tearDownPod: number
+  readonly getPodNetworkStatus: number
+  readonly status: number
+  readonly checkPod: number
+  readonly collectGarbage: number
+}
 
 /** A configuration that was checked: every key there, durations in milliseconds, paths absolute. */
 export interface Config extends InitOptions {
-  /** Empty: the no-op plugin. */
+  /** A qualified name; the no-op plugin's where the configuration names none. */
   readonly networkPlugin: string
   /** Empty: none; else one CIDR, or one of each family separated by a comma. */
   readonly podCIDR: string
   readonly plugins: Readonly<Record<string, unknown>>
   readonly discovery: {
+    /** Absolute, or glob patterns of absolute paths. */
     readonly paths: readonly string[]
     readonly packages: readonly string[]
-    /** Package directories that the program brings along. Not a key of the file; what is installed wins over them. */
-    readonly included: readonly string[]
   }
   readonly onMissingCapability: 'error' | 'warn'
   readonly deadlines: Deadlines
@@ -42,18 +51,17 @@ export function parseConfig(
   dir = file ? dirname(file) : '.',
 ): Config {
   const parsed = configSchema.safeParse(input, { reportInput: true })
-  if (!parsed.success) throw configInvalid({ file, problems: parsed.error.issues.flatMap(describeIssue) })
+  if (!parsed.success)
+    throw errors.CONFIG_INVALID({ file, problems: parsed.error.issues.flatMap(describeIssue) })
   const { discovery, deadlines, stateDir, $schema: _, ...rest } = parsed.data
-  const absolute = (path: string) => resolve(dir, path)
+  const absolute = (path: string) =>
+    path.startsWith('!') ? `!${resolve(dir, path.slice(1))}` : resolve(dir, path)
   return {
     ...rest,
-    discovery: {
-      paths: discovery.paths.map(absolute),
-      packages: discovery.packages.map(absolute),
-      included: [],
-    },
+    networkPlugin: rest.networkPlugin || DEFAULT_PLUGIN_NAME,
+    discovery: { paths: discovery.paths.map(absolute), packages: discovery.packages.map(absolute) },
     deadlines: mapValues(deadlines, (duration) => parseDuration(duration) ?? 0),
-    stateDir: absolute(stateDir),
+    stateDir: resolve(dir, stateDir),
   }
 }
 

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from '@podwire/api'
-import { configUnreadable } from '../errors.ts'
+import { errors } from '../errors.ts'
 import { CONFIG_EXTENSIONS } from './find.ts'
 
 /**
@@ -21,24 +21,31 @@ export async function readConfig(file: string): Promise<unknown> {
     const { tsImport } = await import('tsx/esm/api')
     return runModule(file, (url) => tsImport(url, import.meta.url))
   }
-  throw configUnreadable({ file, reason: `its name must end in one of ${CONFIG_EXTENSIONS.join(', ')}` })
+  throw errors.CONFIG_UNREADABLE({
+    file,
+    reason: `its name must end in one of ${CONFIG_EXTENSIONS.join(', ')}`,
+  })
 }
 
 async function parseText(file: string, parse: (text: string) => unknown): Promise<unknown> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw configUnreadable({ file, reason: `it can't be read: ${messageOf(cause)}`, cause })
+  const text = await readText(file).catch((cause: unknown) => {
+    throw errors.CONFIG_UNREADABLE({ file, reason: `it can't be read: ${messageOf(cause)}` }, cause)
   })
-  if (text.trim() === '') throw configUnreadable({ file, reason: 'it is empty. Write {} for the defaults.' })
+  if (text.trim() === '')
+    throw errors.CONFIG_UNREADABLE({ file, reason: 'it is empty. Write {} for the defaults.' })
   try {
     return parse(text)
   } catch (cause) {
     const reason = messageOf(cause).split('\n', 1)[0] ?? ''
-    throw configUnreadable({
-      file,
-      reason: `it is not ${extname(file).slice(1).toUpperCase()}: ${reason}`,
-      cause,
-    })
+    const format = extname(file).slice(1).toUpperCase()
+    throw errors.CONFIG_UNREADABLE({ file, reason: `it is not ${format}: ${reason}` }, cause)
   }
+}
+
+// A pipe or a device would be waited for, and not end.
+async function readText(file: string): Promise<string> {
+  if (!(await stat(file)).isFile()) throw new Error('it is not a regular file')
+  return readFile(file, 'utf8')
 }
 
 async function runModule(file: string, load: (url: string) => Promise<unknown>): Promise<unknown> {
@@ -48,11 +55,11 @@ async function runModule(file: string, load: (url: string) => Promise<unknown>):
   try {
     loaded = await load(pathToFileURL(file).href)
   } catch (cause) {
-    throw configUnreadable({ file, reason: `it failed to run: ${messageOf(cause)}`, cause })
+    throw errors.CONFIG_UNREADABLE({ file, reason: `it failed to run: ${messageOf(cause)}` }, cause)
   }
   const exported = defaultExport(loaded)
   if (exported === undefined) {
-    throw configUnreadable({
+    throw errors.CONFIG_UNREADABLE({
       file,
       reason: 'it has no default export. Write: export default defineConfig({ … })',
     })

@@ -1,7 +1,5 @@
-import { isQualifiedName, qualifiedNameProblems } from '@podwire/api'
+import { isQualifiedName, parseCIDR, parseDuration, parsePodCIDR, qualifiedNameProblems } from '@podwire/api'
 import * as z from 'zod/mini'
-import { isCIDR, isPodCIDR } from './cidr.ts'
-import { parseDuration } from './duration.ts'
 
 const describe = (description: string) => z.meta({ description })
 
@@ -28,7 +26,7 @@ const networkPlugin = z._default(
 
 const podCIDR = z._default(
   z.string().check(
-    z.refine((text) => text === '' || isPodCIDR(text), {
+    z.refine((text) => text === '' || parsePodCIDR(text) !== undefined, {
       error: 'expected a CIDR such as "10.88.0.0/16", or one of each family separated by a comma',
     }),
     describe(
@@ -70,12 +68,10 @@ export const configSchema = z.strictObject({
     'hairpin-veth',
   ),
   nonMasqueradeCIDR: z._default(
-    z
-      .string()
-      .check(
-        z.refine(isCIDR, { error: 'expected a CIDR such as "10.0.0.0/8"' }),
-        describe("Destinations that see a pod's own address. 0.0.0.0/0: all of them."),
-      ),
+    z.string().check(
+      z.refine((text) => parseCIDR(text) !== undefined, { error: 'expected a CIDR such as "10.0.0.0/8"' }),
+      describe("Destinations that see a pod's own address. 0.0.0.0/0: all of them."),
+    ),
     '10.0.0.0/8',
   ),
   mtu,
@@ -93,11 +89,21 @@ export const configSchema = z.strictObject({
       paths: z._default(
         z
           .array(z.string())
-          .check(describe('Directories to search besides node_modules, each laid out like one.')),
+          .check(
+            describe(
+              'Directories to search besides node_modules, each laid out like one. Glob patterns; "!" in front leaves out.',
+            ),
+          ),
         [],
       ),
       packages: z._default(
-        z.array(z.string()).check(describe('Directories of plugin packages, whatever their names.')),
+        z
+          .array(z.string())
+          .check(
+            describe(
+              'Directories of plugin packages, whatever their names. Glob patterns; "!" in front leaves out.',
+            ),
+          ),
         [],
       ),
     }),
@@ -119,7 +125,9 @@ export const configSchema = z.strictObject({
       .string()
       .check(
         z.minLength(1, { error: 'expected a directory' }),
-        describe('Where records of sandboxes are kept. It must not survive a reboot, as namespaces do not.'),
+        describe(
+          'Where records of sandboxes are kept. It must not survive a reboot, as network namespaces do not.',
+        ),
       ),
     '/run/podwire',
   ),

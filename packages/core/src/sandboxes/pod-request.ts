@@ -1,7 +1,8 @@
 import { isIP } from 'node:net'
-import { bandwidthOf, describeValue, type Pod, type PortMapping } from '@podwire/api'
-import { invalidPod } from '../errors.ts'
-import { defaultSandboxId } from './sandbox-id.ts'
+import { bandwidthOf, describeValue, type Pod, type PodRef, type PortMapping } from '@podwire/api'
+import { errors } from '../errors.ts'
+import { netnsPathOf } from './netns.ts'
+import { defaultSandboxId, isSandboxId } from './sandbox-id.ts'
 
 /** What a caller asks a host to set up. */
 export interface PodRequest {
@@ -19,6 +20,8 @@ export interface PodRequest {
   readonly ownerPid?: number
   readonly annotations?: Readonly<Record<string, string>>
   readonly portMappings?: readonly PortMapping[]
+  /** A pod that ends without an address is an error otherwise, unless the plugin is the no-op. */
+  readonly allowNoAddress?: boolean
 }
 
 /** What names a pod that may be set up already. */
@@ -29,7 +32,6 @@ export interface PodName {
 }
 
 const dnsLabel = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/
-const sandboxIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/
 
 /**
  * Checks a request whole.
@@ -37,30 +39,45 @@ const sandboxIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/
  */
 export function parsePodRequest(request: PodRequest): Pod {
   const { annotations = {}, portMappings = [] } = request
-  const problems = [
-    ...nameProblems(request),
-    ...annotationProblems(annotations),
-    ...portProblems(portMappings),
-    ...namespaceProblems(request),
-  ]
-  if (problems.length > 0) throw invalidPod({ pod: request, problems })
-  bandwidthOf(annotations)
+  const problems = [...podProblems({ ...request, annotations, portMappings }), ...sandboxProblems(request)]
+  if (problems.length > 0) throw errors.INVALID_POD({ pod: request, problems })
+  const bandwidth = bandwidthOf(annotations)
+  const ref = parsePodName(request)
   return {
-    ...parsePodName(request),
+    ...ref,
+    netns: askedNetns(request) ?? netnsPathOf(ref.sandboxId),
     annotations: { ...annotations },
     portMappings: portMappings.map(withOwnKeys),
+    ...(bandwidth.ingress === undefined && bandwidth.egress === undefined ? {} : { bandwidth }),
   }
+}
+
+/** The network namespace that a request adopts; undefined: the host makes one. */
+export function askedNetns({ netns, pid }: PodRequest): string | undefined {
+  return netns ?? (pid === undefined ? undefined : `/proc/${pid}/ns/net`)
 }
 
 /**
  * Checks a pod's names, and gives it the sandbox id that belongs to them.
  * @throws PodwireError `INVALID_POD`
  */
-export function parsePodName(pod: PodName): { namespace: string; name: string; sandboxId: string } {
+export function parsePodName(pod: PodName): PodRef {
   const problems = nameProblems(pod)
-  if (problems.length > 0) throw invalidPod({ pod, problems })
+  if (problems.length > 0) throw errors.INVALID_POD({ pod, problems })
   const { namespace, name } = pod
   return { namespace, name, sandboxId: pod.sandboxId ?? defaultSandboxId(pod) }
+}
+
+/** What is wrong with a pod, each in a phrase, wherever it comes from; empty when nothing is. */
+export function podProblems(
+  pod: PodName & Pick<Pod, 'annotations' | 'portMappings'> & { netns?: string },
+): string[] {
+  return [
+    ...nameProblems(pod),
+    ...annotationProblems(pod.annotations),
+    ...portProblems(pod.portMappings),
+    ...netnsProblems(pod.netns),
+  ]
 }
 
 function nameProblems({ namespace, name, sandboxId }: PodName): string[] {
@@ -79,7 +96,7 @@ function nameProblems({ namespace, name, sandboxId }: PodName): string[] {
       `name ${describeValue(name)} must be 1–253 lower-case letters, digits, "-" or ".", with a letter or digit at both ends`,
     )
   }
-  if (sandboxId !== undefined && (sandboxId.length > 128 || !sandboxIdPattern.test(sandboxId))) {
+  if (sandboxId !== undefined && (typeof sandboxId !== 'string' || !isSandboxId(sandboxId))) {
     problems.push(
       `sandbox id ${describeValue(sandboxId)} must be 1–128 letters, digits, "_", "." or "-", a letter or digit first`,
     )
@@ -97,8 +114,8 @@ function annotationProblems(annotations: Readonly<Record<string, string>>): stri
 
 function portProblems(portMappings: readonly PortMapping[]): string[] {
   const problems: string[] = []
-  const seen = new Set<string>()
-  for (const { hostPort, containerPort, protocol, hostIP = '' } of portMappings) {
+  for (const [index, mapping] of portMappings.entries()) {
+    const { hostPort, containerPort, protocol, hostIP = '' } = mapping
     const shown = `${hostIP && `${hostIP}:`}${hostPort}:${containerPort}/${protocol}`
     for (const port of [hostPort, containerPort]) {
       if (!Number.isInteger(port) || port < 1 || port > 65535)
@@ -107,22 +124,36 @@ function portProblems(portMappings: readonly PortMapping[]): string[] {
     if (!['tcp', 'udp', 'sctp'].includes(protocol))
       problems.push(`protocol in ${shown} must be tcp, udp or sctp`)
     if (hostIP && !isIP(hostIP)) problems.push(`host address in ${shown} must be an IP address`)
-    const key = `${hostIP} ${hostPort} ${protocol}`
-    if (seen.has(key)) problems.push(`host port ${hostPort}/${protocol} is mapped twice`)
-    seen.add(key)
+    if (portMappings.slice(0, index).some((other) => overlap(mapping, other)))
+      problems.push(`host port ${hostPort}/${protocol} is mapped twice`)
   }
   return problems
 }
 
-function namespaceProblems({ netns, pid }: PodRequest): string[] {
+/** Whether a packet could be meant for both: on one address, or one of the two on every address of the family. */
+function overlap(a: PortMapping, b: PortMapping): boolean {
+  if (a.hostPort !== b.hostPort || a.protocol !== b.protocol) return false
+  const [one = '', other = ''] = [a.hostIP, b.hostIP]
+  return one === other || covers(one, other) || covers(other, one)
+}
+
+function covers(wildcard: string, address: string): boolean {
+  if (wildcard === '' || address === '') return wildcard === ''
+  return (wildcard === '0.0.0.0' && isIP(address) === 4) || (wildcard === '::' && isIP(address) === 6)
+}
+
+function sandboxProblems({ netns, pid }: PodRequest): string[] {
   const problems: string[] = []
   if (netns !== undefined && pid !== undefined) problems.push('give a netns or a pid, not both')
   if (pid !== undefined && (!Number.isInteger(pid) || pid < 1))
-    problems.push(`pid ${pid} must be a process id`)
-  if (netns !== undefined && (!netns.startsWith('/') || netns.includes('\0'))) {
-    problems.push(`netns ${describeValue(netns)} must be an absolute path`)
-  }
+    problems.push(`pid ${describeValue(pid)} must be the number of a process`)
   return problems
+}
+
+function netnsProblems(netns: string | undefined): string[] {
+  if (netns === undefined || (typeof netns === 'string' && netns.startsWith('/') && !netns.includes('\0')))
+    return []
+  return [`netns ${describeValue(netns)} must be an absolute path`]
 }
 
 function withOwnKeys({ hostPort, containerPort, protocol, hostIP }: PortMapping): PortMapping {

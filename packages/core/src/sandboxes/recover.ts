@@ -1,61 +1,90 @@
+import { existsSync } from 'node:fs'
 import { messageOf, podKey } from '@podwire/api'
-import type { SandboxRecord } from '../state/sandbox-record.ts'
-import { netnsPathOf, removeNamespace } from './namespaces.ts'
-import { isProcessAlive } from './process-identity.ts'
-import { isNamespaceAlive, type Sandboxes } from './sandboxes.ts'
-import { takeDown } from './tear-down.ts'
+import { refOf } from '../plugins/plugin-manager.ts'
+import { undoChange } from './change.ts'
+import { isNamespaceAlive, type SandboxContext } from './context.ts'
+import { netnsPathOf, removeNamespace } from './netns.ts'
+import { isProcessAlive } from './processes.ts'
+import type { SandboxRecord } from './record.ts'
+import type { UnreadableRecord } from './store.ts'
+import { tearDown } from './tear-down.ts'
+
+// The kernel forgets a hundred links as fast as one, so that many at once take hardly longer.
+const atOnce = 64
 
 /**
- * Puts right what earlier processes left: intents without a result and half tear-downs are taken down, so are pods
- * whose namespace is gone, and a record that can't be read is set aside, its pod taken down. A pod that another process
- * works on now is left to it. A tear-down that fails again is reported, and keeps its record.
+ * Puts right what earlier processes left: intents without a result and half tear-downs are torn down, changes undone, so
+ * are pods whose network namespace or owner is gone, and a record that can't be read is set aside, its pod torn down. A
+ * pod that another process works on now is left to it. What fails again is reported, and keeps its record.
  */
-export async function recoverSandboxes(room: Sandboxes): Promise<void> {
-  room.store.sweep()
-  const { records, unreadable } = room.store.list()
-  for (const { file, sandboxId, reason } of unreadable) {
-    const movedTo = room.store.setAside(file)
-    room.warn(`${file}: ${reason}; its pod is taken down by its sandbox id, and the file kept as ${movedTo}`)
-    room.events.emit('state:set-aside', { file, movedTo, reason })
-    await takeDownUnread(room, sandboxId).catch((error: unknown) =>
-      room.warn(
-        `sandbox ${sandboxId}: its tear-down failed, and part of its network may remain: ${messageOf(error)}`,
-      ),
-    )
-  }
-  for (const record of records) {
-    if ((await whyRecover(record)) === undefined) continue
+export async function recoverSandboxes(context: SandboxContext): Promise<void> {
+  context.store.sweep()
+  const { records, unreadable } = context.store.list()
+  await inParallel(unreadable, (one) => setAside(context, one))
+  await inParallel(records, async (record) => {
+    if ((await whyRecover(record)) === undefined) return
     try {
-      await room.lock.tryRun(podKey(record.pod), () => recoverOne(room, record.pod.sandboxId))
+      await context.lock.tryRun(podKey(record.pod), () => recoverOne(context, record.pod.sandboxId))
     } catch (error) {
-      room.warn(
+      context.warn(
         `pod ${podKey(record.pod)}: recovery failed, and is tried again at the next start: ${messageOf(error)}`,
       )
     }
+  })
+}
+
+async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const rest = [...items]
+  const worker = async () => {
+    for (let item = rest.shift(); item !== undefined; item = rest.shift()) await run(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+}
+
+async function setAside(
+  context: SandboxContext,
+  { file, sandboxId, reason }: UnreadableRecord,
+): Promise<void> {
+  const movedTo = context.store.setAside(file)
+  const fate = sandboxId === undefined ? '' : 'its pod is torn down by its sandbox id, and '
+  context.warn(`${file}: ${reason}; ${fate}the file is kept as ${movedTo}`)
+  context.events.emit('state:set-aside', { file, movedTo, reason })
+  if (sandboxId === undefined) return
+  try {
+    // Its plugin is most likely the one that is active still; where the host made its network namespace, it lies under the
+    // sandbox's name.
+    const { manager } = await context.active()
+    await manager.tearDownPod({ namespace: 'unknown', name: 'unknown', sandboxId })
+    await removeNamespace(netnsPathOf(sandboxId))
+  } catch (error) {
+    context.warn(
+      `sandbox ${sandboxId}: its tear-down failed, and part of its network may remain: ${messageOf(error)}`,
+    )
   }
 }
 
-// The file's name says which sandbox it was. Its plugin is most likely the one that is active still; where the host made
-// its namespace, it lies under the sandbox's name.
-async function takeDownUnread({ active }: Sandboxes, sandboxId: string): Promise<void> {
-  await active.tearDownPod({ namespace: 'unknown', name: 'unknown', sandboxId })
-  await removeNamespace(netnsPathOf(sandboxId))
-}
-
 // What was read before the lock was held may be done by now.
-async function recoverOne(room: Sandboxes, sandboxId: string): Promise<void> {
-  const record = room.store.get(sandboxId)
+async function recoverOne(context: SandboxContext, sandboxId: string): Promise<void> {
+  const record = context.store.get(sandboxId)
   const why = record && (await whyRecover(record))
   if (!record || !why) return
-  await takeDown(room, record)
-  const { namespace, name } = record.pod
-  room.events.emit('sandbox:recovered', { pod: { namespace, name, sandboxId }, why })
+  if (await isHalfChanged(record)) await undoChange(context, record)
+  else await tearDown(context, record)
+  context.events.emit('sandbox:recovered', { pod: refOf(record.pod), why })
 }
 
-async function whyRecover(record: SandboxRecord): Promise<string | undefined> {
+async function isHalfChanged(record: SandboxRecord): Promise<boolean> {
+  const isOrphan = record.owner !== undefined && !(await isProcessAlive(record.owner))
+  return record.phase === 'changing' && !isOrphan && isNamespaceAlive(record)
+}
+
+/** Why a sandbox can't stay as it is; undefined when it can. */
+export async function whyRecover(record: SandboxRecord): Promise<string | undefined> {
   if (record.phase === 'setting-up') return 'its set-up never finished'
   if (record.phase === 'tearing-down') return 'its tear-down never finished'
   if (record.owner && !(await isProcessAlive(record.owner))) return 'the process that it belonged to is gone'
-  if (!isNamespaceAlive(record)) return 'its network namespace is gone'
-  return undefined
+  if (record.phase === 'changing') return 'a change of it never finished'
+  if (isNamespaceAlive(record)) return undefined
+  // A file without a network namespace is what hosts in another mount namespace look like from here.
+  return record.ownsNetns && existsSync(record.pod.netns) ? undefined : 'its network namespace is gone'
 }

@@ -1,40 +1,92 @@
-import { podKey } from '@podwire/api'
-import type { SandboxRecord } from '../state/sandbox-record.ts'
-import { removeNamespace } from './namespaces.ts'
+import { messageOf, podKey } from '@podwire/api'
+import { refOf } from '../plugins/plugin-manager.ts'
+import { findRecord, type OperationOptions, type SandboxContext } from './context.ts'
+import { removeNamespace } from './netns.ts'
 import type { PodName } from './pod-request.ts'
-import { findRecord, type Sandboxes } from './sandboxes.ts'
+import { killProcessesOf } from './processes.ts'
+import type { SandboxRecord } from './record.ts'
 
-/** Takes a pod's network and sandbox away. A pod that isn't there is success. */
-export async function tearDownSandbox(room: Sandboxes, pod: PodName, signal?: AbortSignal): Promise<void> {
+/** How a pod is torn down. */
+export interface TearDownOptions extends OperationOptions {
+  /** Give up on what fails: what the host itself made goes whatever happens. */
+  readonly force?: boolean | undefined
+}
+
+/**
+ * Takes a pod's network and sandbox away. A pod that isn't there is success.
+ * @returns what may be left, each in a sentence; only ever with `force`
+ */
+export async function tearDownSandbox(
+  context: SandboxContext,
+  pod: PodName,
+  { signal, force }: TearDownOptions = {},
+): Promise<string[]> {
   const operation = async () => {
-    const record = findRecord(room.store, pod)
-    if (record) await takeDown(room, record, signal)
+    const record = findRecord(context.store, pod)
+    return record ? tearDown(context, record, { signal, force }) : []
   }
-  await room.lock.run(podKey(pod), operation, signal)
+  return context.lock.run(podKey(pod), operation, { signal, deadlineMs: context.deadlines.tearDownPod })
 }
 
 /**
  * The tear-down itself, for a caller that holds the pod's lock. The record goes last: until then, whatever fails is
- * tried again by the next process.
+ * tried again by the next process, and the record says why it failed.
  */
-export async function takeDown(
-  { store, events, managerOf }: Sandboxes,
+export async function tearDown(
+  context: SandboxContext,
   record: SandboxRecord,
-  signal?: AbortSignal,
-): Promise<void> {
-  const { namespace, name, sandboxId } = record.pod
-  const about = { plugin: record.plugin, pod: { namespace, name, sandboxId } }
+  { signal, force = false }: TearDownOptions = {},
+): Promise<string[]> {
+  const { events } = context
+  const about = { plugin: record.plugin, pod: refOf(record.pod) }
   const started = performance.now()
+  const left: string[] = []
+  const attempt = async (what: string, act: () => Promise<unknown>) => {
+    try {
+      await act()
+    } catch (error) {
+      if (!force) throw error
+      left.push(`${what}: ${messageOf(error)}`)
+    }
+  }
   events.emit('pod:teardown:start', about)
+  note(context, { ...record, phase: 'tearing-down' })
   try {
-    store.write({ ...record, phase: 'tearing-down' })
-    const manager = await managerOf(record.plugin)
-    await manager.tearDownPod(about.pod, signal)
-    if (record.ownsNetns) await removeNamespace(record.netns)
-    store.remove(record)
+    // What runs in an adopted network namespace is somebody else's.
+    if (record.ownsNetns) await attempt('processes', () => killProcessesOf(record))
+    // Before its network namespace exists no plugin has heard of a pod.
+    if (record.netnsIdentity) {
+      await attempt('what the plugin made', async () =>
+        (await context.managerOf(record)).tearDownPod(about.pod, signal),
+      )
+    }
+    if (record.ownsNetns) await attempt(record.pod.netns, () => removeNamespace(record.pod.netns))
+    await attempt('the record', async () => forget(context, record))
     events.emit('pod:teardown:done', { ...about, durationMs: performance.now() - started })
+    return left
   } catch (error) {
+    note(context, { ...record, phase: 'tearing-down', problem: messageOf(error) })
     events.emit('pod:teardown:failed', { ...about, durationMs: performance.now() - started, error })
     throw error
+  }
+}
+
+// On a full or a read-only disk a pod goes down all the same: the record only says less.
+function note({ store, warn }: SandboxContext, record: SandboxRecord): void {
+  try {
+    store.write(record)
+  } catch (error) {
+    warn(
+      `pod ${podKey(record.pod)}: its record can't be written; it is torn down without: ${messageOf(error)}`,
+    )
+  }
+}
+
+// A record that stays says that the pod's network namespace is gone, and the next host to start drops it.
+function forget({ store, warn }: SandboxContext, record: SandboxRecord): void {
+  try {
+    store.remove(record)
+  } catch (error) {
+    warn(`pod ${podKey(record.pod)} is gone, but its record can't be removed: ${messageOf(error)}`)
   }
 }

@@ -1,5 +1,10 @@
-import { statSync } from 'node:fs'
-import type { NetnsIdentity } from '../state/sandbox-record.ts'
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
+
+/** Which network namespace it is, whatever its path: the numbers of its inode. */
+export interface NetnsIdentity {
+  readonly dev: number
+  readonly ino: number
+}
 
 /** Where the namespaces that a host makes are kept: `ip netns` lists them too. */
 const NETNS_DIR = '/run/netns'
@@ -44,10 +49,30 @@ export function isNamespaceAt(path: string, identity: NetnsIdentity | undefined)
   return found !== undefined && isSameNamespace(identity, found)
 }
 
-/** Runs `start` inside a namespace in one synchronous turn: a child process that it spawns stays in there. */
-export async function inNamespace<T>(path: string, start: () => T): Promise<T> {
+/**
+ * Runs `start` inside the network namespace at `path` in one synchronous turn: a child process that it spawns stays in
+ * there. What is at the path is opened once, so that it is the namespace that was looked at.
+ * @param onOther throws the error for a namespace that isn't the one expected
+ */
+export async function inNamespace<T>(
+  path: string,
+  identity: NetnsIdentity | undefined,
+  start: () => T,
+  onOther: (cause?: unknown) => never,
+): Promise<T> {
   const { withNetns } = await netns()
-  return withNetns(path, start)
+  let fd: number
+  try {
+    fd = openSync(path, 'r')
+  } catch (error) {
+    return onOther(error)
+  }
+  try {
+    if (!isSameNamespace(identity, fstatSync(fd))) return onOther()
+    return withNetns(fd, start)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function isSameNamespace(a: NetnsIdentity | undefined, b: NetnsIdentity | undefined): boolean {

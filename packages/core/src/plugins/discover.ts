@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { join, sep } from 'node:path'
+import { sep } from 'node:path'
 import { messageOf, pluginNameOfPackage } from '@podwire/api'
 import { type Candidate, type DiscoveryPlaces, findCandidates } from './candidates.ts'
-import { type PluginPackage, parsePluginPackage } from './manifest.ts'
+import { type PluginPackage, readPluginPackage } from './manifest.ts'
 
 /** A candidate that can't be used, and why. */
 export interface RejectedPackage {
@@ -53,7 +52,7 @@ async function examine({ path, dir, named }: Candidate): Promise<PluginPackage |
   if (dir === undefined)
     return reject(named ? 'there is no such directory' : 'it is a link that leads nowhere')
   try {
-    const parsed = parsePluginPackage(await readFile(join(dir, 'package.json'), 'utf8'), dir)
+    const parsed = await readPluginPackage(dir)
     return typeof parsed === 'string' ? reject(parsed) : parsed
   } catch (error) {
     return reject(`its package.json can't be read: ${messageOf(error)}`)

@@ -1,5 +1,5 @@
 import { describeValue, type StandardIssue, type StandardSchema } from '@podwire/api'
-import { pluginOptionsInvalid } from '../errors.ts'
+import { errors } from '../errors.ts'
 
 /**
  * A package's options as its schema returns them.
@@ -13,12 +13,12 @@ export async function parseOptions(
   if (!schema) {
     if (given === undefined || isEmpty(given)) return undefined
     const message = `this package takes no options, got ${describeValue(given)}`
-    throw pluginOptionsInvalid({ key, problems: [{ path: '', message }] })
+    throw errors.PLUGIN_OPTIONS_INVALID({ key, problems: [{ path: '', message }] })
   }
   const result = await schema['~standard'].validate(given ?? {})
   if (!result.issues) return result.value
   const problems = result.issues.map((issue) => describeIssue(issue, given))
-  throw pluginOptionsInvalid({ key, problems })
+  throw errors.PLUGIN_OPTIONS_INVALID({ key, problems })
 }
 
 function describeIssue({ message, path = [] }: StandardIssue, given: unknown) {
@@ -32,4 +32,18 @@ function describeIssue({ message, path = [] }: StandardIssue, given: unknown) {
 
 function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0
+}
+
+/** The JSON Schema of a package's options, where its schema library tells it (Standard JSON Schema); undefined elsewhere. */
+export function optionsJsonSchema(schema: StandardSchema): unknown {
+  // Optional, and younger than Standard Schema itself.
+  const { jsonSchema } = schema['~standard'] as {
+    jsonSchema?: { input?: (options: { target: string }) => unknown }
+  }
+  try {
+    return jsonSchema?.input?.({ target: 'draft-2020-12' })
+  } catch {
+    // A schema that JSON Schema can't express.
+    return undefined
+  }
 }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   API_VERSION,
   Capability,
@@ -8,6 +10,12 @@ import {
 } from '@podwire/api'
 import * as z from 'zod/mini'
 import { firstIssue } from '../zod-issue.ts'
+
+/** The keys of a package.json by which Node finds what to import. */
+export interface PackageEntry {
+  readonly name: string
+  readonly exports?: unknown
+}
 
 /** A plugin package as its package.json describes it; nothing of it has run. */
 export interface PluginPackage {
@@ -21,12 +29,15 @@ export interface PluginPackage {
   readonly plugins: readonly string[] | 'dynamic'
   /** What its plugins can do, where the manifest says so. */
   readonly capabilities?: number
+  /** What its package.json says of the file to import. */
+  readonly entry: PackageEntry
 }
 
 // What every package.json has; the manifest is checked apart, so that its errors speak of it.
 const packageJson = z.object({
   name: z.string(),
   version: z._default(z.string(), '0.0.0'),
+  exports: z.optional(z.unknown()),
   podwire: z.optional(z.unknown()),
 })
 
@@ -38,16 +49,17 @@ const manifest = z.strictObject({
   capabilities: z.optional(z.array(z.enum(capabilityNames))),
 })
 
-/**
- * Reads a plugin package from the text of its package.json; a string says why it is none.
- * @param dir the package's real directory
- */
-export function parsePluginPackage(text: string, dir: string): PluginPackage | string {
+/** Reads a plugin package in its real directory; a string says why it isn't one. Throws node:fs's errors. */
+export async function readPluginPackage(dir: string): Promise<PluginPackage | string> {
+  return parsePluginPackage(await readFile(join(dir, 'package.json'), 'utf8'), dir)
+}
+
+function parsePluginPackage(text: string, dir: string): PluginPackage | string {
   const json = parseJson(text)
   if (json === undefined) return 'its package.json is not JSON'
   const described = packageJson.safeParse(json, { reportInput: true })
   if (!described.success) return `its package.json: ${firstIssue(described.error, 'it')}`
-  const { name, version, podwire } = described.data
+  const { name, version, exports, podwire } = described.data
   if (podwire === undefined) return 'its package.json has no "podwire" key: write {"apiVersion": 1}'
   const stated = manifest.safeParse(podwire, { reportInput: true })
   if (!stated.success) return `its "podwire" key: ${firstIssue(stated.error, 'it')}`
@@ -58,7 +70,7 @@ export function parsePluginPackage(text: string, dir: string): PluginPackage | s
   const conventional = pluginNameOfPackage(name)
   const offered = plugins ?? (conventional === undefined ? undefined : [conventional])
   if (offered === undefined)
-    return `the name ${name} says no plugin: list them in "podwire": {"plugins": […]}`
+    return `its name ${name} doesn't say which plugin it is: list them in "podwire": {"plugins": […]}`
   const problem = problemOf(offered, name, conventional)
   if (problem) return problem
   return {
@@ -67,6 +79,7 @@ export function parsePluginPackage(text: string, dir: string): PluginPackage | s
     dir,
     key: conventional ?? name,
     plugins: offered,
+    entry: { name, ...(exports === undefined ? {} : { exports }) },
     ...(capabilities ? { capabilities: capabilitySet(...capabilities) } : {}),
   }
 }

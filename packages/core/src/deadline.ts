@@ -1,4 +1,4 @@
-import { deadlineExceeded } from '../errors.ts'
+import { errors } from './errors.ts'
 
 /** What a deadline may be given besides. */
 export interface DeadlineOptions {
@@ -9,7 +9,8 @@ export interface DeadlineOptions {
 }
 
 /**
- * Runs `operation` with a signal that aborts at the deadline, or when the caller's does.
+ * Runs `operation` with a signal that aborts at the deadline, or when the caller's does. A result that comes after the
+ * deadline, as the operation blocked the event loop past it, counts as late too.
  * @throws PodwireError `DEADLINE_EXCEEDED`, with what the operation then threw as its cause
  */
 export async function withDeadline<T>(
@@ -24,7 +25,8 @@ export async function withDeadline<T>(
   const onOuterAbort = () => abort(outer?.reason)
   if (outer?.aborted) onOuterAbort()
   outer?.addEventListener('abort', onOuterAbort, { once: true })
-  const timer = setTimeout(() => abort(deadlineExceeded({ what, ms })), ms)
+  const started = performance.now()
+  const timer = setTimeout(() => abort(errors.DEADLINE_EXCEEDED({ what, ms })), ms)
 
   let grace: NodeJS.Timeout | undefined
   const abandoned = new Promise<never>((_resolve, reject) => {
@@ -34,17 +36,25 @@ export async function withDeadline<T>(
   })
   try {
     signal.throwIfAborted()
-    return await Promise.race([invoke(operation, signal), abandoned])
+    const result = await Promise.race([invoke(operation, signal), abandoned])
+    // The timer fires late on a loop that was blocked: the clock decides.
+    if (!signal.aborted && performance.now() - started > ms + timerSlackMs) {
+      throw errors.DEADLINE_EXCEEDED({ what, ms })
+    }
+    return result
   } catch (error) {
     // After the signal, that it came is the news; how the operation then ended is the cause.
     if (!signal.aborted || error === signal.reason) throw error
-    throw signal.reason === outer?.reason ? signal.reason : deadlineExceeded({ what, ms, cause: error })
+    throw signal.reason === outer?.reason ? signal.reason : errors.DEADLINE_EXCEEDED({ what, ms }, error)
   } finally {
     clearTimeout(timer)
     clearTimeout(grace)
     outer?.removeEventListener('abort', onOuterAbort)
   }
 }
+
+// What a timer may be late by on a busy machine, when the operation itself was in time.
+const timerSlackMs = 20
 
 // A plugin may throw where it should reject.
 async function invoke<T>(

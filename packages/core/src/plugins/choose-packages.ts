@@ -1,6 +1,6 @@
-import type { Discovery } from '../discovery/discover.ts'
-import type { PluginPackage } from '../discovery/manifest.ts'
-import { pluginPackageRejected } from '../errors.ts'
+import { errors } from '../errors.ts'
+import type { Discovery } from './discover.ts'
+import type { PluginPackage } from './manifest.ts'
 
 /**
  * The packages to import for a plugin: the one whose manifest states it, else those whose probe alone can tell.
@@ -11,6 +11,6 @@ export function choosePackages({ packages, rejected }: Discovery, name: string):
   const stating = packages.find(({ plugins }) => plugins !== 'dynamic' && plugins.includes(name))
   if (stating) return [stating]
   const refused = rejected.find(({ plugins }) => plugins?.includes(name))
-  if (refused) throw pluginPackageRejected({ name, dir: refused.path, reason: refused.reason })
+  if (refused) throw errors.PLUGIN_PACKAGE_REJECTED({ name, dir: refused.path, reason: refused.reason })
   return packages.filter(({ plugins }) => plugins === 'dynamic')
 }

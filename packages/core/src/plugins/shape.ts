@@ -1,10 +1,4 @@
-import {
-  API_VERSION,
-  describeValue,
-  type NetworkPlugin,
-  type PluginModule,
-  qualifiedNameProblems,
-} from '@podwire/api'
+import { API_VERSION, describeValue, type NetworkPlugin, type PluginModule } from '@podwire/api'
 
 // Checked by shape: a plugin may carry its own copy of the contract.
 const methods = [
@@ -34,7 +28,7 @@ export function asPluginModule(exports: unknown): PluginModule<unknown> | string
   if (typeof property(module, 'probe') !== 'function') return 'its default export has no probe function'
   const options = property(module, 'options')
   if (options !== undefined && typeof property(property(options, '~standard'), 'validate') !== 'function') {
-    return 'its options are no Standard Schema (zod, valibot, arktype …)'
+    return 'its options are not a Standard Schema (zod, valibot, arktype …)'
   }
   // Each property that a host uses was looked at above.
   return module as PluginModule<unknown>
@@ -56,14 +50,14 @@ function pluginProblem(plugin: unknown): string | undefined {
   if (typeof plugin !== 'object' || plugin === null) return `is ${describeValue(plugin)}`
   const name = property(plugin, 'name')
   if (typeof name !== 'string') return `has the name ${describeValue(name)}`
-  const problems = qualifiedNameProblems(name)
-  if (problems.length > 0) return `has the invalid name "${name}": ${problems.join('; ')}`
   const missing = methods.filter((method) => typeof property(plugin, method) !== 'function')
   if (missing.length > 0) return `("${name}") lacks the method ${missing.join(', ')}`
   const wrong = optionalMethods.filter(
     (method) => !['function', 'undefined'].includes(typeof property(plugin, method)),
   )
-  return wrong.length > 0 ? `("${name}") has something that is no method as ${wrong.join(', ')}` : undefined
+  return wrong.length > 0
+    ? `("${name}") has something that is not a method as ${wrong.join(', ')}`
+    : undefined
 }
 
 function property(value: unknown, key: string): unknown {

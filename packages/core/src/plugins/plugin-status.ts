@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { PodNetworkStatus } from '@podwire/api'
 import * as z from 'zod/mini'
-import { badPluginResult } from '../errors.ts'
+import { errors } from '../errors.ts'
 import { firstIssue } from '../zod-issue.ts'
 
 const ip = z.string().check(z.refine((text) => isIP(text) !== 0, { error: 'not an IP address' }))
@@ -37,5 +37,5 @@ export function parsePluginStatus(
   const parsed = podNetworkStatus.safeParse(returned, { reportInput: true })
   // zod spells an absent key `T | undefined`; parsed output never holds such a key.
   if (parsed.success) return parsed.data as PodNetworkStatus
-  throw badPluginResult({ plugin, operation, returned, problem: firstIssue(parsed.error, 'it') })
+  throw errors.BAD_PLUGIN_RESULT({ plugin, operation, returned, problem: firstIssue(parsed.error, 'it') })
 }

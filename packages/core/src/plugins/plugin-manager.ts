@@ -4,24 +4,15 @@ import {
   hasCapabilities,
   messageOf,
   type NetworkPlugin,
+  type Pod,
   type PodNetworkStatus,
   type PodRef,
 } from '@podwire/api'
-import { badPluginResult, pluginOperationFailed } from '../errors.ts'
-import { withDeadline } from './deadline.ts'
+import type { Deadlines } from '../config/parse.ts'
+import { runOperation } from '../current-operation.ts'
+import { withDeadline } from '../deadline.ts'
+import { errors } from '../errors.ts'
 import { parsePluginStatus } from './plugin-status.ts'
-
-/** How long each operation of a plugin may take, in milliseconds. */
-export interface Deadlines {
-  readonly init: number
-  readonly event: number
-  readonly setUpPod: number
-  readonly tearDownPod: number
-  readonly getPodNetworkStatus: number
-  readonly status: number
-  readonly checkPod: number
-  readonly collectGarbage: number
-}
 
 /**
  * Calls an initialised plugin: each operation with a deadline, each result checked, each error wrapped with the plugin,
@@ -32,7 +23,7 @@ export interface PluginManager {
   readonly name: string
   /** @throws PodwireError `BAD_PLUGIN_RESULT` */
   capabilities(): number
-  setUpPod(pod: PodRef, signal?: AbortSignal): Promise<PodNetworkStatus | undefined>
+  setUpPod(pod: Pod, signal?: AbortSignal): Promise<PodNetworkStatus | undefined>
   tearDownPod(pod: PodRef, signal?: AbortSignal): Promise<void>
   getPodNetworkStatus(pod: PodRef, signal?: AbortSignal): Promise<PodNetworkStatus | undefined>
   /** Resolves without asking when the plugin can't check. */
@@ -59,22 +50,28 @@ export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines)
   ): Promise<T> => {
     const started = performance.now()
     try {
-      return await withDeadline(`network plugin "${name}" (${operation})`, ms, run, { signal, graceMs })
+      const what = `network plugin "${name}" (${operation})`
+      return await runOperation({ plugin: name, operation }, () =>
+        withDeadline(what, ms, run, { signal, graceMs }),
+      )
     } catch (cause) {
-      throw pluginOperationFailed({
-        plugin: name,
-        operation,
-        pod,
-        durationMs: performance.now() - started,
+      const durationMs = performance.now() - started
+      throw errors.PLUGIN_OPERATION_FAILED(
+        { plugin: name, operation, pod: pod && refOf(pod), durationMs },
         cause,
-      })
+      )
     }
   }
 
   const capabilities = () => {
     const returned: unknown = plugin.capabilities()
     if (Number.isSafeInteger(returned) && (returned as number) >= 0) return returned as number
-    throw badPluginResult({ plugin: name, operation: 'capabilities', returned, problem: 'not a bitset' })
+    throw errors.BAD_PLUGIN_RESULT({
+      plugin: name,
+      operation: 'capabilities',
+      returned,
+      problem: 'not a bitset',
+    })
   }
   const can = (bit: number) => hasCapabilities(capabilities(), bit)
 
@@ -110,7 +107,9 @@ export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines)
     event: (event, details) => call(`event "${event}"`, deadlines.event, () => plugin.event(event, details)),
     notReady: async () => {
       try {
-        await withDeadline(`status of network plugin "${name}"`, deadlines.status, () => plugin.status())
+        await runOperation({ plugin: name, operation: 'status' }, () =>
+          withDeadline(`status of network plugin "${name}"`, deadlines.status, () => plugin.status()),
+        )
         return undefined
       } catch (error) {
         return messageOf(error)
@@ -120,4 +119,9 @@ export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines)
       await call('close', deadlines.event, () => plugin.close?.())
     },
   }
+}
+
+/** A pod's names alone: what else is known of it may be large. */
+export function refOf({ namespace, name, sandboxId }: PodRef): PodRef {
+  return { namespace, name, sandboxId }
 }

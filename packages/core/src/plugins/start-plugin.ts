@@ -1,0 +1,109 @@
+import {
+  describeCapabilities,
+  type InitOptions,
+  NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
+  NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
+} from '@podwire/api'
+import type { Config, Deadlines } from '../config/parse.ts'
+import type { HostEmitter } from '../events.ts'
+import type { LoadedPlugins, PluginCatalog } from './catalog.ts'
+import { initNetworkPlugin } from './init-network-plugin.ts'
+import { type PluginPackage, readPluginPackage } from './manifest.ts'
+import { createPluginHost, type SandboxLookUp } from './plugin-host.ts'
+import { createPluginManager, type PluginManager } from './plugin-manager.ts'
+
+/** How a plugin was started: all that a later process needs to start it so again, whatever the configuration says then. */
+export interface PluginStart extends InitOptions {
+  readonly name: string
+  /** The directory of its package. */
+  readonly packageDir: string
+  readonly podCIDR: string
+  /** The configuration's `plugins[KEY]`, unchecked. */
+  readonly options?: unknown
+  readonly configDir?: string
+}
+
+/** A plugin that was initialised, and where it came from. */
+export interface ActivePlugin {
+  readonly manager: PluginManager
+  readonly from: PluginPackage
+  readonly start: PluginStart
+  /** The names of what it can do now. */
+  capabilities(): string[]
+}
+
+/** What plugins are started with. */
+export interface StartContext {
+  readonly catalog: PluginCatalog
+  readonly deadlines: Deadlines
+  readonly sandboxes: SandboxLookUp
+  readonly events: HostEmitter
+}
+
+/** Loads and initialises the plugin that the configuration names, and tells it the pod CIDR. */
+export async function startConfigured(
+  context: StartContext,
+  config: Config,
+  configDir: string | undefined,
+): Promise<ActivePlugin> {
+  const { networkPlugin: name, hairpinMode, nonMasqueradeCIDR, mtu, podCIDR, plugins } = config
+  return start(
+    context,
+    { name, hairpinMode, nonMasqueradeCIDR, mtu, podCIDR },
+    () => context.catalog.load(name),
+    ({ dir, key }) => ({
+      packageDir: dir,
+      ...(plugins[key] === undefined ? {} : { options: plugins[key] }),
+      ...(configDir === undefined ? {} : { configDir }),
+    }),
+  )
+}
+
+/** Starts a plugin as it was when it set a pod up: from the pod's record alone. */
+export async function startRecorded(context: StartContext, recorded: PluginStart): Promise<ActivePlugin> {
+  return start(
+    context,
+    recorded,
+    async () => {
+      const found = await readPluginPackage(recorded.packageDir)
+      if (typeof found === 'string') throw new Error(`${recorded.packageDir}: ${found}`)
+      return context.catalog.loadPackage(found, recorded.options, recorded.configDir)
+    },
+    () => recorded,
+  )
+}
+
+async function start(
+  { catalog, deadlines, sandboxes, events }: StartContext,
+  settings: Omit<PluginStart, 'packageDir'>,
+  load: () => Promise<LoadedPlugins>,
+  describe: (from: PluginPackage) => Pick<PluginStart, 'packageDir' | 'options' | 'configDir'>,
+): Promise<ActivePlugin> {
+  const started = performance.now()
+  const { name, podCIDR } = settings
+  try {
+    const { plugins, packageOf } = await load()
+    const host = createPluginHost(name, sandboxes, events)
+    const plugin = await initNetworkPlugin(plugins, name, host, settings, {
+      deadlineMs: deadlines.init,
+      available: catalog.names(),
+    })
+    const manager = createPluginManager(plugin, deadlines)
+    if (podCIDR) {
+      const details = { [NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]: podCIDR }
+      await manager.event(NET_PLUGIN_EVENT_POD_CIDR_CHANGE, details)
+    }
+    events.emit('plugin:ready', { plugin: name, durationMs: performance.now() - started })
+    // The chosen plugin is one of those that were loaded.
+    const from = packageOf.get(plugin) as PluginPackage
+    return {
+      manager,
+      from,
+      start: { ...settings, ...describe(from) },
+      capabilities: () => describeCapabilities(manager.capabilities()),
+    }
+  } catch (error) {
+    events.emit('plugin:failed', { plugin: name, error })
+    throw error
+  }
+}

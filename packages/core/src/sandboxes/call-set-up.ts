@@ -1,0 +1,48 @@
+import { DEFAULT_INTERFACE_NAME, DEFAULT_PLUGIN_NAME, getPodIPs, type PodNetworkStatus } from '@podwire/api'
+import { errors } from '../errors.ts'
+import { type PluginManager, refOf } from '../plugins/plugin-manager.ts'
+import type { SandboxContext } from './context.ts'
+import type { SandboxRecord } from './record.ts'
+
+/** Calls the plugin for a pod that it has not set up yet, or is to set up otherwise, and keeps the result. */
+export async function callSetUp(
+  context: SandboxContext,
+  manager: PluginManager,
+  { previous: _, problem: __, ...record }: SandboxRecord,
+  signal: AbortSignal | undefined,
+): Promise<SandboxRecord> {
+  const { store, events } = context
+  const about = { plugin: manager.name, pod: refOf(record.pod) }
+  const started = performance.now()
+  events.emit('pod:setup:start', about)
+  try {
+    const returned = await manager.setUpPod(record.pod, signal)
+    const setUpMs = performance.now() - started
+    const status = returned ?? (await askForStatus(manager, record, signal))
+    const ready: SandboxRecord = { ...record, phase: 'ready', setUpMs, ...(status ? { status } : {}) }
+    store.write(ready)
+    events.emit('pod:setup:done', { ...about, durationMs: setUpMs, status })
+    return ready
+  } catch (error) {
+    events.emit('pod:setup:failed', { ...about, durationMs: performance.now() - started, error })
+    throw error
+  }
+}
+
+/** The plugin's word, else what stands on the pod's interface. The no-op plugin promises no address. */
+async function askForStatus(
+  manager: PluginManager,
+  { pod, allowNoAddress }: SandboxRecord,
+  signal: AbortSignal | undefined,
+): Promise<PodNetworkStatus | undefined> {
+  const told = await manager.getPodNetworkStatus(refOf(pod), signal)
+  if (told || manager.name === DEFAULT_PLUGIN_NAME) return told
+  try {
+    const ips = await getPodIPs(pod.netns, DEFAULT_INTERFACE_NAME, signal ? { signal } : {})
+    return { ip: ips[0] ?? '', ips }
+  } catch (cause) {
+    signal?.throwIfAborted()
+    if (allowNoAddress) return undefined
+    throw errors.NO_ADDRESS({ pod: refOf(pod), plugin: manager.name }, cause)
+  }
+}

@@ -1,0 +1,54 @@
+import { messageOf, type Pod } from '@podwire/api'
+import { refOf } from '../plugins/plugin-manager.ts'
+import { callSetUp } from './call-set-up.ts'
+import type { SandboxContext } from './context.ts'
+import type { SandboxRecord } from './record.ts'
+
+/**
+ * Changes a pod that is ready, an intent first like a set-up: a host that is killed meanwhile leaves a record that says
+ * what the pod was, and the next one makes it so again. A change that fails leaves the pod and its record as they were.
+ */
+export async function changePod(
+  context: SandboxContext,
+  kept: SandboxRecord,
+  pod: Pod,
+  signal?: AbortSignal,
+): Promise<SandboxRecord> {
+  const manager = await context.managerOf(kept)
+  const changing: SandboxRecord = { ...kept, pod, previous: kept.pod, phase: 'changing' }
+  context.store.write(changing)
+  try {
+    return await callSetUp(context, manager, changing, signal)
+  } catch (error) {
+    // By the contract the pod is as it was; a plugin that was cut off by its deadline may have left part of the change.
+    await undoChange(context, changing).catch((cause: unknown) =>
+      context.store.write({ ...changing, problem: messageOf(cause) }),
+    )
+    throw error
+  }
+}
+
+/** Makes a pod what it was before a change that never finished. */
+export async function undoChange(context: SandboxContext, record: SandboxRecord): Promise<SandboxRecord> {
+  const pod = record.previous ?? record.pod
+  return callSetUp(context, await context.managerOf(record), { ...record, pod }, undefined)
+}
+
+/** Sees that a pod's network is as it was set up, where the plugin can tell, and mends it where it is not. */
+export async function convergePod(
+  context: SandboxContext,
+  record: SandboxRecord,
+  signal?: AbortSignal,
+): Promise<SandboxRecord> {
+  const manager = await context.managerOf(record)
+  const pod = refOf(record.pod)
+  try {
+    await manager.checkPod(pod, signal)
+    return record
+  } catch (error) {
+    signal?.throwIfAborted()
+    const mended = await callSetUp(context, manager, record, signal)
+    context.events.emit('pod:repaired', { plugin: manager.name, pod, why: messageOf(error) })
+    return mended
+  }
+}

@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs'
+import { messageOf, type PodRef, podKey } from '@podwire/api'
+import { refOf } from '../plugins/plugin-manager.ts'
+import { convergePod } from './change.ts'
+import { isNamespaceAlive, type OperationOptions, type SandboxContext } from './context.ts'
+import type { SandboxRecord } from './record.ts'
+import { whyRecover } from './recover.ts'
+import { tearDown } from './tear-down.ts'
+
+/** What a repair found of one pod; neither of the two when it was right. */
+export interface RepairResult {
+  readonly pod: PodRef
+  /** What was wrong, and is right again. */
+  readonly repaired?: string
+  /** Why it could not be put right. */
+  readonly failed?: string
+}
+
+/** Sees that each pod is as it was set up, and mends what is not. */
+export async function repairSandboxes(
+  context: SandboxContext,
+  { signal }: OperationOptions = {},
+): Promise<RepairResult[]> {
+  const found = context.store.list().records.filter(({ phase }) => phase === 'ready')
+  return Promise.all(found.map((record) => repairOne(context, record, signal)))
+}
+
+async function repairOne(
+  context: SandboxContext,
+  { pod: { sandboxId, ...pod } }: SandboxRecord,
+  signal: AbortSignal | undefined,
+): Promise<RepairResult> {
+  const ref = refOf({ ...pod, sandboxId })
+  let repaired: string | undefined
+  const stop = context.events.on('pod:repaired', ({ pod: which, why }) => {
+    if (which.sandboxId === sandboxId) repaired = why
+  })
+  const operation = async () => {
+    const record = context.store.get(sandboxId)
+    if (record?.phase !== 'ready') return
+    if (!isNamespaceAlive(record)) throw new Error('its network namespace is gone; set it up again')
+    await convergePod(context, record, signal)
+  }
+  try {
+    await context.lock.run(podKey(pod), operation, { signal, deadlineMs: context.deadlines.setUpPod })
+    return { pod: ref, ...(repaired === undefined ? {} : { repaired }) }
+  } catch (error) {
+    return { pod: ref, failed: messageOf(error) }
+  } finally {
+    stop()
+  }
+}
+
+/** What a prune did with one pod. */
+export interface PruneResult {
+  readonly pod: PodRef
+  readonly why: string
+  /** Why it is still there. */
+  readonly failed?: string
+}
+
+/**
+ * Tears down what nobody needs any more: pods that are stuck, whose owner has ended, whose network namespace is gone.
+ * @param options.all every pod
+ */
+export async function pruneSandboxes(
+  context: SandboxContext,
+  { all = false, signal }: OperationOptions & { readonly all?: boolean | undefined } = {},
+): Promise<PruneResult[]> {
+  const results = context.store.list().records.map(async (listed): Promise<PruneResult | undefined> => {
+    const pod = refOf(listed.pod)
+    let why: string | undefined
+    const operation = async () => {
+      const record = context.store.get(pod.sandboxId)
+      why = record && (all ? 'all were to go' : await whyPrune(record))
+      if (record && why) await tearDown(context, record, { signal })
+    }
+    try {
+      await context.lock.run(podKey(pod), operation, { signal, deadlineMs: context.deadlines.tearDownPod })
+      return why === undefined ? undefined : { pod, why }
+    } catch (error) {
+      return { pod, why: why ?? 'it is locked', failed: messageOf(error) }
+    }
+  })
+  return (await Promise.all(results)).filter((result) => result !== undefined)
+}
+
+async function whyPrune(record: SandboxRecord): Promise<string | undefined> {
+  const why = await whyRecover(record)
+  if (why) return why
+  if (isNamespaceAlive(record)) return undefined
+  return existsSync(record.pod.netns) ? 'what is at its path is not its network namespace' : undefined
+}

@@ -1,0 +1,89 @@
+import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { errnoOf } from '@podwire/api'
+import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
+import * as z from 'zod/mini'
+import { errors } from '../errors.ts'
+import { OWN_NETNS } from './netns.ts'
+import type { SandboxStore } from './store.ts'
+
+const S_IWOTH = 0o002
+const S_IWGRP = 0o020
+const S_ISVTX = 0o1000
+
+/**
+ * Checks that nobody but this user, or root, can put files into a state directory, or another directory in its place:
+ * what lies there decides what a host deletes. One that isn't there yet is made later, for its owner alone.
+ * @throws PodwireError `STATE_UNSAFE`, `STATE_UNUSABLE`
+ */
+export function assertStateDirSafe(stateDir: string): void {
+  const own = process.geteuid?.() ?? 0
+  const real = nearestReal(resolve(stateDir))
+  for (let at = real; ; at = dirname(at)) {
+    const problem = problemOf(look(at), at === resolve(stateDir), own)
+    if (problem) throw errors.STATE_UNSAFE({ path: stateDir, problem: `${at} ${problem}` })
+    if (at === dirname(at)) return
+  }
+}
+
+function problemOf(found: Stats, isItself: boolean, own: number): string | undefined {
+  if (!found.isDirectory()) return 'is not a directory'
+  // In a user namespace, whoever isn't mapped into it is shown as nobody.
+  const owners = isItself ? [own] : [own, 0, overflowUid]
+  if (!owners.includes(found.uid)) return `belongs to user ${found.uid}`
+  const othersMayWrite = (found.mode & (S_IWOTH | (found.gid === 0 ? 0 : S_IWGRP))) !== 0
+  const isSticky = (found.mode & S_ISVTX) !== 0
+  return othersMayWrite && (isItself || !isSticky) ? 'may be written to by others' : undefined
+}
+
+const overflowUid = 65534
+
+function look(path: string): Stats {
+  try {
+    return lstatSync(path)
+  } catch (cause) {
+    throw errors.STATE_UNUSABLE({ path }, cause)
+  }
+}
+
+/** The real path of the directory, or of the nearest one above that is there. */
+function nearestReal(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (cause) {
+    if (errnoOf(cause) !== 'ENOENT') throw errors.STATE_UNUSABLE({ path }, cause)
+    return nearestReal(dirname(path))
+  }
+}
+
+const hostFile = z.object({
+  version: z.literal(1),
+  netns: z.object({ dev: z.number(), ino: z.number() }),
+})
+
+/**
+ * Checks that the pods of a state directory are this network namespace's, and says that they are: a host elsewhere would
+ * take their links for gone.
+ * @throws PodwireError `STATE_ELSEWHERE`
+ */
+export function claimStateDir(stateDir: string, store: SandboxStore): void {
+  const file = join(stateDir, 'host.json')
+  const { dev, ino } = statSync(OWN_NETNS)
+  const known = parseHostFile(readFileIfThere(file))
+  if (known?.netns.dev === dev && known.netns.ino === ino) return
+  const pods = known ? store.list().records.length : 0
+  if (pods > 0) throw errors.STATE_ELSEWHERE({ path: stateDir, pods })
+  try {
+    writeFileWhole(file, JSON.stringify({ version: 1, netns: { dev, ino } }))
+  } catch (cause) {
+    throw errors.STATE_UNUSABLE({ path: file }, cause)
+  }
+}
+
+function parseHostFile(text: string | undefined): z.infer<typeof hostFile> | undefined {
+  try {
+    return text === undefined ? undefined : hostFile.parse(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
