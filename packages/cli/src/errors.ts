@@ -22,6 +22,10 @@ export const errors = defineErrors({
   },
 
   // Pods
+  POD_OR_ALL: {
+    message: () => 'Give either a pod, as NAMESPACE/NAME, or --all',
+    exitCode: 2,
+  },
   NOT_READY: {
     message: ({ plugin, reason }: { plugin: string; reason: string }) =>
       `Network plugin "${plugin}" can't set pods up: ${reason}`,
@@ -31,7 +35,7 @@ export const errors = defineErrors({
     remedy: ({ pod }) => `Set it up with: podwire up ${pod}`,
   },
   POD_EXISTS: {
-    message: ({ pod }: { pod: string }) => `Pod ${pod} is set up already, and belongs to somebody else`,
+    message: ({ pod }: { pod: string }) => `Pod ${pod} is set up already`,
     remedy: ({ pod }) =>
       `Run the command in it with: podwire exec ${pod} -- CMD; or tear it down first with --replace.`,
     exitCode: 2,
@@ -46,7 +50,7 @@ export const errors = defineErrors({
     remedy: 'Is it an executable file?',
   },
   COMMAND_NOT_STARTED: {
-    message: ({ command }: { command: string }, cause) =>
+    message: ({ command }: { command: string }, cause: unknown) =>
       `${command} could not be started: ${messageOf(cause)}`,
   },
   NAME_SERVERS_NOT_GIVEN: {
@@ -65,7 +69,7 @@ export const errors = defineErrors({
     remedy: 'A plugin says that it failed by throwing an error.',
   },
   UNCAUGHT: {
-    message: ({ by }: { by: string | undefined }, cause) =>
+    message: ({ by }: { by: string | undefined }, cause: unknown) =>
       `An error that nobody caught${by ? `, from ${by}` : ''}: ${messageOf(cause)}`,
   },
 

@@ -22,6 +22,7 @@ const told = [
   'plugin:report',
   'pod:setup:start',
   'pod:setup:done',
+  'pod:repaired',
   'pod:teardown:start',
   'pod:teardown:done',
   'pod-cidr-change',

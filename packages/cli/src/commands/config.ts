@@ -21,7 +21,7 @@ const define: DefineCommand = (does) =>
     ).action(
       does(async (flags: GlobalFlags) => {
         const { configurationSchema } = await import('../configuration-schema.ts')
-        printJson(await configurationSchema(flags), 2)
+        printJson(await configurationSchema(flags, 'installed'), 2)
       }),
     ),
   ])

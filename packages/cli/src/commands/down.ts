@@ -23,8 +23,7 @@ const define: DefineCommand = (does) =>
 export default define
 
 async function down(pod: string | undefined, { all = false, force = false, ...flags }: Flags): Promise<void> {
-  if ((pod === undefined) !== all)
-    throw errors.USAGE({ what: 'down', value: pod ?? '', expected: 'a pod, as NAMESPACE/NAME, or --all' })
+  if ((pod === undefined) !== all) throw errors.POD_OR_ALL()
   const named = pod === undefined ? undefined : parsePodName(pod)
   await withHost(
     flags,

@@ -38,7 +38,10 @@ async function init({ config, format, force = false }: Flags): Promise<void> {
   if (written === 'ts') return
   const { configurationSchema } = await import('../configuration-schema.ts')
   const schema = join(dirname(file), SCHEMA_FILE)
-  await writeFile(schema, `${JSON.stringify(await configurationSchema({ config: file }), null, 2)}\n`)
+  await writeFile(
+    schema,
+    `${JSON.stringify(await configurationSchema({ config: file }, 'configured'), null, 2)}\n`,
+  )
   print(
     `Wrote ${schema}, for editors. Write it again after installing a plugin: podwire config schema > ${SCHEMA_FILE}`,
   )
@@ -101,9 +104,10 @@ const contents: Readonly<Record<Format, string>> = {
   json: `${JSON.stringify({ $schema: `./${SCHEMA_FILE}`, ...starter }, null, 2)}\n`,
   // JSON is YAML.
   yaml: `# yaml-language-server: $schema=./${SCHEMA_FILE}\n${commented('#', (key, value) => `${key}: ${typeof value === 'object' ? `\n  ${networkPlugin}: {}` : String(value)}`.replace(': \n', ':\n'))}`,
-  ts: `import { defineConfig } from 'podwire'
+  // The types alone are imported, so that it runs wherever podwire is installed.
+  ts: `import type { PodwireConfig } from 'podwire'
 
-export default defineConfig({
-${commented('  //', (key, value) => `  ${key}: ${typeof value === 'object' ? `{ ${networkPlugin}: {} }` : typeof value === 'string' ? `'${value}'` : String(value)},`)}})
+export default {
+${commented('  //', (key, value) => `  ${key}: ${typeof value === 'object' ? `{ ${networkPlugin}: {} }` : typeof value === 'string' ? `'${value}'` : String(value)},`)}} satisfies PodwireConfig
 `,
 }

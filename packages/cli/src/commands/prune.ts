@@ -2,7 +2,7 @@ import { podKey } from '@podwire/api'
 import { command, type DefineCommand } from '../command.ts'
 import type { GlobalFlags, JsonFlag } from '../flags.ts'
 import { withHost } from '../host.ts'
-import { print, printJson } from '../output.ts'
+import { print, printJson, printNote } from '../output.ts'
 import { interrupted } from '../signals.ts'
 
 type Flags = GlobalFlags & JsonFlag & { all?: boolean }
@@ -14,20 +14,22 @@ const define: DefineCommand = (does) =>
     'podwire prune',
     'podwire prune --all',
   )
-    .option(
-      '--all',
-      'every pod, and what the plugin keeps on the host besides, such as its bridge and tables',
-    )
+    .option('--all', 'every pod')
     .option('--json', 'print JSON')
     .action(does(prune))
 export default define
 
-async function prune({ all = false, json = false, ...flags }: Flags): Promise<void> {
+/** Exits with 1 when one of them is still there. */
+async function prune({ all = false, json = false, ...flags }: Flags): Promise<number> {
   const pruned = await withHost(flags, (host) => host.prune({ all, signal: interrupted }), {
     lenient: true,
     recover: false,
   })
   if (json) printJson(pruned)
   else if (pruned.length === 0) print('nothing to prune')
-  for (const { pod, why } of json ? [] : pruned) print(`${podKey(pod)}: torn down: ${why}`)
+  for (const { pod, why, failed } of json ? [] : pruned) {
+    if (failed === undefined) print(`${podKey(pod)}: torn down: ${why}`)
+    else printNote(`${podKey(pod)}: not torn down, though ${why}: ${failed}`)
+  }
+  return pruned.some(({ failed }) => failed !== undefined) ? 1 : 0
 }

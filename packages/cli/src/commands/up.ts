@@ -2,7 +2,7 @@ import { podKey } from '@podwire/api'
 import { command, type DefineCommand, withPodFlags } from '../command.ts'
 import { type GlobalFlags, type JsonFlag, type PodFlags, parsePodName, podOfFlags } from '../flags.ts'
 import { withHost } from '../host.ts'
-import { print, printJson } from '../output.ts'
+import { print, printJson, printNote } from '../output.ts'
 import { addressesOf, podJson } from '../pod.ts'
 import { interrupted } from '../signals.ts'
 
@@ -15,7 +15,11 @@ export default define
 
 async function up(pod: string, flags: GlobalFlags & PodFlags & JsonFlag): Promise<void> {
   const request = { ...parsePodName(pod), ...podOfFlags(flags) }
-  const record = await withHost(flags, (host) => host.setUpPod(request, { signal: interrupted }))
+  const record = await withHost(flags, (host) => {
+    // Up again mends what is not right by now.
+    host.events.on('pod:repaired', ({ why }) => printNote(`${pod}: repaired: ${why}`))
+    return host.setUpPod(request, { signal: interrupted })
+  })
   if (flags.json) printJson(podJson(record))
   else print(`${podKey(record.pod)}  ${addressesOf(record).join(', ') || 'no address'}  ${record.pod.netns}`)
 }
