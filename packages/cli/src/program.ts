@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { type DefineCommand, type Does, flagsOf, withGlobalFlags } from './command.ts'
 import { printError, printRaw } from './output.ts'
+import { supervise } from './supervise.ts'
 import { version } from './version.ts'
 
 type Load = () => Promise<{ readonly default: DefineCommand }>
@@ -26,8 +27,12 @@ const commands = new Map<string, Load>([
   ['completion', () => import('./commands/completion.ts')],
 ])
 
-/** Runs the command in `argv`; resolves with its exit code. */
-export async function runProgram(argv: readonly string[]): Promise<number> {
+/** Runs the command in `argv`; resolves with the exit code, whatever happens. */
+export function run(argv: readonly string[]): Promise<number> {
+  return supervise(argv, () => runCommand(argv))
+}
+
+async function runCommand(argv: readonly string[]): Promise<number> {
   let exitCode = 0
   const called = argv[2] ?? ''
   const program = await buildProgram(

@@ -3,6 +3,7 @@ import { errnoOf, isPodwireError, messageOf } from '@podwire/api'
 import { exitCodeOf } from './exit-code.ts'
 import { printError, printJson, printNote } from './output.ts'
 import { isPrivileged, PRIVILEGES_NEEDED } from './privileges.ts'
+import { interrupted } from './signals.ts'
 
 /**
  * Prints what went wrong to stderr, with `--json` to stdout as well, and returns the exit code.
@@ -10,7 +11,7 @@ import { isPrivileged, PRIVILEGES_NEEDED } from './privileges.ts'
  */
 export function reportError(error: unknown, argv: readonly string[]): number {
   const flags = ownFlags(argv)
-  const found = flatten(error)
+  const found = flatten(error).map(unlessInterrupted)
   for (const one of found) printNote(messageOf(one))
   if (found.some(isRefusal) && !isPrivileged()) printNote(PRIVILEGES_NEEDED)
   if (flags.includes('--verbose')) printError(inspect(error, { depth: 6 }))
@@ -28,11 +29,18 @@ function flatten(error: unknown): unknown[] {
   return error instanceof AggregateError ? error.errors.flatMap(flatten) : [error]
 }
 
+/** That a signal came is the news; which call it cut off is not. */
+function unlessInterrupted(error: unknown): unknown {
+  return interrupted.aborted && causes(error).includes(interrupted.reason) ? interrupted.reason : error
+}
+
+function causes(error: unknown): unknown[] {
+  return [error, ...(error instanceof Error && error.cause !== undefined ? causes(error.cause) : [])]
+}
+
 /** Whether the kernel refused something to this user, however deep that lies. */
 function isRefusal(error: unknown): boolean {
-  if (['EPERM', 'EACCES'].includes(errnoOf(error) ?? '') || /\bEPERM\b|\bEACCES\b/.test(messageOf(error)))
-    return true
-  return error instanceof Error && error.cause !== undefined && isRefusal(error.cause)
+  return causes(error).some((one) => /\bEPERM\b|\bEACCES\b/.test(`${errnoOf(one)} ${messageOf(one)}`))
 }
 
 function asJson(error: unknown) {

@@ -15,7 +15,7 @@ let receiver: ((signal: NodeJS.Signals) => void) | undefined
 /** Aborts when this process is asked to end, or can't go on; give it to whatever can be undone. */
 export const interrupted: AbortSignal = controller.signal
 
-/** To be called before anything else is loaded. */
+/** To be called before anything is begun; until then a signal ends the process. */
 export function listenToSignals(): void {
   for (const name of endings) {
     process.on(name, () => (receiver ? receiver(name) : interrupt(errors.INTERRUPTED({ signal: name }))))
