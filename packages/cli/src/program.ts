@@ -29,10 +29,10 @@ const commands = new Map<string, Load>([
 
 /** Runs the command in `argv`; resolves with the exit code, whatever happens. */
 export function run(argv: readonly string[]): Promise<number> {
-  return supervise(argv, () => runCommand(argv))
+  return supervise(argv, () => parse(argv))
 }
 
-async function runCommand(argv: readonly string[]): Promise<number> {
+async function parse(argv: readonly string[]): Promise<number> {
   let exitCode = 0
   const called = argv[2] ?? ''
   const program = await buildProgram(
