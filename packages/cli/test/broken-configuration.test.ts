@@ -31,7 +31,7 @@ describe.skipIf(!isIsolated())('with a configuration that broke while pods were 
     expect(podwire('ps')).toMatchObject({ status: 0, stderr: expect.stringContaining('--state-dir') })
     // A start needs the configuration.
     expect(podwire('up', 'default/c', ...flags)).toMatchObject({ status: 2, stderr: wrong })
-  }, 60_000)
+  }, 240_000)
 
   test('down works when the plugin is no longer configured', () => {
     const { podwire, dir } = project(withPlugin(''))
@@ -39,5 +39,5 @@ describe.skipIf(!isIsolated())('with a configuration that broke while pods were 
     writeFileSync(join(dir, 'podwire.config.json'), '{ "networkPlugin": "none.io/x", "stateDir": "./state" }')
     expect(podwire('status')).toMatchObject({ status: 1, stdout: expect.stringContaining('default/web') })
     expect(podwire('down', 'default/web')).toMatchObject({ status: 0, stderr: '' })
-  }, 60_000)
+  }, 240_000)
 })

@@ -75,7 +75,7 @@ describe.skipIf(!isIsolated())('where the host asks a stub on its loopback', () 
     expect(podwire('run', '--', 'no-such-command').status).toBe(127)
     expect(readFileSync('/etc/resolv.conf', 'utf8')).toBe(stub)
     expect(podwire('doctor').stdout).toMatch(/name servers +ok .*give programs 192\.0\.2\.53/)
-  }, 60_000)
+  }, 240_000)
 
   test('where none is known, a run says so, and doctor too', () => {
     const { podwire } = stubProject()

@@ -52,7 +52,7 @@ describe.skipIf(!isIsolated())('signals', () => {
     running.kill('SIGTERM')
     expect(await ended(running)).toMatchObject({ code: 9, stdout: expect.stringContaining('caught') })
     expect(readdirSync('/run/netns')).toEqual([])
-  }, 60_000)
+  }, 240_000)
 
   test('that come while the sandbox is torn down do not stop that', async () => {
     const { start, dir } = project(
@@ -71,7 +71,7 @@ describe.skipIf(!isIsolated())('signals', () => {
     writeFileSync(join(dir, 'go-on'), '')
     expect(await end).toMatchObject({ code: 3 })
     expect(readdirSync('/run/netns')).toEqual([])
-  }, 60_000)
+  }, 240_000)
 
   test('SIGKILL leaves the job to the next command, which ends it with its sandbox', async () => {
     const { start, podwire, dir } = project(withPlugin(''))
@@ -85,7 +85,7 @@ describe.skipIf(!isIsolated())('signals', () => {
     expect(readdirSync('/run/netns')).toEqual([])
     expect(readdirSync(join(dir, 'state/sandboxes'))).toEqual([])
     await until(() => !readdirSync('/proc').includes(job))
-  }, 60_000)
+  }, 240_000)
 })
 
 async function until(isSo: () => boolean): Promise<void> {
