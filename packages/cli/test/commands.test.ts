@@ -31,7 +31,10 @@ test('every command has an example in its help', async () => {
   expect(leaves.length).toBeGreaterThan(15)
   for (const one of leaves) {
     let help = ''
-    one.configureOutput({ writeOut: (text) => void (help += text) }).outputHelp()
+    const writeOut = (text: string) => {
+      help += text
+    }
+    one.configureOutput({ writeOut }).outputHelp()
     expect(help).toMatch(new RegExp(`Example:\\n {2}\\$ .*podwire.* ${one.name()}`))
   }
 })

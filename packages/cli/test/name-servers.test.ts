@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { nameServersFor } from '../src/name-servers.ts'
 import { project, withPlugin } from './podwire.ts'
 
+const sh = (script: string) => spawnSync('sh', ['-c', script]).status
 const files = (contents: Record<string, string>) => (file: string) => contents[file] ?? ''
 const stub = 'nameserver 127.0.0.53\noptions edns0\nsearch lan\n'
 
@@ -46,11 +46,11 @@ test.each<[string, string[], Record<string, string>, object]>([
 describe.skipIf(!isIsolated())('where the host asks a stub on its loopback', () => {
   const undo: string[] = []
   afterEach(() => {
-    for (const path of undo.splice(0)) spawnSync('umount', [path])
+    for (const path of undo.splice(0)) sh(`umount ${path}`)
   })
   function stubProject(upstream?: string) {
     const made = project({ ...withPlugin(''), 'stub.conf': stub })
-    expect(spawnSync('mount', ['--bind', join(made.dir, 'stub.conf'), '/etc/resolv.conf']).status).toBe(0)
+    expect(sh(`mount --bind ${made.dir}/stub.conf /etc/resolv.conf`)).toBe(0)
     undo.push('/etc/resolv.conf')
     mkdirSync('/run/systemd/resolve', { recursive: true })
     writeFileSync('/run/systemd/resolve/resolv.conf', upstream ?? '')

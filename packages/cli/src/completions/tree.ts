@@ -12,7 +12,7 @@ export interface Completions {
   readonly words: readonly string[]
 }
 
-export interface CompletedOption {
+interface CompletedOption {
   /** `--publish`, `-p` */
   readonly names: readonly string[]
   readonly description: string
