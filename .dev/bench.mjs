@@ -1,5 +1,6 @@
 // Builds what is measured as it is published, then runs the benchmarks in namespaces of their own:
 // npm run bench [NAME…] [-- --json]
+import './setup.mjs'
 import { spawnSync } from 'node:child_process'
 import { isolated } from './namespace.mjs'
 

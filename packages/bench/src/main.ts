@@ -6,6 +6,7 @@ import type { Figure } from './figure.ts'
 import { host } from './host.ts'
 import { kubenet } from './kubenet.ts'
 import { memory } from './memory.ts'
+import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
@@ -15,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   cni,
   kubenet,
   memory,
+  spawn,
 }
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })

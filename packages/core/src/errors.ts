@@ -207,7 +207,8 @@ export const errors = defineErrors({
   STATE_ELSEWHERE: {
     message: ({ path, pods }: { path: string; pods: number }) =>
       `The state directory ${path} holds ${pods} pod(s) of a host in another network namespace`,
-    remedy: 'Run this command where that host runs, or give another directory with --state-dir.',
+    remedy:
+      'Run this command where that host runs, or give another directory with --state-dir; if that network namespace is gone for good, remove the directory.',
   },
 })
 

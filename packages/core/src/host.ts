@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import {
   type EventDetails,
   type Logger,
@@ -7,7 +6,6 @@ import {
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
 } from '@podwire/api'
-import { writeFileWhole } from '@podwire/api/files'
 import { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts'
 import type { PodwireConfig } from './config/schema.ts'
 import { errors } from './errors.ts'
@@ -30,7 +28,7 @@ import type { PodName, PodRequest } from './sandboxes/pod-request.ts'
 import type { SandboxRecord } from './sandboxes/record.ts'
 import { recoverSandboxes } from './sandboxes/recover.ts'
 import { setUpSandbox } from './sandboxes/set-up.ts'
-import { assertStateDirSafe, claimStateDir } from './sandboxes/state-dir.ts'
+import { assertStateDirHere, assertStateDirSafe, stateDirProblem } from './sandboxes/state-dir.ts'
 import { createSandboxStore } from './sandboxes/store.ts'
 import { type TearDownOptions, tearDownSandbox } from './sandboxes/tear-down.ts'
 
@@ -126,12 +124,14 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       log.warn(error.message, error.details)
     },
     collecting: () => collecting,
+    claimState: () => assertStateDirHere(config.stateDir, store).claim(),
     warn: (message, details) => log.warn(message, details),
   }
 
   if (start) await started.active()
+  const assertHere = () => assertStateDirHere(config.stateDir, store)
   if (recover) {
-    claimStateDir(config.stateDir, store)
+    assertHere()
     await recoverSandboxes(context)
   }
   let lastReadiness: string | undefined = 'not asked'
@@ -141,11 +141,11 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     catalog,
     events,
     plugin: started.active,
-    setUpPod: async (pod, operation) => {
-      claimStateDir(config.stateDir, store)
-      return setUpSandbox(context, pod, operation)
+    setUpPod: async (pod, operation) => setUpSandbox(context, pod, operation),
+    tearDownPod: async (pod, operation) => {
+      assertHere()
+      return tearDownSandbox(context, pod, operation)
     },
-    tearDownPod: (pod, operation) => tearDownSandbox(context, pod, operation),
     pod: async (pod) => findRecord(store, pod),
     pods: async () => store.list().records,
     checkPod: async (pod, { signal } = {}) => {
@@ -158,7 +158,10 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       await manager.event('repair', {})
       return repairSandboxes(context, operation)
     },
-    prune: (operation) => pruneSandboxes(context, operation),
+    prune: async (operation) => {
+      assertHere()
+      return pruneSandboxes(context, operation)
+    },
     collectGarbage: async ({ signal } = {}) => {
       const { manager } = await started.active()
       while (collecting) await collecting
@@ -172,7 +175,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     },
     status: async () => {
       const { manager } = await started.active()
-      const reason = (await manager.notReady()) ?? stateProblem(config.stateDir)
+      const reason = (await manager.notReady()) ?? stateDirProblem(config.stateDir)
       const readiness: Readiness = reason === undefined ? { ready: true } : { ready: false, reason }
       if (reason !== lastReadiness) events.emit('status:changed', { plugin: manager.name, ...readiness })
       lastReadiness = reason
@@ -223,17 +226,6 @@ function startedPlugins(context: StartContext, { config, file, dir }: LoadedConf
       const running = ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
       await Promise.all(running.map(({ manager }) => manager.close()))
     },
-  }
-}
-
-/** Why no record could be written; undefined when one could. */
-function stateProblem(stateDir: string): string | undefined {
-  const file = join(stateDir, 'probe')
-  try {
-    writeFileWhole(file, '')
-    return undefined
-  } catch (cause) {
-    return errors.STATE_UNUSABLE({ path: stateDir }, cause).message
   }
 }
 

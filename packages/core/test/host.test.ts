@@ -1,10 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated, recordingLogger } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
-import { createNetworkHost, type NetworkHostOptions, type PodRequest } from '../src/index.ts'
+import {
+  createNetworkHost,
+  inSandbox,
+  type NetworkHostOptions,
+  type PodRequest,
+  sandboxProcesses,
+} from '../src/index.ts'
 import { offering, workspace } from './workspace.ts'
 
 const web = { namespace: 'default', name: 'web' }
@@ -34,14 +40,14 @@ describe.skipIf(!isIsolated())('a host', () => {
     const { host, stateDir } = await hostWith()
     const pod = await host.setUpPod(web)
     expect(pod).toMatchObject({ phase: 'ready', plugin: 'x', status: { ip: '192.0.2.7' }, ownsNetns: true })
-    expect(existsSync(pod.netns)).toBe(true)
+    expect(existsSync(pod.pod.netns)).toBe(true)
     expect(await host.setUpPod(web)).toEqual(pod)
     expect(await host.pods()).toEqual([pod])
     expect(await host.pod(web)).toEqual(pod)
     await host.tearDownPod(web)
     await host.tearDownPod(web)
     expect(calls()).toEqual(['set up web', 'tear down web'])
-    expect(existsSync(pod.netns)).toBe(false)
+    expect(existsSync(pod.pod.netns)).toBe(false)
     expect(readdirSync(join(stateDir, 'sandboxes'))).toEqual([])
   })
 
@@ -65,7 +71,7 @@ describe.skipIf(!isIsolated())('a host', () => {
     expect(await host.setUpPod({ ...web, netns: netnsOf('mine') })).toMatchObject({ ownsNetns: false })
     const other = { namespace: 'default', name: 'other' }
     expect(await host.setUpPod({ ...other, pid: sleeper.pid ?? 0 })).toMatchObject({
-      netns: `/proc/${sleeper.pid}/ns/net`,
+      pod: { netns: `/proc/${sleeper.pid}/ns/net` },
     })
     await expect(host.setUpPod({ ...web, pid: sleeper.pid ?? 0 })).rejects.toMatchObject({
       code: 'NETNS_CONFLICT',
@@ -93,7 +99,7 @@ describe.skipIf(!isIsolated())('a host', () => {
 
   test("leaves a namespace that isn't its own, and says what to do", async () => {
     const { host } = await hostWith()
-    const { netns } = await host.setUpPod(web)
+    const { netns } = (await host.setUpPod(web)).pod
     await host.tearDownPod(web)
     execFileSync('ip', ['netns', 'add', netns.slice('/run/netns/'.length)])
     await expect(host.setUpPod(web)).rejects.toMatchObject({ code: 'NETNS_EXISTS' })
@@ -120,7 +126,7 @@ describe.skipIf(!isIsolated())('a host', () => {
     const { host, start, log } = await hostWith(body)
     await expect(host.setUpPod(web)).rejects.toThrow('first')
     expect(await host.pods()).toMatchObject([{ phase: 'tearing-down' }])
-    expect(log.entries.some(({ message }) => message.includes('will be taken down later'))).toBe(true)
+    expect(log.entries.some(({ message }) => message.includes('will be torn down later'))).toBe(true)
     Object.assign(globalThis, { mended: true })
     const recovered: string[] = []
     const next = await start({
@@ -150,7 +156,7 @@ describe.skipIf(!isIsolated())('a host', () => {
 
   test('a pod whose namespace went away is set up anew, and dropped by the next start', async () => {
     const { host, start } = await hostWith()
-    const { netns } = await host.setUpPod(web)
+    const { netns } = (await host.setUpPod(web)).pod
     execFileSync('ip', ['netns', 'delete', netns.slice('/run/netns/'.length)])
     await host.setUpPod(web)
     expect(calls()).toEqual(['set up web', 'tear down web', 'set up web'])
@@ -188,7 +194,7 @@ describe.skipIf(!isIsolated())('a host', () => {
     expect(log.entries.some(({ message }) => message.includes(file))).toBe(true)
     expect(existsSync(`${file}.unreadable`)).toBe(true)
     expect(calls().at(-1)).toBe('tear down unknown')
-    expect(existsSync(torn.netns)).toBe(false)
+    expect(existsSync(torn.pod.netns)).toBe(false)
     expect(await next.pods()).toHaveLength(1)
     await next.setUpPod({ namespace: 'default', name: 'torn' })
     await next.tearDownPod({ namespace: 'default', name: 'torn' })
@@ -243,6 +249,221 @@ describe.skipIf(!isIsolated())('a host', () => {
     }
   }, 60_000)
 
+  test('a change that a kill cut off is undone by the next start', async () => {
+    const body = `setUpPod: async (pod) => {
+        globalThis.calls.push('set up ' + JSON.stringify(pod.annotations) + ' in ' + pod.netns)
+        if (pod.annotations.colour === 'blue' && !globalThis.calm) await new Promise(() => {})
+        return { ip: '192.0.2.7' }
+      },`
+    const { host, start, stateDir } = await hostWith(body)
+    const before = await host.setUpPod({ ...web, annotations: { colour: 'red' } })
+    void host.setUpPod({ ...web, annotations: { colour: 'blue' } }).catch(() => {})
+    await expect.poll(() => calls().length).toBe(2)
+    expect(await host.pod(web)).toMatchObject({ phase: 'changing', previous: before.pod })
+    // What the kernel does with the lock of a process that is killed.
+    rmSync(join(stateDir, 'locks'), { recursive: true })
+    const next = await start()
+    expect(await next.pod(web)).toMatchObject({ phase: 'ready', pod: before.pod })
+    expect(calls().at(-1)).toBe(`set up {"colour":"red"} in ${before.pod.netns}`)
+    await next.tearDownPod(web)
+  })
+
+  test('a change that its deadline cut off is undone at once', async () => {
+    const body = `setUpPod: async (pod, signal) => {
+        globalThis.calls.push('set up ' + JSON.stringify(pod.annotations))
+        if (pod.annotations.colour === 'blue') await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+        return { ip: '192.0.2.7' }
+      },`
+    const { host } = await hostWith(body, {
+      config: { networkPlugin: 'x', deadlines: { setUpPod: '200ms' } },
+    })
+    const before = await host.setUpPod(web)
+    await expect(host.setUpPod({ ...web, annotations: { colour: 'blue' } })).rejects.toThrow(
+      'not done within',
+    )
+    expect(calls().slice(1)).toEqual(['set up {"colour":"blue"}', 'set up {}'])
+    expect(await host.pod(web)).toMatchObject({ phase: 'ready', pod: before.pod })
+    await host.tearDownPod(web)
+  })
+
+  test('set-up again mends what the plugin finds wrong, and leaves what is right alone', async () => {
+    const body = `capabilities: () => 8,
+      checkPod: async () => { if (globalThis.broken) throw new Error('its link is gone') },
+      setUpPod: async (pod) => { globalThis.calls.push('set up'); globalThis.broken = false; return { ip: '192.0.2.7' } },`
+    const { host } = await hostWith(body)
+    const repaired: string[] = []
+    host.events.on('pod:repaired', ({ why }) => repaired.push(why))
+    await host.setUpPod(web)
+    await host.setUpPod(web)
+    expect(calls()).toEqual(['set up'])
+    Object.assign(globalThis, { broken: true })
+    await host.setUpPod(web)
+    expect(calls()).toEqual(['set up', 'set up'])
+    Object.assign(globalThis, { broken: true })
+    expect(await host.repair()).toMatchObject([{ repaired: expect.stringContaining('its link is gone') }])
+    expect(repaired).toHaveLength(2)
+    expect(await host.repair()).toMatchObject([{ pod: { name: 'web' } }])
+    await host.tearDownPod(web)
+  })
+
+  test('a pod without an address is an error and leaves nothing, unless it was asked for', async () => {
+    const { host } = await hostWith('setUpPod: async () => {},')
+    await expect(host.setUpPod(web)).rejects.toMatchObject({ code: 'NO_ADDRESS' })
+    expect(await host.pods()).toEqual([])
+    expect(await host.setUpPod({ ...web, allowNoAddress: true })).toMatchObject({ phase: 'ready' })
+    await host.tearDownPod(web)
+  })
+
+  test("two sandboxes of one pod keep their own annotations; an id that is another pod's is refused", async () => {
+    const { host } = await hostWith(
+      `setUpPod: async (pod) => { globalThis.calls.push(pod.sandboxId + ' ' + pod.annotations.n); return { ip: '192.0.2.7' } },`,
+    )
+    await host.setUpPod({ ...web, sandboxId: 'one', annotations: { n: '1' } })
+    await host.setUpPod({ ...web, sandboxId: 'two', annotations: { n: '2' } })
+    expect(calls()).toEqual(['one 1', 'two 2'])
+    const other = { namespace: 'default', name: 'other' }
+    await expect(host.setUpPod({ ...other, sandboxId: 'one' })).rejects.toMatchObject({
+      code: 'SANDBOX_ID_TAKEN',
+      message: expect.stringContaining('pod default/web has it'),
+    })
+    const usual = (await host.setUpPod(other)).pod.sandboxId
+    await expect(host.setUpPod({ ...web, sandboxId: usual })).rejects.toMatchObject({
+      code: 'SANDBOX_ID_TAKEN',
+    })
+    expect(await host.pod({ ...other, sandboxId: 'one' })).toBeUndefined()
+    for (const sandboxId of ['one', 'two']) await host.tearDownPod({ ...web, sandboxId })
+    await host.tearDownPod(other)
+    expect(await host.pods()).toEqual([])
+  })
+
+  test("a sandbox's processes end with it, those of an adopted one do not", async () => {
+    const { host } = await hostWith()
+    const record = await host.setUpPod(web)
+    const inside = await inSandbox(record, () =>
+      spawn('sh', ['-c', 'trap "" TERM; sleep 300 & echo $!; wait'], { stdio: ['ignore', 'pipe', 'ignore'] }),
+    )
+    const [grandchild] = await once(inside.stdout, 'data')
+    expect(sandboxProcesses(record)).toContain(Number(grandchild))
+    const ended = once(inside, 'exit')
+    await host.tearDownPod(web)
+    expect(await ended).toEqual([null, 'SIGKILL'])
+    expect(existsSync(`/proc/${Number(grandchild)}/ns/net`)).toBe(false)
+    const adopted = spawn('unshare', ['--net', 'sh', '-c', 'echo in; exec sleep 300'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await once(adopted.stdout, 'data')
+    await host.setUpPod({ ...web, pid: adopted.pid ?? 0 })
+    await host.tearDownPod(web)
+    expect(adopted.exitCode).toBeNull()
+    adopted.kill()
+  })
+
+  test('nobody is let into what took the place of a network namespace', async () => {
+    const { host } = await hostWith()
+    const record = await host.setUpPod(web)
+    const name = record.pod.netns.slice('/run/netns/'.length)
+    execFileSync('ip', ['netns', 'delete', name])
+    execFileSync('ip', ['netns', 'add', name])
+    await expect(inSandbox(record, () => 'in')).rejects.toMatchObject({ code: 'NETNS_GONE' })
+    execFileSync('ip', ['netns', 'delete', name])
+    await expect(inSandbox(record, () => 'in')).rejects.toMatchObject({ code: 'NETNS_GONE' })
+    await host.tearDownPod(web)
+  })
+
+  test('force takes away what the plugin can not, and says what may be left; else the record says why it is stuck', async () => {
+    const { host } = await hostWith(`tearDownPod: async () => { throw new Error('no such bridge') },`)
+    const { pod } = await host.setUpPod(web)
+    await expect(host.tearDownPod(web)).rejects.toThrow('no such bridge')
+    expect(await host.pod(web)).toMatchObject({
+      phase: 'tearing-down',
+      problem: expect.stringContaining('no such bridge'),
+    })
+    expect(await host.prune()).toMatchObject([{ failed: expect.stringContaining('no such bridge') }])
+    expect(await host.tearDownPod(web, { force: true })).toEqual([expect.stringContaining('no such bridge')])
+    expect(existsSync(pod.netns)).toBe(false)
+    expect(await host.pods()).toEqual([])
+  })
+
+  test('prune takes what nobody needs, and with all everything', async () => {
+    const { host, start } = await hostWith()
+    const owner = spawn('sleep', ['60'])
+    await host.setUpPod({ ...web, ownerPid: owner.pid ?? 0 })
+    await host.setUpPod({ namespace: 'default', name: 'kept' })
+    owner.kill('SIGKILL')
+    await once(owner, 'exit')
+    const pruner = await start({ start: false, config: { networkPlugin: 'none.such' } })
+    expect(await pruner.prune()).toMatchObject([
+      { pod: { name: 'web' }, why: expect.stringContaining('gone') },
+    ])
+    expect(await pruner.pods()).toMatchObject([{ pod: { name: 'kept' } }])
+    expect(await pruner.prune({ all: true })).toMatchObject([{ pod: { name: 'kept' } }])
+    expect(await host.pods()).toEqual([])
+  })
+
+  test('a pod goes down by its record alone: no configuration, no plugin near', async () => {
+    const { host, dir, stateDir } = await hostWith()
+    await host.setUpPod(web)
+    const elsewhere = await createNetworkHost({ cwd: '/', config: {}, stateDir, start: false })
+    await elsewhere.tearDownPod(web)
+    expect(calls()).toEqual(['set up web', 'tear down web'])
+    expect(dir).toBeDefined()
+  })
+
+  test('a full or read-only state directory keeps no pod from going down, and status says so', async () => {
+    const files = await workspace()
+    await files.plugin('podwire-plugin-x', { code: offering('x') })
+    const stateDir = join(files.dir, 'small')
+    mkdirSync(stateDir, { mode: 0o700 })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=0700', 'tmpfs', stateDir])
+    try {
+      const log = recordingLogger()
+      const host = await createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
+      const { pod } = await host.setUpPod(web)
+      expect(() => writeFileSync(join(stateDir, 'filler'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+      await host.tearDownPod(web)
+      expect(existsSync(pod.netns)).toBe(false)
+      expect(await host.pods()).toEqual([])
+      expect(await host.status()).toMatchObject({ ready: false, reason: expect.stringContaining('no space') })
+      expect(() => writeFileSync(join(stateDir, 'more'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+      await expect(host.setUpPod(web)).rejects.toMatchObject({ code: 'STATE_UNUSABLE' })
+      for (const name of ['filler', 'more']) rmSync(join(stateDir, name))
+      await host.setUpPod(web)
+      execFileSync('mount', ['-o', 'remount,ro', stateDir])
+      await host.tearDownPod(web)
+      expect(existsSync(pod.netns)).toBe(false)
+      execFileSync('mount', ['-o', 'remount,rw', stateDir])
+      const next = await createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
+      expect(await next.pods()).toEqual([])
+    } finally {
+      execFileSync('umount', [stateDir])
+    }
+  })
+
+  test("pods of a host in another network namespace are not this one's to touch", async () => {
+    const { host, stateDir, start } = await hostWith()
+    await host.setUpPod(web)
+    writeFileSync(join(stateDir, 'host.json'), '{"version":1,"netns":{"dev":4,"ino":1}}')
+    await expect(start()).rejects.toMatchObject({ code: 'STATE_ELSEWHERE' })
+    await expect(host.tearDownPod(web)).rejects.toMatchObject({ code: 'STATE_ELSEWHERE' })
+    rmSync(join(stateDir, 'host.json'))
+    await host.tearDownPod(web)
+  })
+
+  test('hundreds of dead pods are recovered together', async () => {
+    const { host, start } = await hostWith(`tearDownPod: async (pod) => {
+      globalThis.beside = (globalThis.beside ?? 0) + 1
+      globalThis.most = Math.max(globalThis.most ?? 0, globalThis.beside)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      globalThis.beside -= 1
+    },`)
+    const pods = Array.from({ length: 100 }, (_, i) => ({ namespace: 'default', name: `p${i}` }))
+    const records = await Promise.all(pods.map((pod) => host.setUpPod(pod)))
+    for (const { pod } of records)
+      execFileSync('ip', ['netns', 'delete', pod.netns.slice('/run/netns/'.length)])
+    expect(await (await start()).pods()).toEqual([])
+    expect((globalThis as { most?: number }).most).toBeGreaterThan(8)
+  })
+
   test('status tells why pods can not be set up, and each change of it', async () => {
     const { host } = await hostWith(
       `status: async () => { if (globalThis.down) throw new Error('no pod CIDR') },`,
@@ -294,7 +515,7 @@ test.each<[string, PodRequest, string]>([
   [
     'a bandwidth that is none',
     { ...web, annotations: { 'kubernetes.io/ingress-bandwidth': '10X' } },
-    '"10X" is no bandwidth',
+    '"10X" is not a bandwidth',
   ],
 ])('a pod with %s is refused before anything happens', async (_name, request, text) => {
   const { host, stateDir } = await hostWith()

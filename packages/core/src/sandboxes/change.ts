@@ -1,4 +1,4 @@
-import { messageOf, type Pod } from '@podwire/api'
+import { isPodwireError, messageOf, type Pod } from '@podwire/api'
 import { refOf } from '../plugins/plugin-manager.ts'
 import { callSetUp } from './call-set-up.ts'
 import type { SandboxContext } from './context.ts'
@@ -20,11 +20,23 @@ export async function changePod(
   try {
     return await callSetUp(context, manager, changing, signal)
   } catch (error) {
-    // By the contract the pod is as it was; a plugin that was cut off by its deadline may have left part of the change.
-    await undoChange(context, changing).catch((cause: unknown) =>
-      context.store.write({ ...changing, problem: messageOf(cause) }),
-    )
+    if (wasCutOff(error)) await undoOrNote(context, changing)
+    else context.store.write(kept)
     throw error
+  }
+}
+
+// A plugin that refuses leaves the pod as it was, by the contract. One that was left behind may have done part of it.
+function wasCutOff(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined
+  return isPodwireError(cause) && cause.code === 'DEADLINE_EXCEEDED'
+}
+
+async function undoOrNote(context: SandboxContext, changing: SandboxRecord): Promise<void> {
+  try {
+    await undoChange(context, changing)
+  } catch (error) {
+    context.store.write({ ...changing, problem: messageOf(error) })
   }
 }
 

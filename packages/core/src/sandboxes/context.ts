@@ -22,6 +22,8 @@ export interface SandboxContext {
   checkCapabilities(pod: SandboxRecord['pod'], manager: PluginManager): void
   /** The end of the garbage collection that runs now; undefined when none does. */
   collecting(): Promise<void> | undefined
+  /** Says that the state directory is this network namespace's. @throws PodwireError `STATE_ELSEWHERE` */
+  claimState(): void
   warn(message: string, details?: Readonly<Record<string, unknown>>): void
 }
 

@@ -87,6 +87,7 @@ async function create(
   // Before the intent, because undoing an intent removes what is there.
   if (!adopted && existsSync(pod.netns)) throw errors.NETNS_EXISTS({ path: pod.netns })
   let record: SandboxRecord = adopted ? { ...intent, netnsIdentity: adopted } : intent
+  context.claimState()
   store.write(record)
   try {
     if (!adopted) {

@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs'
+import { accessSync, constants, lstatSync, realpathSync, type Stats, statfsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { errnoOf } from '@podwire/api'
 import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
@@ -56,27 +56,47 @@ function nearestReal(path: string): string {
   }
 }
 
+/** Why no record can be written at this moment; undefined when one can. Looks, and writes nothing. */
+export function stateDirProblem(stateDir: string): string | undefined {
+  const dir = nearestReal(resolve(stateDir))
+  try {
+    accessSync(dir, constants.W_OK)
+    const { bavail, bsize, files, ffree } = statfsSync(dir)
+    if (bavail * bsize < recordBytes || (files > 0 && ffree === 0)) throw new Error('no space is left')
+    return undefined
+  } catch (cause) {
+    return errors.STATE_UNUSABLE({ path: stateDir }, cause).message
+  }
+}
+
+/** What a large record takes. */
+const recordBytes = 16 * 1024
+
 const hostFile = z.object({
   version: z.literal(1),
   netns: z.object({ dev: z.number(), ino: z.number() }),
 })
 
 /**
- * Checks that the pods of a state directory are this network namespace's, and says that they are: a host elsewhere would
- * take their links for gone.
+ * Checks that the pods of a state directory are this network namespace's: a host elsewhere would take their links for
+ * gone. Returns what says so of a directory that nobody has claimed, or somebody without pods.
  * @throws PodwireError `STATE_ELSEWHERE`
  */
-export function claimStateDir(stateDir: string, store: SandboxStore): void {
+export function assertStateDirHere(stateDir: string, store: SandboxStore): { claim(): void } {
   const file = join(stateDir, 'host.json')
   const { dev, ino } = statSync(OWN_NETNS)
   const known = parseHostFile(readFileIfThere(file))
-  if (known?.netns.dev === dev && known.netns.ino === ino) return
+  if (known?.netns.dev === dev && known.netns.ino === ino) return { claim() {} }
   const pods = known ? store.list().records.length : 0
   if (pods > 0) throw errors.STATE_ELSEWHERE({ path: stateDir, pods })
-  try {
-    writeFileWhole(file, JSON.stringify({ version: 1, netns: { dev, ino } }))
-  } catch (cause) {
-    throw errors.STATE_UNUSABLE({ path: file }, cause)
+  return {
+    claim() {
+      try {
+        writeFileWhole(file, JSON.stringify({ version: 1, netns: { dev, ino } }))
+      } catch (cause) {
+        throw errors.STATE_UNUSABLE({ path: file }, cause)
+      }
+    },
   }
 }
 

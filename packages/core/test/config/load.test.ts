@@ -40,13 +40,13 @@ test('a file given wins over PODWIRE_CONFIG, and that over the search', async ()
 test('without any file the defaults hold', async () => {
   const { dir } = await workspace()
   expect((await loadConfig({ cwd: dir, env: {} })).config).toEqual({
-    networkPlugin: '',
+    networkPlugin: 'kubernetes.io/no-op',
     hairpinMode: 'hairpin-veth',
     nonMasqueradeCIDR: '10.0.0.0/8',
     mtu: 0,
     podCIDR: '',
     plugins: {},
-    discovery: { paths: [], packages: [], included: [] },
+    discovery: { paths: [], packages: [] },
     onMissingCapability: 'error',
     deadlines: {
       init: 30_000,
@@ -72,7 +72,6 @@ test('resolves paths from the directory of the file', async () => {
   expect(config.discovery).toEqual({
     paths: [join(dir, 'extra')],
     packages: [join(dir, '../one')],
-    included: [],
   })
   expect(config.stateDir).toBe(join(dir, 'state'))
 })

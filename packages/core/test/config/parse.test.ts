@@ -1,6 +1,5 @@
-import { isPodwireError } from '@podwire/api'
+import { isPodwireError, parseDuration } from '@podwire/api'
 import { expect, test } from 'vitest'
-import { parseDuration } from '../../src/config/duration.ts'
 import { configJsonSchema } from '../../src/config/json-schema.ts'
 import { parseConfig } from '../../src/config/parse.ts'
 

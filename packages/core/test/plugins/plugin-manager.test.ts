@@ -1,8 +1,10 @@
 import { hangs, hangsForever, mockNetworkPlugin, rejects, resolves, throws } from '@podwire/testing'
 import { expect, test } from 'vitest'
-import { createPluginManager } from '../../src/routing/plugin-manager.ts'
+import { currentOperation } from '../../src/current-operation.ts'
+import { createPluginManager } from '../../src/plugins/plugin-manager.ts'
 
-const pod = { namespace: 'default', name: 'web', sandboxId: 'sb' }
+const ref = { namespace: 'default', name: 'web', sandboxId: 'sb' }
+const pod = { ...ref, netns: '/run/netns/sb', annotations: {}, portMappings: [] }
 const deadlines = {
   init: 50,
   event: 50,
@@ -86,4 +88,25 @@ test('an event that fails is an error; check and garbage are asked only of plugi
   await manager.checkPod(pod)
   await manager.collectGarbage(['sb'])
   expect(plugin.calls.map(({ method }) => method)).not.toContain('checkPod')
+})
+
+test('a call that blocks the event loop past its deadline is late, though it returns', async () => {
+  const blocks = () => {
+    const until = performance.now() + 200
+    while (performance.now() < until);
+    return Promise.resolve({ ip: '10.0.0.3' })
+  }
+  const manager = createPluginManager(mockNetworkPlugin({ answers: { setUpPod: blocks } }), deadlines)
+  await expect(manager.setUpPod(pod)).rejects.toThrow('not done within 50 ms')
+})
+
+test('code knows which call of which plugin it runs in', async () => {
+  const seen: unknown[] = []
+  const setUpPod = async () => {
+    await Promise.resolve()
+    seen.push(currentOperation())
+  }
+  await createPluginManager(mockNetworkPlugin({ name: 'x', answers: { setUpPod } }), deadlines).setUpPod(pod)
+  expect(seen).toEqual([{ plugin: 'x', operation: 'set up' }])
+  expect(currentOperation()).toBeUndefined()
 })

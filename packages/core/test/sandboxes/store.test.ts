@@ -1,17 +1,31 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { SandboxRecord } from '../../src/state/sandbox-record.ts'
-import { createSandboxStore } from '../../src/state/sandbox-store.ts'
+import type { SandboxRecord } from '../../src/sandboxes/record.ts'
+import { createSandboxStore } from '../../src/sandboxes/store.ts'
 import { workspace } from '../workspace.ts'
 
 const record = (sandboxId: string): SandboxRecord => ({
   version: 1,
-  pod: { namespace: 'default', name: 'web', sandboxId, annotations: { a: 'b' }, portMappings: [] },
-  netns: '/run/netns/x',
+  pod: {
+    namespace: 'default',
+    name: 'web',
+    sandboxId,
+    netns: `/run/netns/${sandboxId}`,
+    annotations: { a: 'b' },
+    portMappings: [],
+  },
   netnsIdentity: { dev: 4, ino: 7 },
   ownsNetns: true,
   plugin: 'x',
+  pluginStart: {
+    name: 'x',
+    packageDir: '/x',
+    podCIDR: '',
+    hairpinMode: 'none',
+    nonMasqueradeCIDR: '10.0.0.0/8',
+    mtu: 0,
+  },
   phase: 'ready',
   status: { ip: '10.0.0.2' },
   createdAt: '2026-01-01T00:00:00.000Z',
@@ -46,12 +60,12 @@ test('finds a pod whatever its sandbox is called', async () => {
 
 test('what a writer that was killed left is swept away, what a live one writes is not', async () => {
   const { dir, write } = await workspace()
-  await write('sandboxes/a.json.4000000.tmp', '{"vers')
-  await write(`sandboxes/b.json.${process.ppid}.tmp`, '{"vers')
+  await write('sandboxes/a.json.4000000.0a0a0a0a.tmp', '{"vers')
+  await write(`sandboxes/b.json.${process.ppid}.0a0a0a0a.tmp`, '{"vers')
   const store = createSandboxStore(dir)
   expect(store.list()).toEqual({ records: [], unreadable: [] })
   store.sweep()
-  expect(await readdir(join(dir, 'sandboxes'))).toEqual([`b.json.${process.ppid}.tmp`])
+  expect(await readdir(join(dir, 'sandboxes'))).toEqual([`b.json.${process.ppid}.0a0a0a0a.tmp`])
 })
 
 test.each([
@@ -66,7 +80,14 @@ test.each([
       ...record('a'),
       pod: { ...record('a').pod, portMappings: [{ hostPort: 0, containerPort: 1, protocol: 'tcp' }] },
     }),
-    'hostPort',
+    'port 0 in 0:1/tcp must be 1–65535',
+  ],
+  ['of another sandbox', JSON.stringify(record('../../victim')), 'sandbox id'],
+  ['of another sandbox, well spelt', JSON.stringify(record('b')), 'it is the record of sandbox "b"'],
+  [
+    'of a network namespace that no host makes',
+    JSON.stringify({ ...record('a'), pod: { ...record('a').pod, netns: '/etc/passwd' } }),
+    'not one that a host makes',
   ],
 ])('a record that is %s is reported, and can be set aside', async (_name, text, reason) => {
   const { dir } = await workspace()
@@ -87,5 +108,5 @@ test('a directory that can not be written says what to do', async () => {
   const { dir, write } = await workspace()
   await write('file', '')
   const store = createSandboxStore(join(dir, 'file'))
-  expect(() => store.write(record('a'))).toThrow('Run as root, or give a directory of yours as stateDir')
+  expect(() => store.write(record('a'))).toThrow('Run as root, or give a directory of yours with --state-dir')
 })

@@ -1,6 +1,6 @@
-import { fakeHost, hangsForever, mockNetworkPlugin, recordingLogger, rejects } from '@podwire/testing'
+import { fakeHost, hangsForever, mockNetworkPlugin, rejects } from '@podwire/testing'
 import { expect, test } from 'vitest'
-import { initNetworkPlugin } from '../../src/routing/init-network-plugin.ts'
+import { initNetworkPlugin } from '../../src/plugins/init-network-plugin.ts'
 
 const options = { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
 const host = fakeHost()
@@ -16,9 +16,12 @@ test('initialises the chosen plugin, once, and no other', async () => {
   )
 })
 
-test('an empty name means the no-op plugin', async () => {
-  const log = recordingLogger()
-  expect((await initNetworkPlugin([], '', host, options, { log })).name).toBe('kubernetes.io/no-op')
+test('an empty name means the no-op plugin, which is found like any other', async () => {
+  const noop = plugin('kubernetes.io/no-op')
+  expect(await initNetworkPlugin([plugin('x'), noop], '', host, options)).toBe(noop)
+  await expect(initNetworkPlugin([plugin('x')], '', host, options)).rejects.toThrow(
+    'npm install @podwire/plugin-noop',
+  )
 })
 
 test('collects everything that is wrong in one error', async () => {

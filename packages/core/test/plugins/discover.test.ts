@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { discoverPlugins } from '../../src/discovery/discover.ts'
+import { discoverPlugins } from '../../src/plugins/discover.ts'
 import { type Workspace, workspace } from '../workspace.ts'
 
 const discover = (
@@ -14,9 +14,8 @@ const discover = (
     packages: packages.map((path) => join(dir, path)),
   })
 
-// The no-op default is always there.
 const offered = ({ packages }: Awaited<ReturnType<typeof discoverPlugins>>) =>
-  packages.filter(({ key }) => key !== 'noop').map(({ key, plugins }) => [key, plugins])
+  packages.map(({ key, plugins }) => [key, plugins])
 
 test('finds packages by the convention, in this node_modules and its parents', async () => {
   const files = await workspace()
@@ -37,9 +36,53 @@ test('finds packages by the convention, in this node_modules and its parents', a
   ])
 })
 
-test('the no-op plugin is found though no node_modules is near', async () => {
-  const { packages } = await discover(await workspace())
-  expect(packages).toMatchObject([{ packageName: '@podwire/plugin-noop', plugins: ['kubernetes.io/no-op'] }])
+test('what comes with the program can not be shadowed, and what is installed beside it is found', async () => {
+  const files = await workspace()
+  const own = await files.plugin('@podwire/plugin-kubenet', {
+    nodeModules: 'usr/lib/node_modules/podwire/node_modules',
+    manifest: { apiVersion: 1, plugins: ['kubenet'] },
+  })
+  await files.plugin('podwire-plugin-beside', { nodeModules: 'usr/lib/node_modules' })
+  const near = await files.plugin('podwire-plugin-kubenet', { nodeModules: 'work/node_modules' })
+  const found = await discoverPlugins({
+    from: join(files.dir, 'work'),
+    paths: [],
+    packages: [],
+    installation: { included: [own], from: join(files.dir, 'usr/lib/node_modules/podwire') },
+  })
+  expect(offered(found)).toEqual([
+    ['kubenet', ['kubenet']],
+    ['beside', ['beside']],
+  ])
+  expect(found.rejected).toMatchObject([{ path: near, reason: expect.stringContaining(own) }])
+})
+
+test('nothing near is looked at where no configuration says where to start', async () => {
+  const files = await workspace()
+  await files.plugin('podwire-plugin-near')
+  const found = await discoverPlugins({ from: undefined, paths: [], packages: [] })
+  expect(found).toEqual({ packages: [], rejected: [] })
+})
+
+test('takes glob patterns, leaves out what an exclamation mark names, and tells of a pattern that matches nothing', async () => {
+  const files = await workspace()
+  for (const name of ['one', 'two', 'old']) {
+    const manifest = { apiVersion: 1, plugins: [`acme.io/${name}`] }
+    await files.plugin(name, { nodeModules: 'plugins', manifest })
+  }
+  await files.plugin('podwire-plugin-far', { nodeModules: 'vendor/a' })
+  await files.link('plugins/linked', '../vendor/a/podwire-plugin-far')
+  const all = await discoverPlugins({
+    from: undefined,
+    paths: [join(files.dir, 'vendor/*')],
+    packages: [`${files.dir}/plugins/*`, `!${files.dir}/plugins/old`, `${files.dir}/none/*`],
+  })
+  expect(offered(all)).toEqual([
+    ['far', ['far']],
+    ['one', ['acme.io/one']],
+    ['two', ['acme.io/two']],
+  ])
+  expect(all.rejected).toMatchObject([{ path: `${files.dir}/none/*`, reason: 'there is no such directory' }])
 })
 
 test('follows links as pnpm makes them, and counts one directory once', async () => {

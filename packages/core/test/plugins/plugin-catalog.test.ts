@@ -1,18 +1,23 @@
 import { isPodwireError } from '@podwire/api'
 import { recordingLogger } from '@podwire/testing'
 import { expect, test } from 'vitest'
-import { parseConfig } from '../../src/config/parse.ts'
-import { createPluginCatalog } from '../../src/loading/plugin-catalog.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import type { PodwireConfig } from '../../src/config/schema.ts'
+import { createPluginCatalog } from '../../src/plugins/catalog.ts'
+import { validateConfiguration } from '../../src/plugins/validate.ts'
 import { offering, type Workspace, workspace } from '../workspace.ts'
 
 async function load(files: Workspace, name: string, options: unknown = undefined) {
-  const config = parseConfig(
-    { deadlines: { init: '300ms' }, plugins: options === undefined ? {} : { x: options } },
-    undefined,
-    files.dir,
-  )
-  const catalog = await createPluginCatalog({ file: undefined, dir: files.dir, config }, recordingLogger())
+  const { catalog } = await catalogOf(files, {
+    deadlines: { init: '300ms' },
+    plugins: options === undefined ? {} : { x: options },
+  })
   return (await catalog.load(name)).plugins.map((plugin) => plugin.name)
+}
+
+async function catalogOf(files: Workspace, input: PodwireConfig) {
+  const configuration = await loadConfig({ config: input, cwd: files.dir })
+  return { configuration, catalog: await createPluginCatalog({ configuration, log: recordingLogger() }) }
 }
 
 test('imports the package that offers the plugin, and no other', async () => {
@@ -130,7 +135,6 @@ test.each<[string, string, string, string]>([
     'PLUGIN_BAD_EXPORT',
     'lacks the method init, event',
   ],
-  ['has a plugin with an invalid name', offering('a b'), 'PLUGIN_BAD_EXPORT', 'the invalid name "a b"'],
   [
     'has a plugin with no name',
     offering('x').replace('name,', 'name: 7,'),
@@ -144,10 +148,10 @@ test.each<[string, string, string, string]>([
     'its probe offers "y" and its manifest only "x"',
   ],
   [
-    'has a checkPod that is no method',
+    'has a checkPod that is not a method',
     offering('x', 'checkPod: true'),
     'PLUGIN_BAD_EXPORT',
-    'no method as checkPod',
+    'not a method as checkPod',
   ],
 ])(
   'a package that %s is an error that names it',
@@ -168,17 +172,49 @@ test('options for a package that takes none are an error', async () => {
   await expect(load(files, 'x', { bridge: 'br0' })).rejects.toMatchObject({ code: 'PLUGIN_OPTIONS_INVALID' })
 })
 
-test('an unknown name lists what is there, the nearest, and the package to install', async () => {
+test('a package whose source is TypeScript is loaded, and its entry is what Node would take', async () => {
   const files = await workspace()
-  await files.plugin('podwire-plugin-acme.io__sdn', { code: offering('acme.io/sdn') })
-  await expect(load(files, 'acme.io/snd')).rejects.toMatchObject({
+  await files.plugin('podwire-plugin-x')
+  await files.write('node_modules/podwire-plugin-x/package.json', {
+    name: 'podwire-plugin-x',
+    type: 'module',
+    exports: { '.': { browser: './none.js', require: './none.cjs', import: { node: './src/index.ts' } } },
+    podwire: { apiVersion: 1 },
+  })
+  await files.write('node_modules/podwire-plugin-x/src/index.ts', `const typed: number = 1\n${offering('x')}`)
+  expect(await load(files, 'x')).toEqual(['x'])
+})
+
+test('checking a configuration finds what a start would, and starts nothing', async () => {
+  const files = await workspace()
+  await files.plugin('podwire-plugin-acme.io__sdn', {
+    code: offering('acme.io/sdn', 'init() { throw new Error("started") },'),
+  })
+  const check = async (input: PodwireConfig) => {
+    const { configuration, catalog } = await catalogOf(files, input)
+    return validateConfiguration(configuration, catalog)
+  }
+  await check({ networkPlugin: 'acme.io/sdn' })
+  await expect(check({ networkPlugin: 'acme.io/snd' })).rejects.toMatchObject({
     code: 'PLUGIN_NOT_FOUND',
     exitCode: 2,
-    message:
-      'Network plugin "acme.io/snd" not found. There is: acme.io/sdn, kubernetes.io/no-op. Did you mean "acme.io/sdn"?',
+    message: 'Network plugin "acme.io/snd" not found. There is: acme.io/sdn. Did you mean "acme.io/sdn"?',
   })
-  await expect(load(files, 'other.io/net')).rejects.toThrow('npm install podwire-plugin-other.io__net')
-  await expect(load(files, 'kubenet')).rejects.toThrow('npm install @podwire/plugin-kubenet')
+  await expect(check({ networkPlugin: 'other.io/net' })).rejects.toThrow(
+    "npm install podwire-plugin-other.io__net. If it is an executable in the kubelet's directory layout: npm install @podwire/plugin-exec",
+  )
+  await expect(check({ networkPlugin: 'kubenet' })).rejects.toThrow('npm install @podwire/plugin-kubenet')
+  await expect(check({ networkPlugin: 'acme.io/sdn', plugins: { 'acme.io/snd': {} } })).rejects.toMatchObject(
+    {
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(
+        'plugins.acme.io/snd: no plugin package of this name is installed; did you mean "acme.io/sdn"?',
+      ),
+    },
+  )
+  await expect(
+    check({ networkPlugin: 'acme.io/sdn', plugins: { 'acme.io/sdn': { bridge: 'x' } } }),
+  ).rejects.toMatchObject({ code: 'PLUGIN_OPTIONS_INVALID' })
 })
 
 test('a plugin of a rejected package says why it was rejected', async () => {
