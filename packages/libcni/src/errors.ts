@@ -1,7 +1,6 @@
 import {
   defineErrors,
   describeValue,
-  type ErrorEntry,
   messageOf,
   PodwireError,
   type PodwireErrorInit,
@@ -58,11 +57,6 @@ interface AttachmentOwner {
   readonly containerId: string
 }
 
-interface CniErrorEntry<Details> extends ErrorEntry<Details> {
-  /** The spec's number; where it differs from case to case, the details hold it. */
-  readonly cniCode?: number
-}
-
 /** All that can go wrong here. */
 export const errors = defineErrors(
   {
@@ -79,7 +73,7 @@ export const errors = defineErrors(
     },
     ERR_CNI_CONFIG_READ: {
       cniCode: CniCode.ioFailure,
-      message: ({ path }: { path: string }, cause) => `error reading ${path}: ${messageOf(cause)}`,
+      message: ({ path }: { path: string }, cause: unknown) => `error reading ${path}: ${messageOf(cause)}`,
     },
     ERR_CNI_NETWORK_NOT_FOUND: {
       cniCode: CniCode.invalidConfig,
@@ -128,7 +122,7 @@ export const errors = defineErrors(
     },
     ERR_CNI_NETNS: {
       cniCode: CniCode.invalidNamespace,
-      message: ({ netns }: { netns: string; isMissing: boolean }, cause) =>
+      message: ({ netns }: { netns: string; isMissing: boolean }, cause: unknown) =>
         `can't see which interfaces are in ${netns}: ${messageOf(cause)}`,
       remedy: ({ isMissing }) =>
         isMissing ? 'Install @podwire/netlink, or the programs nsenter and ip.' : undefined,
@@ -146,7 +140,7 @@ export const errors = defineErrors(
         `failed to find plugin "${plugin}" in path [${path.join(' ')}]`,
     },
     ERR_CNI_PLUGIN_START: {
-      message: (failure: PluginFailure & { path: string }, cause) =>
+      message: (failure: PluginFailure & { path: string }, cause: unknown) =>
         describeFailure(failure, `can't start ${failure.path}: ${messageOf(cause)}`),
     },
     /** A plugin ran and reported an error, or ended without a word. */
@@ -190,7 +184,7 @@ export const errors = defineErrors(
     },
     ERR_CNI_CACHE: {
       cniCode: CniCode.ioFailure,
-      message: ({ problem, path }: { problem: string; path: string }, cause) =>
+      message: ({ problem, path }: { problem: string; path: string }, cause: unknown) =>
         `${problem}: ${path}${cause === undefined ? '' : `: ${messageOf(cause)}`}`,
     },
 
@@ -218,7 +212,8 @@ export const errors = defineErrors(
         `${operation}: ${errors.map(messageOf).join('; ')}`,
     },
   },
-  (init, { cniCode }: CniErrorEntry<never>) =>
+  // The spec's number; where it differs from case to case, the details hold it.
+  (init, { cniCode }: { readonly cniCode?: number }) =>
     new CniError(init, cniCode ?? numberIn(init) ?? CniCode.internal),
 )
 

@@ -24,7 +24,8 @@ export interface WatchOptions {
   signal?: AbortSignal
 }
 
-const groups: Record<Watchable, number[]> = {
+/** The kernel's groups that tell of each. */
+export const groups: Record<Watchable, number[]> = {
   link: [c.RTNLGRP_LINK],
   address: [c.RTNLGRP_IPV4_IFADDR, c.RTNLGRP_IPV6_IFADDR],
   route: [c.RTNLGRP_IPV4_ROUTE, c.RTNLGRP_IPV6_ROUTE],
@@ -105,7 +106,7 @@ export function watchNetwork(
   }
 }
 
-function changesOf(message: Message): NetworkChange[] {
+export function changesOf(message: Message): NetworkChange[] {
   switch (message.type) {
     case c.RTM_NEWLINK:
     case c.RTM_DELLINK: {

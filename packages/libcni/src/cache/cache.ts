@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, ignoring } from '@podwire/api'
-import { readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
+import { isTemporaryFile, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
 import type { Network } from '../config/network-config.ts'
 import { badResult, type CniError, errors } from '../errors.ts'
 import type { Attachment } from '../invoke/environment.ts'
@@ -38,9 +38,6 @@ export interface Cache {
   list(): Promise<CacheContents>
   path(key: EntryKey): string
 }
-
-// A name that no interface can have: it is longer than 15 characters.
-const temporaryFile = /\.\d+\.[0-9a-f]{8}\.tmp$/
 
 export function openCache(directory: string): Cache {
   const results = join(directory, 'results')
@@ -122,7 +119,7 @@ async function filesIn(directory: string): Promise<string[]> {
     sweepTemporaryFiles(directory)
     const entries = await readdir(directory, { withFileTypes: true })
     return entries
-      .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !temporaryFile.test(entry.name))
+      .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !isTemporaryFile(entry.name))
       .map((entry) => entry.name)
       .sort()
   } catch (cause) {

@@ -51,7 +51,7 @@ it('sweeps up files that nobody will finish writing, and takes none for an entry
   await mkdir(results, { recursive: true })
   const child = spawn('true')
   await once(child, 'exit')
-  const [dead, alive] = [child.pid, process.pid].map((pid) => `net1-c1-eth0.${pid}.0123abcd.tmp`)
+  const [dead, alive] = [child.pid, process.pid].map((pid) => `.${pid}.0123abcd.tmp`)
   for (const name of [dead, alive]) await writeFile(join(results, name!), '{')
   expect(await play.cni.attachments()).toEqual({ attachments: [], corrupt: [] })
   expect(await readdir(results)).toEqual([alive])

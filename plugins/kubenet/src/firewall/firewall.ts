@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto'
-import { messageOf } from '@podwire/api'
+import { errnoOf as codeOf, messageOf } from '@podwire/api'
 import { conntrack, type Netlink, openNetlink } from '@podwire/netlink'
 import { NETLINK_NETFILTER } from '@podwire/netlink/transport'
-import { codeOf } from '../datapath/courier.ts'
-import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
 import { createChangeQueue } from './change-queue.ts'
 import { addElements, deleteElements, getElement, listElements } from './elements.ts'
 import { type FirewallPlan, setNames, TABLE } from './layout.ts'
 import { countRules, deleteTable, generation, type Step, tableUserData, transaction } from './nf-tables.ts'
+import { elementKey, type PortElement } from './port-elements.ts'
 import { rebuildTables, ruleCounts } from './ruleset.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
@@ -213,6 +212,6 @@ function ignoring(codes: readonly string[], act: () => void) {
   try {
     act()
   } catch (error) {
-    if (!codes.includes(codeOf(error))) throw error
+    if (!codes.includes(codeOf(error) ?? '')) throw error
   }
 }

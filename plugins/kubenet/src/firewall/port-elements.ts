@@ -1,10 +1,14 @@
 import type { PortMapping } from '@podwire/api'
 import { decodeIp, encodeIp } from '@podwire/netlink/transport'
-import { hostPortWithoutAddress } from '../errors.ts'
-import type { Element } from '../firewall/elements.ts'
-import { setNames } from '../firewall/layout.ts'
 import { familyOf } from '../ipam/cidr.ts'
-import type { PodRecord } from '../records.ts'
+import type { Element } from './elements.ts'
+import { setNames } from './layout.ts'
+
+/** A pod's addresses, and the ports of the host that lead there. */
+export interface Published {
+  readonly addresses: readonly { readonly address: string }[]
+  readonly ports: readonly PortMapping[]
+}
 
 /** An element of one of the firewall's maps. */
 export interface PortElement {
@@ -15,22 +19,22 @@ export interface PortElement {
 
 const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
 
-/** The map elements that publish a pod's ports, for each of its families that the mapping's hostIP admits. */
-export function portElements({ addresses, ports }: Pick<PodRecord, 'addresses' | 'ports'>): PortElement[] {
-  return ports.flatMap((mapping) =>
+/**
+ * The map elements that publish a pod's ports, for each of its families that the mapping's hostIP admits; each once, however
+ * often it is asked for.
+ */
+export function portElements({ addresses, ports }: Published): PortElement[] {
+  const all = ports.flatMap((mapping) =>
     addresses
       .filter(({ address }) => admits(mapping, address))
       .map(({ address }) => elementOf(mapping, address)),
   )
+  return all.length < 2 ? all : [...new Map(all.map((element) => [elementKey(element), element])).values()]
 }
 
-/** @throws PodwireError `HOST_PORT_FAMILY` for a mapping that no address of the pod fits */
-export function checkFamilies({ addresses, ports }: Pick<PodRecord, 'addresses' | 'ports'>): void {
-  for (const mapping of ports)
-    if (!addresses.some(({ address }) => admits(mapping, address))) throw hostPortWithoutAddress(mapping)
-}
-
-const admits = ({ hostIP }: PortMapping, address: string) => !hostIP || familyOf(hostIP) === familyOf(address)
+/** Whether the mapping leads to this address: it has the family that is asked for. */
+export const admits = ({ hostIP }: PortMapping, address: string) =>
+  !hostIP || familyOf(hostIP) === familyOf(address)
 
 function elementOf(mapping: PortMapping, address: string): PortElement {
   const { hostIP, hostPort, containerPort, protocol } = mapping
@@ -50,6 +54,10 @@ function elementOf(mapping: PortMapping, address: string): PortElement {
 /** Two elements are the same when the same packets go to the same place. */
 export const elementKey = ({ map, element }: Pick<PortElement, 'map' | 'element'>) =>
   `${map} ${element.key.toString('hex')} ${element.value?.toString('hex')}`
+
+/** Whether the same packets go by both, to wherever. */
+export const isSamePort = (a: PortElement, b: PortElement) =>
+  a.map === b.map && a.element.key.equals(b.element.key)
 
 /** The pod's address that an element leads to. */
 export const addressOf = ({ element }: PortElement) =>

@@ -1,17 +1,22 @@
-import { type PortMapping, podKey } from '@podwire/api'
-import { codeOf } from '../datapath/courier.ts'
-import { firewallUnavailable, hostPortTaken } from '../errors.ts'
+import { errnoOf, type PodRef, type PortMapping, podKey } from '@podwire/api'
+import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
-import type { PodRecord } from '../records.ts'
-import { addressOf, checkFamilies, elementKey, type PortElement, portElements } from './port-elements.ts'
+import {
+  addressOf,
+  elementKey,
+  isSamePort,
+  type PortElement,
+  type Published,
+  portElements,
+} from '../firewall/port-elements.ts'
+import { checkPorts } from './check-ports.ts'
 import { probePort } from './probe.ts'
-
-type Published = Pick<PodRecord, 'addresses' | 'ports'>
 
 export interface HostPorts {
   /**
-   * Publishes what `wanted` has and `now` hasn't, and withdraws the rest, in one transaction.
-   * @throws PodwireError `HOST_PORT_IN_USE`, `HOST_PORT_FAMILY`, `FIREWALL_UNAVAILABLE`; then all is as it was
+   * Publishes what `wanted` has and isn't published yet, and withdraws what only `now` has, in one transaction.
+   * @param now what may be published of the pod
+   * @throws PodwireError `HOST_PORT_IN_USE`, `HOST_PORT_TWICE`, `HOST_PORT_FAMILY`, `FIREWALL_UNAVAILABLE`; then all is as it was
    */
   change(now: Published, wanted: Published): Promise<void>
 }
@@ -21,13 +26,13 @@ export interface HostPorts {
  */
 export function createHostPorts(
   firewall: Firewall,
-  ownerOf: (address: string) => PodRecord | undefined,
+  ownerOf: (address: string) => PodRef | undefined,
 ): HostPorts {
   async function publish(added: readonly PortElement[], removed: readonly PortElement[]) {
     try {
       await firewall.change(added, removed)
     } catch (error) {
-      if (!['EBUSY', 'EEXIST'].includes(codeOf(error))) throw error
+      if (!['EBUSY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
       const leftover = leftoverInTheWay(added, error)
       await firewall.change(added, [...removed, ...leftover])
     }
@@ -41,7 +46,7 @@ export function createHostPorts(
     for (const held of inTheWay) {
       const owner = ownerOf(addressOf(held))
       const { mapping } = added.find((wanted) => isSamePort(held, wanted))!
-      if (owner) throw hostPortTaken(mapping, `pod ${podKey(owner)}`)
+      if (owner) throw errors.HOST_PORT_IN_USE({ ...mapping, owner: `pod ${podKey(owner)}` })
     }
     if (inTheWay.length === 0) throw cause
     return inTheWay
@@ -49,14 +54,18 @@ export function createHostPorts(
 
   return {
     async change(now, wanted) {
-      checkFamilies(wanted)
+      checkPorts(wanted)
       const before = new Map(portElements(now).map((element) => [elementKey(element), element]))
       const after = portElements(wanted)
-      const added = after.filter((element) => !before.delete(elementKey(element)))
+      const reason = firewall.problem
+      if (reason !== undefined && after.some((element) => !before.has(elementKey(element))))
+        throw errors.FIREWALL_UNAVAILABLE({ reason })
+      if (reason !== undefined) return
+      const added = after.filter(
+        (element) => !before.delete(elementKey(element)) || !firewall.holds([element]),
+      )
       const removed = [...before.values()]
       if (added.length === 0 && removed.length === 0) return
-      if (added.length > 0 && firewall.problem) throw firewallUnavailable(firewall.problem)
-      if (firewall.problem) return
       const families = wanted.addresses.map(({ address }) => (address.includes(':') ? 6 : 4))
       // A port that only leads elsewhere from now on is the pod's own already.
       const own = new Set(now.ports.map(portOf))
@@ -74,5 +83,3 @@ export function createHostPorts(
 }
 
 const portOf = ({ hostIP, hostPort, protocol }: PortMapping) => `${hostIP ?? ''} ${hostPort}/${protocol}`
-
-const isSamePort = (a: PortElement, b: PortElement) => a.map === b.map && a.element.key.equals(b.element.key)

@@ -1,13 +1,14 @@
 import { randomInt } from 'node:crypto'
-import { links, type Netlink, openNetlink } from '@podwire/netlink'
-import { type Courier, codeOf, createCourier, nextTurn, unless } from './courier.ts'
+import { errnoOf, ignoring } from '@podwire/api'
+import { links, openNetlink } from '@podwire/netlink'
+import type { Requests } from './kernel.ts'
+import { nextTurn } from './scheduling.ts'
 
 /** Deletes links, many at a time: the kernel waits as long for a hundred as for one. */
-export interface Reaper {
-  /** Cuts the links off now; resolves when the kernel has forgotten them. Those that aren't there are no error. */
+export interface LinkRemoval {
   remove(names: readonly string[]): Promise<void>
-  /** For all other requests: it knows when deletions hold the kernel up. */
-  readonly courier: Courier
+  /** Whether the kernel is at it. */
+  isBusy(): boolean
   close(): void
 }
 
@@ -20,13 +21,12 @@ interface Batch {
 // The kernel holds its lock for the whole batch, so that others should get a turn in between.
 const maxBatchLinks = 128
 
-/** @param netlink to mark links with; deletions go through a socket of their own */
-export function createReaper(netlink: Netlink): Reaper {
+/** @param requests to mark links with; deletions go through a socket of their own */
+export function createLinkRemoval(requests: Requests): LinkRemoval {
   const deletions = openNetlink()
   let collecting: Batch | undefined
   let last: Promise<unknown> = Promise.resolve()
   let running = 0
-  const courier = createCourier(() => running > 0)
 
   function collect(): Batch {
     if (collecting && collecting.marks.length < maxBatchLinks) return collecting
@@ -46,7 +46,7 @@ export function createReaper(netlink: Netlink): Reaper {
       // One that could not be marked is its own pod's trouble.
       await Promise.allSettled(marks)
       // Their namespaces may have gone, and taken them along.
-      await deletions.run(links.delGroup(group)).catch(unless('ENODEV'))
+      await deletions.run(links.delGroup(group)).catch(ignoring('ENODEV'))
     } finally {
       running--
     }
@@ -54,22 +54,20 @@ export function createReaper(netlink: Netlink): Reaper {
 
   async function mark(index: number, isPort: boolean, group: number) {
     try {
-      await courier.run(
-        netlink,
-        links.set(index, { group, ...(isPort ? { bridgePort: { enabled: false } } : {}) }),
-      )
+      await requests.run(links.set(index, { group, ...(isPort ? { bridgePort: { enabled: false } } : {}) }))
     } catch (error) {
-      if (codeOf(error) === 'ENODEV') return
+      const code = errnoOf(error) ?? ''
+      if (code === 'ENODEV') return
       // A bridge that runs STP keeps its ports' states to itself, one that has just gone has no ports, and a link that was never
       // up is cut off already.
-      if (!isPort || !['EBUSY', 'EINVAL', 'EOPNOTSUPP', 'ENETDOWN'].includes(codeOf(error))) throw error
+      if (!isPort || !['EBUSY', 'EINVAL', 'EOPNOTSUPP', 'ENETDOWN'].includes(code)) throw error
       await mark(index, false, group)
     }
   }
 
   return {
     async remove(names) {
-      const looked = await Promise.all(names.map((name) => courier.findLink(netlink, name)))
+      const looked = await Promise.all(names.map(requests.findLink))
       const found = looked.filter((link) => link !== undefined)
       if (found.length === 0) return
       const batch = collect()
@@ -77,7 +75,7 @@ export function createReaper(netlink: Netlink): Reaper {
       batch.marks.push(...marks)
       await Promise.all([...marks, batch.done])
     },
-    courier,
+    isBusy: () => running > 0,
     close: () => void last.then(() => deletions.close()),
   }
 }

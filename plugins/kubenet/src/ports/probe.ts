@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { PortMapping } from '@podwire/api'
-import { hostPortTaken } from '../errors.ts'
+import { errnoOf, type PortMapping } from '@podwire/api'
+import { errors } from '../errors.ts'
 import { familyOf } from '../ipam/cidr.ts'
 
 /**
@@ -19,8 +19,8 @@ export async function probePort(mapping: PortMapping, families: readonly (4 | 6)
       if (mapping.protocol === 'udp') await bindUdp(mapping.hostPort, host, family)
     } catch (error) {
       // Not allowed, or no such address here: nobody of this host listens there either.
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
-        throw hostPortTaken(mapping, 'a program of the host')
+      if (errnoOf(error) === 'EADDRINUSE')
+        throw errors.HOST_PORT_IN_USE({ ...mapping, owner: 'a program of the host' })
     }
   }
 }
