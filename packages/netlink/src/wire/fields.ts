@@ -14,10 +14,10 @@ export interface Field<T> {
 type Layout = Readonly<Record<string, readonly [type: number, field: Field<unknown>]>>
 
 /** Values by the names of a layout, each there or not. */
-export type Values<F> = F extends Attributes<infer L> ? ValuesOf<L> : never
+export type Values<F> = F extends NamedAttributes<infer L> ? ValuesOf<L> : never
 
 /** Reads and writes attributes by name; being a field itself, it nests. What it has no name for is left out. */
-export interface Attributes<L extends Layout> {
+export interface NamedAttributes<L extends Layout> {
   encode(values: ValuesOf<L>): Attribute[]
   decode(bytes: Buffer): ValuesOf<L>
 }
@@ -26,7 +26,7 @@ type ValuesOf<L extends Layout> = {
   [K in keyof L]?: L[K] extends readonly [number, Field<infer T>] ? T | undefined : never
 }
 
-export function attributes<const L extends Layout>(layout: L): Attributes<L> {
+export function attributes<const L extends Layout>(layout: L): NamedAttributes<L> {
   const byType = new Map(Object.entries(layout).map(([name, [type, field]]) => [type, { name, field }]))
   return {
     encode(values) {
