@@ -30,7 +30,7 @@ const filesOf: Readonly<Record<Kind, readonly string[]>> = {
 
 const capabilitiesOf: Readonly<Record<Kind, readonly string[]>> = {
   native: ['check', 'gc'],
-  cni: ['check', 'gc', 'multiNetwork'],
+  cni: ['dualStack', 'check', 'gc', 'multiNetwork'],
   exec: [],
   minimal: [],
 }

@@ -25,9 +25,11 @@ export function networkPlugin({ address }: Options): NetworkPlugin {
     async setUpPod({ netns }, signal) {
       const isNew = !(await hasInterface(netns, signal))
       try {
-        if (isNew) await ip(netns, ['link', 'add', 'eth0', 'type', 'dummy'], signal)
+        // Both ends stay in the pod: where the other one goes is for you to say.
+        if (isNew) await ip(netns, ['link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'other'], signal)
         await ip(netns, ['address', 'replace', address, 'dev', 'eth0'], signal)
         await ip(netns, ['link', 'set', 'eth0', 'up'], signal)
+        await ip(netns, ['link', 'set', 'other', 'up'], signal)
       } catch (error) {
         // A call that fails leaves a new pod as it was; the signal may have aborted by now.
         if (isNew) await ip(netns, ['link', 'delete', 'eth0']).catch(() => {})
