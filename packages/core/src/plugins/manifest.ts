@@ -54,7 +54,8 @@ export async function readPluginPackage(dir: string): Promise<PluginPackage | st
   return parsePluginPackage(await readFile(join(dir, 'package.json'), 'utf8'), dir)
 }
 
-function parsePluginPackage(text: string, dir: string): PluginPackage | string {
+/** The same from the text of a package.json, which may not be in `dir` yet. */
+export function parsePluginPackage(text: string, dir: string): PluginPackage | string {
   const json = parseJson(text)
   if (json === undefined) return 'its package.json is not JSON'
   const described = packageJson.safeParse(json, { reportInput: true })
