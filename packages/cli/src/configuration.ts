@@ -7,7 +7,7 @@ import type { GlobalFlags } from './flags.ts'
 import { printNote } from './output.ts'
 
 /** What `podwire init` writes, and what holds where there is no configuration: the plugin that needs nothing but Node. */
-export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/16' } satisfies PodwireConfig
+export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: 'auto' } satisfies PodwireConfig
 
 /** The plugins that come with this package, and where it is installed: others may lie beside it. */
 export function installation() {
