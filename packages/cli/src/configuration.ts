@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isPodwireError, messageOf } from '@podwire/api'
+import { isPodwireError, messageOf, type PodwireError } from '@podwire/api'
 import type { LoadedConfig, PodwireConfig } from '@podwire/core'
 import type { GlobalFlags } from './flags.ts'
 import { printNote } from './output.ts'
@@ -26,6 +26,11 @@ export async function loadConfiguration(flags: GlobalFlags): Promise<LoadedConfi
   return loadConfig({ ...(file === undefined ? {} : { file }), fallback: STARTER_CONFIG, stateDir, trust })
 }
 
+/** A configuration may be wrong and still say where its pods are. */
+function stateDirNamedIn({ details }: PodwireError): string | undefined {
+  return typeof details['stateDir'] === 'string' ? details['stateDir'] : undefined
+}
+
 /** A configuration, or what stands in for one that can't be used. */
 export interface LenientConfiguration {
   readonly configuration: LoadedConfig
@@ -43,7 +48,7 @@ export async function loadLenient(flags: GlobalFlags): Promise<LenientConfigurat
   } catch (problem) {
     if (!isPodwireError(problem) || problem.code === 'CONFIG_NOT_FOUND') throw problem
     const { loadConfig } = await import('@podwire/core')
-    const { stateDir, trust = [] } = flags
+    const { stateDir = stateDirNamedIn(problem), trust = [] } = flags
     const stand = await loadConfig({ config: STARTER_CONFIG, stateDir, trust })
     printNote(messageOf(problem))
     printNote(
