@@ -43,6 +43,8 @@ const packageJson = z.object({
 
 const capabilityNames = Object.keys(Capability) as [CapabilityName, ...CapabilityName[]]
 
+const anyVersion = z.object({ apiVersion: z.number() })
+
 const manifest = z.strictObject({
   apiVersion: z.number(),
   plugins: z.optional(z.union([z.array(z.string()), z.literal('dynamic')])),
@@ -62,12 +64,14 @@ export function parsePluginPackage(text: string, dir: string): PluginPackage | s
   if (!described.success) return `its package.json: ${firstIssue(described.error, 'it')}`
   const { name, version, exports, podwire } = described.data
   if (podwire === undefined) return 'its package.json has no "podwire" key: write {"apiVersion": 1}'
+  // First of all: a manifest of another version may have another shape.
+  const versioned = anyVersion.safeParse(podwire)
+  if (versioned.success && versioned.data.apiVersion !== API_VERSION) {
+    return `its apiVersion is ${versioned.data.apiVersion}, and this host knows ${API_VERSION}: install a version of it for this host`
+  }
   const stated = manifest.safeParse(podwire, { reportInput: true })
   if (!stated.success) return `its "podwire" key: ${firstIssue(stated.error, 'it')}`
-  const { apiVersion, plugins, capabilities } = stated.data
-  if (apiVersion !== API_VERSION) {
-    return `its apiVersion is ${apiVersion}, and this host knows ${API_VERSION}: install a version of it for this host`
-  }
+  const { plugins, capabilities } = stated.data
   const conventional = pluginNameOfPackage(name)
   const offered = plugins ?? (conventional === undefined ? undefined : [conventional])
   if (offered === undefined)
