@@ -60,7 +60,7 @@ export async function publishedVersion(
 
 /** All versions but prereleases, the newest first. */
 export async function publishedVersions(name: string, cwd: string): Promise<PublishedVersion[]> {
-  return (await view(`${name}@*`, cwd)).sort(byVersion).reverse()
+  return (await view(`${name}@>=0.0.0`, cwd)).sort(byVersion).reverse()
 }
 
 /** Packages with the keyword of plugin packages, and these words. */
