@@ -27,6 +27,8 @@ const { metafile } = await build({
   target: 'node20',
   minifySyntax: true,
   minifyWhitespace: true,
+  // A third less to scan; the source map has the names.
+  minifyIdentifiers: true,
   sourcemap: true,
   conditions: ['podwire-source'],
   // Native, or found on disk as plugins are, or wanted by few.
