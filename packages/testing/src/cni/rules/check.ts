@@ -81,7 +81,10 @@ const changes: readonly Change[] = [
       const files = added.flatMap((line) => (line.startsWith('file ') ? [line.slice('file '.length)] : []))
       const hasIpam = subject.role === 'ipam' || 'ipam' in subject.plugins[0].config(0)
       if (files.length === 0 || !hasIpam) notTried('ADD makes no reservation under /run or /var/lib')
-      for (const file of files) await testbed.sh(`rm -f '${file.replaceAll("'", "'\\''")}'`)
+      for (const file of files) {
+        const quoted = `'${file.replaceAll("'", "'\\''")}'`
+        await testbed.sh(`[ ! -f ${quoted} ] || rm ${quoted}`)
+      }
     },
   },
 ]
@@ -159,6 +162,7 @@ export const checkRules: readonly Rule[] = [
       since: '0.4.0',
       async try(context) {
         const attachment = await checkable(context)
+        await context.warmUp()
         const before = await readState(context.testbed)
         await context.mustAdd(attachment)
         const first = await context.check(attachment)

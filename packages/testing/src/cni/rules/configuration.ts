@@ -158,7 +158,12 @@ export const errorRules: readonly Rule[] = [
       const error = errorOf(made)
       if (!error) notTried(`no error is printed: ${describeCall(made)}`)
       if (error['cniVersion'] !== version)
-        broken(`cniVersion is ${JSON.stringify(error['cniVersion'])}, the request's is ${version}`, made)
+        broken(
+          error['cniVersion'] === undefined
+            ? 'the error has no cniVersion'
+            : `cniVersion is ${JSON.stringify(error['cniVersion'])}, the request's is ${version}`,
+          made,
+        )
     },
   },
 ]
