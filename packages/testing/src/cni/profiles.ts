@@ -29,6 +29,10 @@ const ipam = {
 const uplink =
   'ip link add uplink0 type veth peer name uplink1 && ip link set uplink0 up && ip link set uplink1 up'
 
+// A kernel without the type would have the plugin fail at everything.
+const probe = (type: string) =>
+  `${uplink} && ip link add probe link uplink0 type ${type} && ip link delete probe`
+
 /** Configurations for the plugins that every distribution brings. */
 export const profiles: Readonly<Record<string, Profile>> = {
   bridge: {
@@ -39,19 +43,19 @@ export const profiles: Readonly<Record<string, Profile>> = {
   macvlan: {
     role: 'interface',
     config: () => ({ master: 'uplink0', mode: 'bridge', ipam }),
-    prepare: uplink,
+    prepare: probe('macvlan'),
   },
   ipvlan: { role: 'interface', config: () => ({ master: 'uplink0', mode: 'l2', ipam }), prepare: uplink },
   vlan: {
     role: 'interface',
     config: (index) => ({ master: 'uplink0', vlanId: 100 + index, ipam }),
-    prepare: uplink,
+    prepare: probe('vlan id 99'),
   },
   'host-device': {
     role: 'interface',
     config: (index) => ({ device: `spare${index}`, ipam }),
     prepare:
-      'for i in 0 1 2 3 4 5 6 7 8 9; do ip link add spare$i type veth peer name cable$i && ip link set cable$i up || exit 1; done',
+      'for i in $(seq 0 15); do ip link add spare$i type veth peer name cable$i && ip link set cable$i up || exit 1; done',
   },
   loopback: {
     role: 'interface',

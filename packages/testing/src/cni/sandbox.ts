@@ -21,13 +21,15 @@ export interface Attachment {
 /** Makes a sandbox; for a chained plugin with an interface in it. */
 export async function makeAttachment(
   testbed: Testbed,
-  { role, ifName }: Subject,
+  { role, ifName, plugins }: Subject,
   version: CniVersion,
   name: string,
   index: number,
 ): Promise<Attachment> {
   const netns = `/run/netns/${name}`
-  await testbed.sh(`ip netns add ${name} && ip -n ${name} link set lo up`)
+  // As runtimes hand it to the plugin whose task it is, or else as they leave it.
+  const loopback = plugins[0].keepsInterface ? '' : `&& ip -n ${name} link set lo up`
+  await testbed.sh(`ip netns add ${name} ${loopback}`)
   const attachment = { index, containerId: name, name, netns, ifName }
   if (role !== 'chained') return attachment
   return { ...attachment, given: await makeInterface(testbed, attachment, version) }

@@ -42,19 +42,14 @@ export function compareStates(before: State, after: State): StateDifference {
 }
 
 /**
- * Waits until the state is `before` again: the kernel removes what was in a deleted namespace after a while. Returns
- * what still differs when the patience ends.
+ * Waits until the host has nothing that it had not `before`: the kernel removes what was in a deleted namespace after a
+ * while. Returns what is still there when the patience ends.
  */
-export async function settle(
-  testbed: Testbed,
-  before: State,
-  sandboxes: readonly string[] = [],
-  patience = 5_000,
-): Promise<StateDifference> {
+export async function settle(testbed: Testbed, before: State, patience = 5_000): Promise<readonly string[]> {
   const end = Date.now() + patience
   for (;;) {
-    const difference = compareStates(before, await readState(testbed, sandboxes))
-    if (isSame(difference) || Date.now() > end) return difference
+    const { added } = compareStates(before, await readState(testbed))
+    if (added.length === 0 || Date.now() > end) return added
     await sleep(100)
   }
 }

@@ -92,7 +92,7 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/lib
 mount -t sysfs sysfs /sys 2>/dev/null || true
 n=3
-for directory; do mkdir -p "$directory"; mount --bind "/proc/$$/fd/$n" "$directory"; n=$((n + 1)); done
+for directory; do mkdir -p "$directory"; mount --no-canonicalize --bind "/proc/$$/fd/$n" "$directory"; n=$((n + 1)); done
 mkdir -p /run/netns
 ip link set lo up
 echo ready

@@ -41,7 +41,7 @@ export const addRules: readonly Rule[] = [
     sentence: 'ADD fails where the sandbox of CNI_NETNS does not exist.',
     reason: 'A success without an interface sends a container off without a network.',
     section: 'add',
-    roles: ['interface', 'chained'],
+    roles: ['interface'],
     async try({ add, attachment }) {
       const { calls, failed } = await add(await attachment(), { env: { CNI_NETNS: '/nonexistent/netns' } })
       mustBeRefused(failed ?? calls[0]!, 'ADD into /nonexistent/netns')
@@ -112,7 +112,7 @@ export const addRules: readonly Rule[] = [
   {
     id: 'cni-add-second-interface',
     group: 'add',
-    severity: 'must',
+    severity: 'should',
     sentence:
       'A container can be added a second time under another interface name, and DEL of one leaves the other.',
     reason: 'State kept by container ID alone mixes the two up, and removes both.',

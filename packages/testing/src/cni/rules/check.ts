@@ -18,7 +18,7 @@ const changes: readonly Change[] = [
     id: 'cni-check-link-removed',
     sentence: 'CHECK fails when the interface is gone.',
     reason: 'A container without an interface has to be noticed and made anew.',
-    roles: ['interface', 'chained'],
+    roles: ['interface'],
     ownInterface: true,
     change: async ({ testbed }, { name, ifName }) => {
       await testbed.sh(`ip -n ${name} link delete ${ifName}`)
@@ -50,7 +50,7 @@ const changes: readonly Change[] = [
     id: 'cni-check-sandbox-gone',
     sentence: 'CHECK fails when the sandbox is gone.',
     reason: 'What does not exist any more is not as expected.',
-    roles: ['interface', 'chained'],
+    roles: ['interface'],
     change: ({ testbed }, attachment) => deleteSandbox(testbed, attachment),
   },
   {

@@ -1,4 +1,5 @@
-import { describeCall, errorOf, succeeded } from '../call.ts'
+import { describeCall, errorOf, type PluginCall, succeeded } from '../call.ts'
+import type { RuleContext } from '../context.ts'
 import { broken, notTried, type Rule } from '../rule.ts'
 import { mustBeRefused, mustHaveCode } from './refusal.ts'
 
@@ -157,13 +158,27 @@ export const errorRules: readonly Rule[] = [
       if (succeeded(made)) notTried('ADD into a sandbox that does not exist succeeds')
       const error = errorOf(made)
       if (!error) notTried(`no error is printed: ${describeCall(made)}`)
-      if (error['cniVersion'] !== version)
+      if (error['cniVersion'] !== context.version)
         broken(
           error['cniVersion'] === undefined
             ? 'the error has no cniVersion'
-            : `cniVersion is ${JSON.stringify(error['cniVersion'])}, the request's is ${version}`,
+            : `cniVersion is ${JSON.stringify(error['cniVersion'])}, the request's is ${context.version}`,
           made,
         )
     },
   },
 ]
+
+// An error that comes after the configuration was read. What a plugin doesn't mind differs.
+async function provoke({ call, plugin, attachment }: RuleContext): Promise<PluginCall> {
+  const sandbox = await attachment()
+  const prevResult = sandbox.given ? { prevResult: sandbox.given } : {}
+  for (const deviation of [
+    { env: { CNI_NETNS: '/nonexistent/netns' }, config: prevResult },
+    { config: { ...prevResult, name: '../escaped' } },
+  ]) {
+    const made = await call(plugin, 'ADD', sandbox, deviation)
+    if (!succeeded(made)) return made
+  }
+  return notTried('neither a sandbox that does not exist nor a bad name is an error')
+}
