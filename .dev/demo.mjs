@@ -1,5 +1,6 @@
 // The main job, on show: two pods in namespaces of their own, as root or not. Where the kernel refuses namespaces, the
 // life cycle runs with the no-op plugin.
+import './setup.mjs'
 import { spawnSync } from 'node:child_process'
 import { isolated } from './namespace.mjs'
 

@@ -1,7 +1,10 @@
 // Import this first to run the workspace's TypeScript as it is: every module format that tsx reads,
 // and the `podwire-source` condition, so that packages find each other's sources and need no build.
-import { register } from 'node:module'
+import * as nodeModule from 'node:module'
 import { register as registerTsx } from 'tsx/esm/api'
+import { resolve } from './source-condition.mjs'
 
-register('./source-condition.mjs', import.meta.url)
+// Node 26 warns of module.register(), on the stderr of whatever runs; Node 20 has nothing else.
+if (nodeModule.registerHooks) nodeModule.registerHooks({ resolve })
+else nodeModule.register('./source-condition.mjs', import.meta.url)
 registerTsx()

@@ -15,21 +15,34 @@ const tools = [
   { command: '/usr/lib/cni/bridge', package: 'containernetworking-plugins' },
 ]
 
+const { engines, packageManager } = JSON.parse(read('package.json'))
+
+checkNode()
 installDependencies()
 installDebianPackages()
+
+function checkNode() {
+  const wanted = engines.node.replace('>=', '')
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  const [wantedMajor, wantedMinor] = wanted.split('.').map(Number)
+  if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return
+  console.error(`setup: Node ${process.versions.node} is too old: install ${wanted} or newer`)
+  process.exit(1)
+}
 
 function installDependencies() {
   // pnpm leaves a copy of the lock file it installed from: while the two agree there is nothing to do.
   if (read('pnpm-lock.yaml') === read('node_modules/.pnpm/lock.yaml')) return
-  const { packageManager } = JSON.parse(read('package.json'))
   console.error(`setup: installing dependencies with ${packageManager}`)
-  run('npx', ['--yes', packageManager, 'install', '--frozen-lockfile', '--prefer-offline'])
+  // Where another user or another store filled node_modules, pnpm would ask whether to begin anew; nobody is there to answer.
+  const options = ['--frozen-lockfile', '--prefer-offline', '--config.confirm-modules-purge=false']
+  run('npx', ['--yes', packageManager, 'install', ...options])
 }
 
 function installDebianPackages() {
   const missing = tools.filter(({ command }) => !isInstalled(command)).map((tool) => tool.package)
   if (missing.length === 0) return
-  const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  const install = `apt-get install -y --no-install-recommends ${[...new Set(missing)].join(' ')}`
   if (process.getuid() !== 0 || !existsSync('/etc/debian_version')) {
     console.error(
       `setup: ${missing.length} package(s) missing; what needs them is skipped. As root run: ${install}`,
@@ -38,12 +51,11 @@ function installDebianPackages() {
   }
   console.error(`setup: ${install}`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  spawnSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 2, 2], env })
-  const { status } = spawnSync(install, {
-    shell: true,
-    stdio: ['ignore', 2, 2],
-    env,
-  })
+  const options = { shell: true, stdio: ['ignore', 2, 2], env }
+  // A new machine may still be at its own updates.
+  const wait = '-o DPkg::Lock::Timeout=120'
+  spawnSync(`apt-get ${wait} update -qq`, options)
+  const { status } = spawnSync(`${install} ${wait}`, options)
   if (status !== 0) console.error(`setup: that failed; what needs ${missing.join(', ')} is skipped`)
 }
 
@@ -62,10 +74,7 @@ function isInstalled(command) {
 }
 
 function run(command, args) {
-  const { status, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  })
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
   if (status === 0) return
   console.error(`setup: ${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ''}`)
   process.exit(1)

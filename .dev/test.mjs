@@ -1,32 +1,36 @@
-// Everything that must hold: formatting and lint, types, unused code, the tests, and the packages as published.
+// Everything that must hold: formatting, lint, types and unused code; the tests, and what they cover; the packages as published.
 // With arguments it runs only the tests, and passes them on: npm test -- packages/core -t 'nearest key'
+// Inside a package it runs that package's tests, with or without arguments.
+import './setup.mjs'
 import { spawnSync } from 'node:child_process'
-import { isolated } from './namespace.mjs'
+import { relative } from 'node:path'
+import { judgeCoverage } from './coverage.mjs'
+import { canIsolate, runTests } from './run-tests.mjs'
 
 const root = new URL('..', import.meta.url).pathname
-const bin = (name) => `${root}node_modules/.bin/${name}`
+const workspacePackage = relative(root, process.cwd())
 const filters = process.argv.slice(2)
 
-if (filters.length === 0) {
-  step('format and lint', [bin('biome'), 'check'])
-  step('types', [bin('tsc'), '-p', '.'])
-  step('unused code', [bin('knip'), '--config', '.dev/knip.json', '--no-config-hints'])
-}
-const vitest = [bin('vitest'), 'run', '--config', '.dev/vitest.config.ts', ...filters]
-const canIsolate = isolated([]) !== undefined
-if (!canIsolate) console.error('test: this kernel refuses network namespaces: what needs one is skipped')
-step('tests', vitest, { PODWIRE_TEST_ISOLATED: canIsolate ? '1' : '' })
-if (filters.length === 0)
-  step('packages as published', [bin('turbo'), 'run', 'lint:package', '--output-logs=errors-only'])
+if (workspacePackage !== '') process.exit(runTests(['--dir', process.cwd(), ...filters]))
+if (filters.length > 0) process.exit(runTests(filters))
 
-function step(name, [command, ...args], env = {}) {
+step('check', () => command('npm', ['run', '--silent', 'check']))
+step('tests', () => runTests(canIsolate ? ['--coverage'] : []))
+// Half of the tests say nothing of what the tests cover.
+if (canIsolate) step('coverage', judgeCoverage)
+step('packages as published', () =>
+  command(`${root}node_modules/.bin/turbo`, ['run', 'lint:package', '--output-logs=errors-only']),
+)
+
+/** Runs one step, which returns an exit code, and ends everything where it fails. */
+function step(name, run) {
   console.log(`\n== ${name}`)
-  const options = { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] }
-  const { status } = spawnSync(command, args, {
-    ...options,
-    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', ...env },
-  })
-  if (status === 0) return
+  if (run() === 0) return
   console.error(`\n== ${name}: failed`)
   process.exit(1)
+}
+
+function command(file, args) {
+  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1' }
+  return spawnSync(file, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env }).status ?? 1
 }

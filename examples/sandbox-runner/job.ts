@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { inNamespace, type NetworkHost } from 'podwire'
+import { inSandbox, type NetworkHost, type SandboxRecord } from 'podwire'
 
 /** One run of the command, and how far it is. */
 export interface Job {
@@ -39,12 +39,12 @@ export async function runJob(host: NetworkHost, job: Job, settings: JobSettings)
     advance({ state: 'setting up' })
     const annotations = { 'kubernetes.io/ingress-bandwidth': rate, 'kubernetes.io/egress-bandwidth': rate }
     const portMappings = [{ hostPort: job.hostPort, containerPort: podPort, protocol: 'tcp' as const }]
-    const { netns, status, setUpMs } = await host.setUpPod(
+    const sandbox = await host.setUpPod(
       { ...pod, annotations, portMappings, ownerPid: process.pid },
-      signal,
+      { signal },
     )
-    advance({ state: 'running', address: status?.ip ?? '', setUpMs: setUpMs ?? 0 })
-    advance(await runCommand(netns, job, settings))
+    advance({ state: 'running', address: sandbox.status?.ip ?? '', setUpMs: sandbox.setUpMs ?? 0 })
+    advance(await runCommand(sandbox, job, settings))
   } catch (error) {
     advance({
       state: signal.aborted ? 'stopped' : 'failed',
@@ -56,34 +56,52 @@ export async function runJob(host: NetworkHost, job: Job, settings: JobSettings)
 }
 
 async function runCommand(
-  netns: string,
+  sandbox: SandboxRecord,
   { name }: Job,
   { command, seconds, signal }: JobSettings,
 ): Promise<Partial<Job>> {
   const [file = '', ...args] = command
-  const end = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)])
-  const child = await inNamespace(netns, () =>
+  const child = await inSandbox(sandbox, () =>
     spawn(file, args, {
       env: { PATH: process.env.PATH, JOB: name, PORT: String(podPort) },
       stdio: 'ignore',
-      // What it starts ends with it.
+      // A process group of its own, so that what it starts is stopped with it.
       detached: true,
       ...withoutPrivileges(),
     }),
   )
-  const stop = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL')
-  end.addEventListener('abort', stop, { once: true })
+  const ended = once(child, 'exit')
+  let isLate = false
+  // A timer holds what it calls. AbortSignal.any() of AbortSignal.timeout() doesn't: on Node.js 20 it may be collected as
+  // garbage, and then never fires.
+  const timer = setTimeout(() => {
+    isLate = true
+    killGroup(child.pid)
+  }, seconds * 1000)
+  const onAbort = () => killGroup(child.pid)
+  signal.addEventListener('abort', onAbort)
+  if (signal.aborted) onAbort()
   try {
-    const [code] = await once(child, 'exit')
-    if (end.aborted)
-      return { state: 'stopped', note: signal.aborted ? 'interrupted' : `not done in ${seconds} s` }
+    const [code] = await ended
+    if (signal.aborted) return { state: 'stopped', note: 'interrupted' }
+    if (isLate) return { state: 'stopped', note: `not done in ${seconds} s` }
     return { state: code === 0 ? 'done' : 'failed', note: `exit code ${code}` }
   } finally {
-    end.removeEventListener('abort', stop)
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
   }
 }
 
-// In a user namespace of one user there is nobody else to be.
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It ended by itself.
+  }
+}
+
+// A user namespace that maps one user has no other to change to.
 function withoutPrivileges(): { uid?: number; gid?: number } {
   const isMachine = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/)[2] !== '1'
   return process.getuid?.() === 0 && isMachine ? { uid: nobody, gid: nobody } : {}

@@ -1,12 +1,12 @@
-// Runs a command many times at once, each in a pod of its own: a bandwidth limit both ways, a published port, a time limit,
-// no privileges. A table shows how they fare; whatever happens, the pods are gone at the end.
+// Runs a command many times at once, each in a pod of its own: a bandwidth limit both ways, a published port, a time limit.
+// A table shows how they fare; whatever happens, the pods are gone at the end.
 import { parseArgs } from 'node:util'
 import { createNetworkHost } from 'podwire'
 import { type Job, runJob } from './job.ts'
 import { showJobs } from './table.ts'
 
 const usage =
-  'runner.ts [--count 4] [--rate 10M] [--port 18080] [--seconds 30] -- COMMAND…   (it gets JOB and PORT)'
+  'usage: npm start -- [--count 4] [--rate 10M] [--port 18080] [--seconds 30] -- COMMAND…   (it gets JOB and PORT)'
 
 const { values, positionals: command } = parseArgs({
   options: {

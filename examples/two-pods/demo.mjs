@@ -1,5 +1,4 @@
-// Two pods of a network plugin, from nothing to nothing, in the words of the command line. It changes the network of
-// where it runs, so `npm run demo` gives it namespaces of its own.
+// Two pods of a network plugin, from nothing to nothing, by the command line. It changes the network of where it runs, so `npm run demo` gives it namespaces of its own.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -89,7 +88,7 @@ function leftovers() {
     '/run/podwire/plugins/kubenet/pods',
     '/run/podwire-example-bridge',
     '/run/podwire-example-cni/example-pods',
-    '/run/podwire-example-cni/results',
+    '/run/podwire/plugins/cni/results',
   ]
   const files = dirs.flatMap((dir) =>
     existsSync(dir) ? readdirSync(dir).map((name) => `${dir}/${name}`) : [],

@@ -1,20 +1,14 @@
 // The life of a pod where no network can be made: the no-op plugin takes every call and leaves the network alone.
-import type { Host } from '@podwire/api'
+import noop from '@podwire/plugin-noop'
+import { fakeHost, fakePod, recordingLogger } from '@podwire/testing'
 import { initNetworkPlugin } from 'podwire'
 
-const host: Host = {
-  getNetNS: async () => '/proc/self/ns/net',
-  getPodPortMappings: async () => [],
-  getPodByName: async () => undefined,
-  getKubeClient: () => undefined,
-  getContainerRuntime: () => undefined,
-  supportsLegacyFeatures: () => false,
-  report: () => {},
-}
-const pod = { namespace: 'demo', name: 'web', sandboxId: 'demo-web' }
+const pod = fakePod({ namespace: 'demo', name: 'web' })
 const { signal } = new AbortController()
+const context = { options: undefined, configDir: undefined, stateDir: '/run/podwire', log: recordingLogger() }
 
-const plugin = await initNetworkPlugin([], '', host, {
+const plugins = await noop.probe(context)
+const plugin = await initNetworkPlugin(plugins, 'kubernetes.io/no-op', fakeHost({ pods: [pod] }), {
   hairpinMode: 'none',
   nonMasqueradeCIDR: '10.0.0.0/8',
   mtu: 0,
@@ -23,4 +17,4 @@ console.log(`initialised ${plugin.name}`)
 await plugin.setUpPod(pod, signal)
 console.log(`set up ${pod.namespace}/${pod.name}`)
 await plugin.tearDownPod(pod, signal)
-console.log(`took ${pod.namespace}/${pod.name} down`)
+console.log(`tore down ${pod.namespace}/${pod.name}`)

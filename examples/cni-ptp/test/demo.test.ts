@@ -13,4 +13,5 @@ test.skipIf(!isIsolated() || !existsSync('/usr/lib/cni/ptp'))(
     expect(output).toContain('Hello from the pod')
     expect(output).toContain('Nothing is left')
   },
+  180_000,
 )

@@ -4,13 +4,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NET_PLUGIN_EVENT_POD_CIDR_CHANGE } from '@podwire/api'
 import { execNetworkPlugin } from '@podwire/plugin-exec'
-import { fakeHost, ipJson, isIsolated, recordingLogger, type TestNetns, useNetns } from '@podwire/testing'
+import {
+  fakeHost,
+  fakePod,
+  ipJson,
+  isIsolated,
+  recordingLogger,
+  type TestNetns,
+  useNetns,
+} from '@podwire/testing'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 const executable = new URL('../plugins/example.com~bridge/bridge', import.meta.url).pathname
 const options = { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
 const signal = AbortSignal.timeout(60_000)
-const podOf = (sandboxId: string) => ({ namespace: 'default', name: sandboxId, sandboxId })
 
 // A port where nobody listens: only a neighbour that got the packet refuses it.
 const knock = (from: TestNetns | undefined, ip: string | undefined) =>
@@ -40,9 +47,11 @@ describe.runIf(isIsolated())('the bridge script', () => {
 
   async function start(podCIDR: string, ...sandboxIds: string[]) {
     const namespaces = await Promise.all(sandboxIds.map(() => netns.add()))
-    const host = fakeHost({
-      sandboxes: Object.fromEntries(sandboxIds.map((id, index) => [id, namespaces[index]?.path ?? ''])),
-    })
+    const pods = sandboxIds.map((sandboxId, index) =>
+      fakePod({ name: sandboxId, sandboxId, netns: namespaces[index]?.path ?? '' }),
+    )
+    const host = fakeHost({ pods })
+    const podOf = (id: string) => pods.find(({ sandboxId }) => sandboxId === id) ?? fakePod()
     const log = recordingLogger()
     const plugin = execNetworkPlugin({ name: 'example.com/bridge', executable, capabilities: 0, log })
     await plugin.init(host, options)

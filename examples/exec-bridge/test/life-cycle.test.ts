@@ -1,8 +1,8 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { promisify } from 'node:util'
-import { createNetworkHost, inNamespace } from '@podwire/core'
+import { createNetworkHost, inSandbox } from '@podwire/core'
 import { isIsolated, recordingLogger } from '@podwire/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -23,7 +23,7 @@ describe.skipIf(!isIsolated())('pods of the exec-bridge example', () => {
     const client = await host.setUpPod({ namespace: 'default', name: 'client' })
     expect([web.status?.ip, client.status?.ip]).toEqual(['10.88.0.2', '10.88.0.3'])
     const fetchFrom = (url: string) => `fetch('${url}').then((r) => r.text()).then(console.log)`
-    const inWeb = await inNamespace(web.netns, () => serve('the pod'))
+    const inWeb = await inSandbox(web, () => serve('the pod'))
     const inHost = serve('the gateway')
     const fromClient = (url: string) =>
       promisify(execFile)('ip', [
@@ -57,3 +57,18 @@ describe.skipIf(!isIsolated())('pods of the exec-bridge example', () => {
     expect(existsSync('/run/podwire-example-bridge')).toBe(false)
   })
 })
+
+test.skipIf(!isIsolated())(
+  'the commands of the README, in namespaces as its first line makes',
+  async () => {
+    const root = new URL('../../..', import.meta.url).pathname
+    const readme = readFileSync(`${root}examples/exec-bridge/README.md`, 'utf8')
+    const [, commands = ''] = /```sh\n(.*?)```/s.exec(readme) ?? []
+    const [enter, ...rest] = commands.split('\n')
+    expect(enter).toContain('unshare')
+    const { stdout } = await promisify(execFile)('sh', ['-ec', rest.join('\n')], { cwd: root })
+    expect(stdout).toMatch(/default via 10\.88\.0\.1 dev eth0/)
+    expect(ip('-br', 'link')).not.toContain('pwbr0')
+  },
+  120_000,
+)

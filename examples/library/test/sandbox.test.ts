@@ -1,15 +1,15 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
 
-const root = new URL('../../..', import.meta.url).pathname
+const example = new URL('..', import.meta.url).pathname
+const [, commands = ''] = /```sh\n(.*?)```/s.exec(readFileSync(`${example}README.md`, 'utf8')) ?? []
 
-describe.skipIf(!isIsolated())('the library example', () => {
+describe.skipIf(!isIsolated())('the library example, by the commands of its README', () => {
   test('gives a sandbox an address and shows it from inside', () => {
-    const config = `${root}examples/exec-bridge/podwire.config.json`
-    const args = ['--import', `${root}.dev/run-source.mjs`, `${root}examples/library/sandbox.ts`, config]
-    const output = execFileSync(process.execPath, args, { encoding: 'utf8' })
+    const output = execFileSync('sh', ['-ec', commands], { cwd: example, encoding: 'utf8' })
     expect(output).toMatch(/job-1 has 10\.88\.0\.\d+/)
     expect(output).toMatch(/eth0@\S+ +UP +10\.88\.0\.\d+\/24/)
-  })
+  }, 60_000)
 })

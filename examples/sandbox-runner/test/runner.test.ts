@@ -1,27 +1,34 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
 
-const root = new URL('../../..', import.meta.url).pathname
+const example = new URL('..', import.meta.url).pathname
+const [, commands = ''] = /```sh\n(.*?)```/s.exec(readFileSync(`${example}README.md`, 'utf8')) ?? []
+
+const { scripts } = JSON.parse(readFileSync(`${example}package.json`, 'utf8'))
+const [, ...start] = scripts.start.split(' ')
+
+// Collects garbage all the time, so that what nobody holds is gone before its time comes.
+const collecting = ['--expose-gc', '--import', 'data:text/javascript,setInterval(gc, 100).unref()']
 
 // Answers one request with its name, and ends.
 const serveOnce = `require('http').createServer((q, s) => s.end(process.env.JOB + ' as ' + process.getuid(), () => process.exit(0))).listen(process.env.PORT)`
 
-function run(...args: string[]) {
-  const child = spawn(
-    process.execPath,
-    ['--import', `${root}.dev/run-source.mjs`, `${root}examples/sandbox-runner/runner.ts`, ...args],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+function observe(child: ChildProcessByStdio<null, Readable, Readable>) {
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
   return { child, output: () => output }
 }
+
+const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
+
+/** What `npm start -- ARGS` runs. */
+const run = (...args: string[]) =>
+  observe(spawn(process.execPath, [...collecting, ...start, ...args], { cwd: example, stdio }))
 
 async function fetchWhenUp(url: string, child: ChildProcess): Promise<string> {
   for (;;) {
@@ -42,6 +49,16 @@ const expectNothingLeft = () => {
 }
 
 describe.skipIf(!isIsolated())('the sandbox runner', () => {
+  test('does what its README says, by the commands there', async () => {
+    const { child, output } = observe(spawn('sh', ['-ec', commands], { cwd: example, stdio }))
+    const ended = once(child, 'exit')
+    expect(await fetchWhenUp('http://127.0.0.1:18081/', child)).toBe('job-1')
+    // A server doesn't end by itself.
+    expect(await ended).toEqual([1, null])
+    expect(output().match(/stopped .*not done in 5 s/g)).toHaveLength(4)
+    expectNothingLeft()
+  }, 60_000)
+
   test('runs commands at once, reachable each by its port, and leaves nothing', async () => {
     const { child, output } = run('--count', '3', '--', process.execPath, '-e', serveOnce)
     const ended = once(child, 'exit')

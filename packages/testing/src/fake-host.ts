@@ -1,8 +1,9 @@
-import { type EventDetails, type Host, type Pod, PodwireError } from '@podwire/api'
+import { bandwidthOf, type EventDetails, type Host, type Pod } from '@podwire/api'
+import { errors } from './errors.ts'
 
 /** What a {@link FakeHost} knows at the start. */
 export interface FakeHostOptions {
-  /** Sandbox ID → path of its network namespace. */
+  /** Sandbox ID → path of its network namespace, for sandboxes besides those of `pods`. */
   readonly sandboxes?: Readonly<Record<string, string>>
   /** Each completed by {@link fakePod}. */
   readonly pods?: readonly Partial<Pod>[]
@@ -16,16 +17,17 @@ export interface FakeHostOptions {
 export interface FakeHost extends Host {
   /** Sandbox ID → path of its network namespace. Delete one, and `getNetNS` rejects. */
   readonly sandboxes: Map<string, string>
-  /** Names, annotations and port mappings are looked up here. */
+  /** What the kubelet's look-ups find. */
   readonly pods: Pod[]
   /** Every `report`, in order. */
   readonly reports: readonly { readonly event: string; readonly details: EventDetails }[]
 }
 
-/** Makes a {@link FakeHost}: `fakeHost({ sandboxes: { s1: '/run/netns/s1' }, pods: [{ sandboxId: 's1' }] })`. */
+/** Makes a {@link FakeHost}: `fakeHost({ pods: [pod] })` knows the pod, its sandbox and its namespace. */
 export function fakeHost(options: FakeHostOptions = {}): FakeHost {
-  const sandboxes = new Map(Object.entries(options.sandboxes ?? {}))
   const pods = (options.pods ?? []).map(fakePod)
+  const ofPods = pods.map(({ sandboxId, netns }) => [sandboxId, netns] as const)
+  const sandboxes = new Map([...ofPods, ...Object.entries(options.sandboxes ?? {})])
   const reports: { event: string; details: EventDetails }[] = []
   return {
     sandboxes,
@@ -34,7 +36,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     async getNetNS(sandboxId) {
       const netns = sandboxes.get(sandboxId)
       if (netns !== undefined) return netns
-      throw unknownSandbox(sandboxId, [...sandboxes.keys()])
+      throw errors.UNKNOWN_SANDBOX({ sandboxId, known: [...sandboxes.keys()] })
     },
     async getPodPortMappings(sandboxId) {
       return pods.find((pod) => pod.sandboxId === sandboxId)?.portMappings ?? []
@@ -51,22 +53,21 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
   }
 }
 
-/** A pod for tests: `default/web` in `sandbox-1`, without annotations and ports, unless told otherwise. */
+/**
+ * A pod for tests, as a host hands it to `setUpPod`: `default/web` in `sandbox-1`, its namespace named after the sandbox,
+ * no annotations and no ports, where not given otherwise. Its bandwidth is what its annotations ask for.
+ */
 export function fakePod(pod: Partial<Pod> = {}): Pod {
+  const { sandboxId = 'sandbox-1', annotations = {} } = pod
+  const bandwidth = bandwidthOf(annotations)
   return {
     namespace: 'default',
     name: 'web',
-    sandboxId: 'sandbox-1',
-    annotations: {},
+    sandboxId,
+    netns: `/run/netns/${sandboxId}`,
+    annotations,
     portMappings: [],
+    ...(Object.keys(bandwidth).length > 0 ? { bandwidth } : {}),
     ...pod,
   }
-}
-
-function unknownSandbox(sandboxId: string, known: readonly string[]): PodwireError {
-  return new PodwireError({
-    code: 'UNKNOWN_SANDBOX',
-    message: `The fake host has no sandbox "${sandboxId}": put it into its sandboxes. Known: ${known.join(', ') || 'none'}.`,
-    details: { sandboxId, known },
-  })
 }

@@ -5,7 +5,7 @@ export interface Script {
   readonly calls: { readonly method: string; readonly args: readonly unknown[] }[]
   /** Sets what a method does: one answer for every call, or one for each, the last again for all that follow. */
   set(method: string, answers: unknown): void
-  /** The answer whose turn it is. */
+  /** The answer to the next call. */
   next(method: string): AnyAnswer | undefined
   /** A method that records its call and gives its answer; without one it resolves with nothing. */
   method(name: string): AnyAnswer

@@ -17,8 +17,27 @@ test('finds the namespaces, pods and ports it was given', async () => {
 test('rejects for a sandbox it does not know, as a host does', async () => {
   await expect(fakeHost({ sandboxes: { s1: '/x' } }).getNetNS('s2')).rejects.toMatchObject({
     code: 'UNKNOWN_SANDBOX',
-    message: expect.stringContaining('Known: s1'),
+    message: expect.stringContaining('only: s1'),
   })
+})
+
+test('knows the namespaces of its pods', async () => {
+  const host = fakeHost({ pods: [{ sandboxId: 's1' }, { sandboxId: 's2', netns: '/proc/7/ns/net' }] })
+  expect(await host.getNetNS('s1')).toBe('/run/netns/s1')
+  expect(await host.getNetNS('s2')).toBe('/proc/7/ns/net')
+})
+
+test('makes pods as a host hands them over, their limits parsed', () => {
+  expect(fakePod({ sandboxId: 's1' })).toEqual({
+    namespace: 'default',
+    name: 'web',
+    sandboxId: 's1',
+    netns: '/run/netns/s1',
+    annotations: {},
+    portMappings: [],
+  })
+  const annotations = { 'kubernetes.io/ingress-bandwidth': '10M' }
+  expect(fakePod({ annotations }).bandwidth).toEqual({ ingress: 10e6 })
 })
 
 test('changes while the test runs', async () => {
@@ -31,7 +50,7 @@ test('changes while the test runs', async () => {
   await expect(host.getNetNS('s1')).rejects.toThrow('s1')
 })
 
-test('supports legacy features unless told otherwise', () => {
+test('supports legacy features by default', () => {
   const kubeClient = {}
   const host = fakeHost({ kubeClient })
   expect(host.supportsLegacyFeatures()).toBe(true)

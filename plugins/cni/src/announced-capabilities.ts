@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net'
-import { Capability } from '@podwire/api'
+import { Capability, parseCIDR } from '@podwire/api'
 import { compareVersions, isObject, type Json, type NetworkConfigList } from '@podwire/libcni'
 
 /** What a network declares, as a bitset. Other networks can be attached, and garbage collected, by any. */
@@ -33,7 +32,7 @@ export function declaredCapabilities({ plugins }: NetworkConfigList): Set<string
 function isOneFamily(network: NetworkConfigList): boolean {
   if (declaredCapabilities(network).has('ipRanges')) return false
   const subnets = network.plugins.flatMap(({ raw }) => pinnedSubnets(raw['ipam']))
-  return new Set(subnets.map((subnet) => isIPv6(subnet.split('/')[0] ?? ''))).size === 1
+  return new Set(subnets.flatMap((subnet) => parseCIDR(subnet)?.family ?? [])).size === 1
 }
 
 // host-local: `subnet`, and `ranges` of lists of objects with `subnet`. static: `addresses` of objects with `address`.

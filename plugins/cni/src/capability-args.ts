@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net'
-import { type Bandwidth, bandwidthOf, type Pod } from '@podwire/api'
+import { type Bandwidth, type Pod, parseCIDR } from '@podwire/api'
 import type { CniOptions } from './options.ts'
 
 /** Capability arguments by capability; each plugin gets those it declares. */
@@ -7,19 +6,16 @@ export type CapabilityArgs = Readonly<Record<string, unknown>>
 
 /** What of a pod and its host goes to the plugins of its first network. */
 export interface CapabilitySources {
-  readonly pod: Pick<Pod, 'annotations' | 'portMappings'>
+  readonly pod: Pick<Pod, 'annotations' | 'portMappings' | 'bandwidth'>
   /** Separated by commas; empty while the host knows none. */
   readonly podCIDR: string
   readonly dns: CniOptions['dns']
 }
 
-/**
- * The capability arguments by the conventions of CNI.
- * @throws PodwireError `INVALID_BANDWIDTH`
- */
+/** The capability arguments by the conventions of CNI. */
 export function capabilityArgs({ pod, podCIDR, dns }: CapabilitySources): CapabilityArgs {
   const portMappings = publishedPorts(pod.portMappings)
-  const bandwidth = bandwidthArgs(bandwidthOf(pod.annotations))
+  const bandwidth = bandwidthArgs(pod.bandwidth)
   const ipRanges = rangesOf(podCIDR)
   return {
     ...(portMappings.length > 0 ? { portMappings } : {}),
@@ -54,7 +50,7 @@ function burstOf(rate: number): number {
   return Math.min(largestBurst, Math.max(smallestBurst, Math.ceil(rate / 10)))
 }
 
-function bandwidthArgs({ ingress, egress }: Bandwidth) {
+function bandwidthArgs({ ingress, egress }: Bandwidth = {}) {
   if (ingress === undefined && egress === undefined) return undefined
   return {
     ...(ingress === undefined ? {} : { ingressRate: ingress, ingressBurst: burstOf(ingress) }),
@@ -64,11 +60,10 @@ function bandwidthArgs({ ingress, egress }: Bandwidth) {
 
 // Each inner list is one address of the pod, so a CIDR of each family gives it both.
 function rangesOf(podCIDR: string): { subnet: string }[][] {
-  const subnets = podCIDR
-    .split(',')
-    .map((cidr) => cidr.trim())
-    .filter((cidr) => cidr !== '')
-  const ofFamily = (v6: boolean) =>
-    subnets.filter((subnet) => isIPv6(subnet.split('/')[0] ?? '') === v6).map((subnet) => ({ subnet }))
-  return [ofFamily(false), ofFamily(true)].filter((ranges) => ranges.length > 0)
+  const cidrs = podCIDR.split(',').flatMap((cidr) => parseCIDR(cidr.trim()) ?? [])
+  const ofFamily = (wanted: 4 | 6) =>
+    cidrs
+      .filter(({ family }) => family === wanted)
+      .map(({ address, prefixLength }) => ({ subnet: `${address}/${prefixLength}` }))
+  return [ofFamily(4), ofFamily(6)].filter((ranges) => ranges.length > 0)
 }

@@ -9,19 +9,16 @@ import {
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
   type NetworkPlugin,
-  type Pod,
-  type PodRef,
 } from '@podwire/api'
 import { type CNI, type CniOptions as CniLibraryOptions, createCni } from '@podwire/libcni'
 import { announcedCapabilities } from './announced-capabilities.ts'
 import { type Attachments, createAttachments } from './attachments.ts'
-import { defaultCacheDir } from './cache-dir.ts'
 import { capabilityArgs } from './capability-args.ts'
 import { checkPod } from './check-pod.ts'
 import { collectGarbage } from './collect-garbage.ts'
 import { type ConfiguredNetworks, configuredNetworks } from './configured-networks.ts'
 import { converge } from './converge.ts'
-import { notInitialised, uninitialized } from './errors.ts'
+import { errors } from './errors.ts'
 import { NETWORKS_ANNOTATION, parseNetworksAnnotation } from './networks-annotation.ts'
 import type { CniOptions } from './options.ts'
 import { type AttachmentResult, podStatus } from './pod-status.ts'
@@ -56,7 +53,7 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
   let podCIDR = ''
 
   const started = (): Started => {
-    if (!running) throw notInitialised()
+    if (!running) throw errors.CNI_NOT_INITIALISED()
     return running
   }
 
@@ -64,8 +61,6 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
     name: 'cni',
 
     init: async (host) => {
-      const cacheDir = options.cacheDir ? resolve(configDir, options.cacheDir) : undefined
-      const cacheDirectory = cacheDir ?? (await defaultCacheDir(stateDir))
       const networks = await configuredNetworks({
         confDir,
         network: options.network,
@@ -75,7 +70,8 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
       const attachments = createAttachments({
         binDirs: options.binDirs.map((directory) => resolve(configDir, directory)),
         vendorPrefix: resolve(configDir, options.vendorPrefix),
-        cacheDirectory,
+        cacheDirectory: options.cacheDir ? resolve(configDir, options.cacheDir) : stateDir,
+        confDir,
         configured: networks.named,
         log,
         createCni: spec.createCni ?? createCni,
@@ -92,15 +88,12 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
     capabilities: () => (running ? announcedCapabilities(running.networks.first()) : everyCapability),
 
     setUpPod: async (pod, signal) => {
-      const { host, networks, attachments } = started()
-      const { annotations, portMappings } = await describedPod(host, pod)
-      const netns = await host.getNetNS(pod.sandboxId)
+      const { networks, attachments } = started()
       const existing = (await attachments.remembered(pod.sandboxId)).attachments
       const wanted = wantedAttachments({
         pod,
-        netns,
-        args: capabilityArgs({ pod: { annotations, portMappings }, podCIDR, dns: options.dns }),
-        selections: parseNetworksAnnotation(annotations[NETWORKS_ANNOTATION]),
+        args: capabilityArgs({ pod, podCIDR, dns: options.dns }),
+        selections: parseNetworksAnnotation(pod.annotations[NETWORKS_ANNOTATION]),
         networks,
         confDir,
         network: options.network,
@@ -134,7 +127,8 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
     status: async () => {
       const { networks, attachments } = started()
       const first = networks.first()
-      if (!first) throw uninitialized({ confDir, network: options.network, problems: networks.problems() })
+      if (!first)
+        throw errors.CNI_UNINITIALIZED({ confDir, network: options.network, problems: networks.problems() })
       await attachments.ready(first)
     },
 
@@ -146,14 +140,6 @@ export function cniNetworkPlugin(spec: CniPluginSpec): NetworkPlugin {
     },
 
     close: async () => running?.networks.close(),
-  }
-}
-
-async function describedPod(host: Host, pod: PodRef): Promise<Pick<Pod, 'annotations' | 'portMappings'>> {
-  const known = host.supportsLegacyFeatures() ? await host.getPodByName(pod.namespace, pod.name) : undefined
-  return {
-    annotations: known?.annotations ?? {},
-    portMappings: await host.getPodPortMappings(pod.sandboxId),
   }
 }
 

@@ -7,8 +7,8 @@ import { loopback } from './loopback.ts'
 import { pastFailures } from './past-failures.ts'
 
 /**
- * Takes away every attachment of a sandbox that is not in the list, then has the plugins of each network in use free
- * what no attachment holds. Goes on past errors, and throws them together.
+ * Detaches every sandbox that is not in the list, then has the plugins of each network in use free what no attachment
+ * holds. Goes on past errors, and throws them together.
  */
 export async function collectGarbage(
   attachments: Attachments,

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import type { Logger } from '@podwire/api'
+import { type Logger, printable } from '@podwire/api'
 import {
   type LoadedNetwork,
   type LoadedNetworks,
@@ -27,7 +27,7 @@ export interface ConfiguredNetworksOptions {
   readonly onSwitch: (change: { from: string; to: string; file: string }) => void
 }
 
-/** Reads the directory, and again whenever it changes. While it holds no first network any more, the old one stays. */
+/** Reads the directory, and again whenever it changes. While it has no first network, the last one stays. */
 export async function configuredNetworks({
   confDir,
   network: wanted,
@@ -39,14 +39,16 @@ export async function configuredNetworks({
 
   const onChange = ({ networks, problems }: LoadedNetworks): void => {
     for (const { error } of problems) {
-      if (!reported.has(error.message)) log.warn(`skipped: ${error.message}`)
+      if (!reported.has(error.message)) log.warn(`skipped: ${printable(error.message)}`)
       reported.add(error.message)
     }
     const found = [...networks]
       .sort(byFileName)
       .find(({ network }) => wanted === undefined || network.name === wanted)
     if (!found && first) {
-      log.warn(`${confDir} holds network "${first.network.name}" no more: it is kept until there is another`)
+      log.warn(
+        `${confDir} no longer holds network "${first.network.name}": it is kept until there is another`,
+      )
       return
     }
     const before = first?.network.name
@@ -55,7 +57,7 @@ export async function configuredNetworks({
     const { path, network } = found
     if (before === undefined) log.info(`network "${network.name}" from ${path}`)
     else if (before !== network.name) {
-      log.warn(`new pods get network "${network.name}" from ${path} now; it was "${before}"`)
+      log.warn(`new pods now get network "${network.name}" from ${path} in place of "${before}"`)
       onSwitch({ from: before, to: network.name, file: path })
     }
   }

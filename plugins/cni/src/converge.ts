@@ -1,11 +1,12 @@
-import { type Logger, messageOf } from '@podwire/api'
+import { type Logger, messageOf, printable } from '@podwire/api'
 import type { AnyResult, CachedAttachment } from '@podwire/libcni'
 import { declaredCapabilities } from './announced-capabilities.ts'
 import type { Attachments } from './attachments.ts'
+import { loopback } from './loopback.ts'
 import { addressesOf } from './pod-status.ts'
 import { isAsWanted, type WantedAttachment } from './wanted-attachments.ts'
 
-/** An attachment that stands. */
+/** An attachment that was made. */
 export interface Attached extends WantedAttachment {
   readonly result: AnyResult
 }
@@ -14,18 +15,19 @@ export interface Attached extends WantedAttachment {
 const undoMs = 30_000
 
 /**
- * Brings a sandbox from the attachments it has to those it should have, in their order. What is right stays. A failure
- * undoes what was done, last first, and throws the first error.
+ * Brings a sandbox from the attachments it has to those it should have, in their order. What is right stays. An interface
+ * in the way that none of its attachments made is refused before anything is done. A failure undoes what was done, last
+ * first, and throws the first error.
  */
 export async function converge(
-  { attach, detach }: Attachments,
+  { attach, assertFree, detach, forget, isUp }: Attachments,
   existing: readonly CachedAttachment[],
   wanted: readonly WantedAttachment[],
   { log, signal }: { log: Logger; signal: AbortSignal },
 ): Promise<Attached[]> {
   const undos: (() => Promise<unknown>)[] = []
 
-  const takeAway = async (cached: CachedAttachment) => {
+  const remove = async (cached: CachedAttachment) => {
     await detach(cached, signal)
     const { config } = cached
     if (!config || !cached.result) return
@@ -34,14 +36,22 @@ export async function converge(
   }
   const bring = async (want: WantedAttachment): Promise<Attached> => {
     const { network, attachment } = want
+    // In a namespace that was made by others it mostly is, and what they brought up is not to be taken down.
+    const isTheirs = network.name === loopback.name && (await isUp(want, signal))
     const result = await attach(want, signal)
     const cached = { ...attachment, network: network.name, config: network, result }
-    undos.push(() => detach(cached, AbortSignal.timeout(undoMs)))
+    const undone = () => AbortSignal.timeout(undoMs)
+    undos.push(() => (isTheirs ? forget(want, undone()) : detach(cached, undone())))
     return { ...want, result }
   }
 
+  for (const want of wanted) {
+    // An interface that one of them made goes with it, and lo is in every namespace.
+    const isOurs = existing.some(({ ifName }) => ifName === want.attachment.ifName)
+    if (!isOurs && want.network.name !== loopback.name) await assertFree(want, signal)
+  }
   try {
-    for (const cached of unwanted(existing, wanted)) await takeAway(cached)
+    for (const cached of unwanted(existing, wanted)) await remove(cached)
     const attached: Attached[] = []
     for (const want of wanted) {
       signal.throwIfAborted()
@@ -50,14 +60,16 @@ export async function converge(
         attached.push({ ...want, result: before.result })
         continue
       }
-      if (before) await takeAway(before)
+      if (before) await remove(before)
       attached.push(await bring(withSameAddresses(want, before)))
     }
     return attached
   } catch (error) {
     for (const undo of undos.reverse()) {
       await undo().catch((failure: unknown) =>
-        log.warn(`undoing a failed set-up failed too; tear-down tries again: ${messageOf(failure)}`),
+        log.warn(
+          `undoing a failed set-up failed too; tear-down tries again: ${printable(messageOf(failure))}`,
+        ),
       )
     }
     throw error

@@ -1,107 +1,75 @@
-import { describeValue, type PodRef, PodwireError, podKey } from '@podwire/api'
+import { defineErrors, describeValue, messageOf, type PodRef, podKey, printable } from '@podwire/api'
 
-// One function for each thing that can go wrong besides what CNI itself says.
-
-export function uninitialized({
-  confDir,
-  network,
-  problems,
-}: {
-  confDir: string
-  network: string | undefined
-  problems: readonly string[]
-}) {
-  const wanted = network === undefined ? 'no valid network configuration' : `no network "${network}"`
-  const skipped = problems.length > 0 ? ` Skipped: ${problems.join('; ')}` : ''
-  return new PodwireError({
-    code: 'CNI_UNINITIALIZED',
+/** All that can go wrong besides what CNI itself says. */
+export const errors = defineErrors({
+  CNI_UNINITIALIZED: {
     // The kubelet's words come first: tools look for them.
-    message: `cni config uninitialized: ${wanted} in ${confDir}: put a .conflist there.${skipped}`,
-    details: { confDir, network, problems },
-  })
-}
-
-export function notInitialised() {
-  return new PodwireError({
-    code: 'CNI_NOT_INITIALISED',
-    message: 'The cni plugin was called before its init.',
-  })
-}
-
-export function badNetworksAnnotation({ value, problem }: { value: string; problem: string }) {
-  return new PodwireError({
-    code: 'CNI_BAD_NETWORKS_ANNOTATION',
-    message: `k8s.v1.cni.cncf.io/networks: ${problem}. Give NAME[@IFNAME],… or a JSON list, got ${describeValue(value)}`,
-    details: { value, problem },
+    message: ({ confDir, network, problems }: Uninitialized) =>
+      `cni config uninitialized: ${network === undefined ? 'no valid network configuration' : `no network "${network}"`} in ${confDir}${
+        problems.length > 0 ? ` (skipped: ${problems.join('; ')})` : ''
+      }`,
+    remedy: ({ confDir }) => `Put a .conflist into ${confDir}.`,
+  },
+  CNI_NOT_INITIALISED: {
+    message: () => 'The plugin cni was called before its init.',
+    remedy: 'Call init first.',
+  },
+  CNI_BAD_NETWORKS_ANNOTATION: {
+    message: ({ value, problem }: { value: string; problem: string }) =>
+      `k8s.v1.cni.cncf.io/networks is ${describeValue(value)}: ${printable(problem)}`,
+    remedy: 'Give NAME[@IFNAME],… or a JSON list of objects.',
     exitCode: 2,
-  })
-}
-
-export function unknownNetwork({
-  pod,
-  network,
-  confDir,
-  known,
-}: {
-  pod: PodRef
-  network: string
-  confDir: string
-  known: readonly string[]
-}) {
-  return new PodwireError({
-    code: 'CNI_UNKNOWN_NETWORK',
-    message: `Pod ${podKey(pod)} asks for network "${network}": there is none of that name in ${confDir}. There are: ${known.join(', ') || 'none'}.`,
-    details: { pod, network, confDir, known },
+  },
+  CNI_UNKNOWN_NETWORK: {
+    message: ({ pod, network, confDir, known }: UnknownNetwork) =>
+      `Pod ${podKey(pod)} asks for network "${printable(network)}", which is not in ${confDir}; there is: ${known.join(', ') || 'none'}`,
+    remedy: 'Name one of these, or add its configuration.',
     exitCode: 2,
-  })
-}
-
-export function undeclaredCapabilities({
-  pod,
-  network,
-  capabilities,
-}: {
-  pod: PodRef
-  network: string
-  capabilities: readonly string[]
-}) {
-  return new PodwireError({
-    code: 'CNI_UNDECLARED_CAPABILITY',
-    message: `Pod ${podKey(pod)} asks network "${network}" for ${capabilities.join(', ')}, which none of its plugins declares: add "capabilities" to its configuration.`,
-    details: { pod, network, capabilities },
+  },
+  CNI_UNDECLARED_CAPABILITY: {
+    message: (about: { pod: PodRef; network: string; capabilities: readonly string[] }) =>
+      `Pod ${podKey(about.pod)} asks network "${about.network}" for ${about.capabilities.join(', ')}, which none of its plugins declares`,
+    remedy: ({ capabilities }: { capabilities: readonly string[] }) =>
+      `Add ${JSON.stringify({ capabilities: Object.fromEntries(capabilities.map((name) => [name, true])) })} to the plugin that supports it.`,
     exitCode: 2,
-  })
+  },
+  CNI_UNREADABLE_ATTACHMENT: {
+    message: ({ file, network }: { file: string; network: string }) =>
+      `${file} can't be read, and its network "${network}" is not configured`,
+    remedy: ({ file }) =>
+      `Put the configuration of the network back to have it detached, or remove ${file} to forget it.`,
+  },
+  CNI_UNUSABLE_CONFIGURATION: {
+    message: (about: { network: string; ifName: string; confDir: string }, cause: unknown) =>
+      `The set-up of ${about.ifName} on network "${about.network}" never came to its end, and it can't be undone by its configuration: ${printable(messageOf(cause))}`,
+    remedy: ({ network, confDir }) =>
+      `Correct network "${network}" in ${confDir} and tear the pod down again, or give up what is left with podwire down --force.`,
+  },
+  CNI_NOT_ATTACHED: {
+    message: ({ pod, network, ifName }: { pod: PodRef; network: string; ifName: string }) =>
+      `Pod ${podKey(pod)}: the set-up of ${ifName} on network "${network}" never came to its end`,
+    remedy: 'Set the pod up again.',
+  },
+  CNI_NOT_SET_UP: {
+    message: ({ pod }: { pod: PodRef }) => `Pod ${podKey(pod)} has no attachment in sandbox ${pod.sandboxId}`,
+    remedy: 'Set the pod up.',
+  },
+  CNI_SEVERAL_FAILED: {
+    message: ({ what, errors }: { what: string; errors: readonly Error[] }) =>
+      `${what}: ${errors.map((error) => printable(messageOf(error))).join('; ')}`,
+  },
+})
+
+interface Uninitialized {
+  readonly confDir: string
+  /** The name that the options ask for. */
+  readonly network: string | undefined
+  readonly problems: readonly string[]
 }
 
-export function unreadableAttachment({ file, network }: { file: string; network: string }) {
-  return new PodwireError({
-    code: 'CNI_UNREADABLE_ATTACHMENT',
-    message: `${file} can't be read, and network "${network}" that it was of is not configured: put its configuration back to have it detached, or remove the file.`,
-    details: { file, network },
-  })
-}
-
-export function notAttached({ pod, network, ifName }: { pod: PodRef; network: string; ifName: string }) {
-  return new PodwireError({
-    code: 'CNI_NOT_ATTACHED',
-    message: `Pod ${podKey(pod)}: its attachment ${ifName} to network "${network}" never came to its end: set the pod up again.`,
-    details: { pod, network, ifName },
-  })
-}
-
-export function notSetUp({ pod }: { pod: PodRef }) {
-  return new PodwireError({
-    code: 'CNI_NOT_SET_UP',
-    message: `Pod ${podKey(pod)} has no attachment in sandbox ${pod.sandboxId}: set it up.`,
-    details: { pod },
-  })
-}
-
-export function severalFailed({ what, errors }: { what: string; errors: readonly Error[] }) {
-  return new PodwireError({
-    code: 'CNI_SEVERAL_FAILED',
-    message: `${what}: ${errors.map((error) => error.message).join('; ')}`,
-    details: { errors },
-    cause: errors[0],
-  })
+interface UnknownNetwork {
+  readonly pod: PodRef
+  readonly network: string
+  readonly confDir: string
+  readonly known: readonly string[]
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
-import { DEFAULT_INTERFACE_NAME } from '@podwire/api'
-import { badNetworksAnnotation } from './errors.ts'
+import { DEFAULT_INTERFACE_NAME, messageOf, parseCIDR } from '@podwire/api'
+import { errors } from './errors.ts'
 
 /** Names further networks for a pod. Source: the Network Plumbing Working Group's specification, version 1. */
 export const NETWORKS_ANNOTATION = 'k8s.v1.cni.cncf.io/networks'
@@ -22,12 +22,12 @@ type Problem = (problem: string) => Error
 
 /**
  * The networks that an annotation names: the short form `[NAMESPACE/]NAME[@IFNAME],…`, or a JSON list of objects.
- * Networks have no namespaces here, so that a given one is passed over.
+ * Networks have no namespaces here: one that is given is ignored.
  * @throws PodwireError `CNI_BAD_NETWORKS_ANNOTATION`
  */
 export function parseNetworksAnnotation(value: string | undefined): NetworkSelection[] {
   if (value === undefined || value.trim() === '') return []
-  const problem: Problem = (text) => badNetworksAnnotation({ value, problem: text })
+  const problem: Problem = (text) => errors.CNI_BAD_NETWORKS_ANNOTATION({ value, problem: text })
   const selections = /^\s*[[{"]/.test(value) ? parseJsonForm(value, problem) : parseShortForm(value, problem)
   rejectDoubleNames(selections, problem)
   return selections
@@ -51,7 +51,7 @@ function parseJsonForm(value: string, problem: Problem): NetworkSelection[] {
   try {
     json = JSON.parse(value)
   } catch (error) {
-    throw problem(`it is no JSON (${String(error)})`)
+    throw problem(`it is not JSON (${messageOf(error)})`)
   }
   if (!Array.isArray(json)) throw problem('expected a list')
   return json.map((item: unknown, index) => parseSelection(item, index, problem))
@@ -99,7 +99,7 @@ function parseSelection(item: unknown, index: number, problem: Problem): Network
 function interfaceName(given: string | undefined, index: number, problem: Problem): string {
   const name = given ?? `net${index + 1}`
   if (!/^[^/:\s]{1,15}$/.test(name) || name === '.' || name === '..') {
-    throw problem(`"${name}" can't name an interface: 1 to 15 characters without "/", ":" and space`)
+    throw problem(`"${name}" can't name an interface: use 1 to 15 characters without "/", ":" and spaces`)
   }
   return name
 }
@@ -125,10 +125,7 @@ function isListOf(value: unknown, holds: (item: unknown) => boolean): boolean {
 }
 
 function isAddress(value: unknown): boolean {
-  if (typeof value !== 'string') return false
-  const [ip = '', length = '0', ...more] = value.split('/')
-  const bits = isIP(ip) === 4 ? 32 : 128
-  return isIP(ip) !== 0 && /^\d{1,3}$/.test(length) && Number(length) <= bits && more.length === 0
+  return typeof value === 'string' && (isIP(value) !== 0 || parseCIDR(value) !== undefined)
 }
 
 function isMac(value: unknown): boolean {

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 
 const path = z.string({ error: 'expected a path' }).check(z.minLength(1, { error: 'expected a path' }))
-const words = z.optional(z.array(z.string({ error: 'expected a string' }), { error: 'expected a list' }))
+const strings = z.optional(z.array(z.string({ error: 'expected a string' }), { error: 'expected a list' }))
 
 const shape = {
   /** Where network configurations lie; relative to the configuration file. */
@@ -15,14 +15,14 @@ const shape = {
   ),
   /** A plugin of type TYPE is looked for in PREFIX/opt/TYPE/bin besides, as the kubelet did. */
   vendorPrefix: z._default(path, '/'),
-  /** What was attached, and how, is kept here. Default: see `defaultCacheDir`. */
+  /** What was attached, and how, is kept here. Default: the plugin's state directory. */
   cacheDir: z.optional(path),
   /** The name of the network that every pod gets as eth0. Default: the first valid file's. */
   network: z.optional(z.string({ error: 'expected the name of a network' })),
   /** Handed to plugins that declare the `dns` capability. */
   dns: z.optional(
     z.strictObject(
-      { servers: words, searches: words, options: words },
+      { servers: strings, searches: strings, options: strings },
       { error: 'expected an object of servers, searches, options' },
     ),
   ),

@@ -1,6 +1,6 @@
-import { severalFailed } from './errors.ts'
+import { errors } from './errors.ts'
 
-/** Work that goes on past what fails. */
+/** Work that goes on although parts of it fail. */
 export interface PastFailures {
   attempt(work: Promise<unknown>): Promise<void>
   /** Throws what failed: the error itself where it is one, else one about all. */
@@ -8,16 +8,17 @@ export interface PastFailures {
 }
 
 export function pastFailures(what: string): PastFailures {
-  const errors: Error[] = []
+  const failures: Error[] = []
   return {
     attempt: async (work) => {
       await work.catch((thrown: unknown) =>
-        errors.push(thrown instanceof Error ? thrown : new Error(String(thrown))),
+        failures.push(thrown instanceof Error ? thrown : new Error(String(thrown))),
       )
     },
     end: () => {
-      const [first, ...more] = errors
-      if (first) throw more.length === 0 ? first : severalFailed({ what, errors })
+      const [first, ...more] = failures
+      if (first)
+        throw more.length === 0 ? first : errors.CNI_SEVERAL_FAILED({ what, errors: failures }, first)
     },
   }
 }

@@ -5,8 +5,8 @@ import { lastFirst } from './converge.ts'
 import { pastFailures } from './past-failures.ts'
 
 /**
- * Takes every attachment of the sandbox away, last first, by what is remembered of each: today's configuration may be
- * another, or gone. One that fails doesn't keep the others; it stays remembered for the next try.
+ * Undoes every attachment of the sandbox, last first, by what is remembered of each: today's configuration may be
+ * another, or gone. One that fails doesn't stop the others; it stays remembered for the next try.
  */
 export async function tearDown(
   { remembered, detach }: Attachments,

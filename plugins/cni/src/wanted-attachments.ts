@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { DEFAULT_INTERFACE_NAME, type PodRef } from '@podwire/api'
+import { DEFAULT_INTERFACE_NAME, type Pod, type PodRef } from '@podwire/api'
 import {
   type Attachment,
   type CachedAttachment,
@@ -10,7 +10,7 @@ import {
 import { declaredCapabilities } from './announced-capabilities.ts'
 import type { CapabilityArgs } from './capability-args.ts'
 import type { ConfiguredNetworks } from './configured-networks.ts'
-import { undeclaredCapabilities, uninitialized, unknownNetwork } from './errors.ts'
+import { errors } from './errors.ts'
 import { kubernetesArgs } from './kubernetes-args.ts'
 import { loopback } from './loopback.ts'
 import type { NetworkSelection } from './networks-annotation.ts'
@@ -23,8 +23,7 @@ export interface WantedAttachment {
 
 /** What a pod's attachments are made of. */
 export interface WantedOf {
-  readonly pod: PodRef
-  readonly netns: string
+  readonly pod: Pod
   /** For the first network. */
   readonly args: CapabilityArgs
   readonly selections: readonly NetworkSelection[]
@@ -41,7 +40,7 @@ export interface WantedOf {
  * selects. A pod keeps the network that it was set up with, whatever the directory says now.
  */
 export function wantedAttachments(wanted: WantedOf): WantedAttachment[] {
-  const { pod, netns, args, selections, networks } = wanted
+  const { pod, args, selections, networks } = wanted
   // What a killed set-up left says nothing of what the pod has.
   const settled = wanted.existing.filter(({ result }) => result !== undefined)
   const make = (network: NetworkConfigList, ifName: string, given: CapabilityArgs) => {
@@ -52,7 +51,7 @@ export function wantedAttachments(wanted: WantedOf): WantedAttachment[] {
       attachment: {
         containerId: pod.sandboxId,
         ifName,
-        netns,
+        netns: pod.netns,
         args: kubernetesArgs(pod),
         ...(Object.keys(capabilityArgs).length > 0 ? { capabilityArgs } : {}),
       },
@@ -63,12 +62,17 @@ export function wantedAttachments(wanted: WantedOf): WantedAttachment[] {
   const first = kept(DEFAULT_INTERFACE_NAME) ?? networks.first()
   if (!first) {
     const { confDir, network } = wanted
-    throw uninitialized({ confDir, network, problems: networks.problems() })
+    throw errors.CNI_UNINITIALIZED({ confDir, network, problems: networks.problems() })
   }
   const further = selections.map(({ name, ifName, capabilityArgs, cniArgs }) => {
     const configured = kept(ifName)?.name === name ? kept(ifName) : networks.named(name)
     if (!configured) {
-      throw unknownNetwork({ pod, network: name, confDir: wanted.confDir, known: networks.names() })
+      throw errors.CNI_UNKNOWN_NETWORK({
+        pod: namesOf(pod),
+        network: name,
+        confDir: wanted.confDir,
+        known: networks.names(),
+      })
     }
     rejectUndeclared(pod, configured, capabilityArgs)
     return make(withCniArgs(configured, cniArgs), ifName, capabilityArgs)
@@ -96,15 +100,21 @@ function withCniArgs(network: NetworkConfigList, cniArgs: NetworkSelection['cniA
   return parseNetworkConfigList(JSON.stringify({ ...network.raw, plugins }), network.name)
 }
 
+// The names alone: what else a host knows of a pod has no place in an error.
+function namesOf({ namespace, name, sandboxId }: PodRef): PodRef {
+  return { namespace, name, sandboxId }
+}
+
 function asObject(value: unknown): object {
   return typeof value === 'object' && value !== null ? value : {}
 }
 
-// An annotation that a plugin will never see is a wish that silently fails.
+// What no plugin will ever see would silently have no effect.
 function rejectUndeclared(pod: PodRef, network: NetworkConfigList, args: CapabilityArgs): void {
   const known = declaredCapabilities(network)
   const capabilities = Object.keys(args).filter((capability) => !known.has(capability))
-  if (capabilities.length > 0) throw undeclaredCapabilities({ pod, network: network.name, capabilities })
+  if (capabilities.length > 0)
+    throw errors.CNI_UNDECLARED_CAPABILITY({ pod: namesOf(pod), network: network.name, capabilities })
 }
 
 // What no plugin sees is left out, so that a change of it changes no attachment.

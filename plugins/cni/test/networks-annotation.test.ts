@@ -61,7 +61,7 @@ describe('the annotation of further networks', () => {
     ['a@sixteen-letters-', /can't name an interface/],
     ['a@..', /can't name an interface/],
     ['{"name":"a"}', /expected a list/],
-    ['[{"name":"a"}', /no JSON/],
+    ['[{"name":"a"}', /not JSON/],
     ['["a"]', /item 1: expected an object/],
     ['[{}]', /item 1: expected a name/],
     ['[{"name":"a"},{"name":7}]', /item 2: expected a name/],

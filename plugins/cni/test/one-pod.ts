@@ -3,7 +3,7 @@ import { fakeHost, fakePod } from '@podwire/testing'
 import { startPlugin } from './start-plugin.ts'
 
 const [directory = '', netns = ''] = process.argv.slice(2)
-const host = fakeHost({ kubeClient: {} })
+const host = fakeHost()
 const plugin = await startPlugin(host, directory)
 const { signal } = new AbortController()
 console.log('ready')
@@ -11,9 +11,8 @@ for (let round = 0; ; round++) {
   const sandboxId = `killed-${process.pid}-${round}`
   const portMappings = [{ hostPort: 18_082, containerPort: 80, protocol: 'tcp' as const }]
   const annotations = { 'kubernetes.io/ingress-bandwidth': '20M', 'kubernetes.io/egress-bandwidth': '20M' }
-  const pod = fakePod({ sandboxId, annotations, portMappings })
+  const pod = fakePod({ sandboxId, netns, annotations, portMappings })
   host.sandboxes.set(sandboxId, netns)
-  host.pods.splice(0, 1, pod)
   await plugin.setUpPod(pod, signal)
   await plugin.tearDownPod(pod, signal)
 }

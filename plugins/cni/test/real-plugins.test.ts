@@ -6,7 +6,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NetworkPlugin, Pod } from '@podwire/api'
-import { type FakeHost, fakeHost, fakePod, ipJson, isIsolated, useNetns } from '@podwire/testing'
+import {
+  type FakeHost,
+  fakeHost,
+  fakePod,
+  ipJson,
+  isIsolated,
+  type TestNetns,
+  useNetns,
+} from '@podwire/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { binDir, startPlugin } from './start-plugin.ts'
 import { beside, rateTowards, run, webServer } from './traffic.ts'
@@ -20,7 +28,8 @@ const onePod = new URL('one-pod.ts', import.meta.url).pathname
 const signal = new AbortController().signal
 const limit = (quantity: string) => ({ 'kubernetes.io/ingress-bandwidth': quantity })
 
-describe.runIf(can)('pods of real CNI plugins', () => {
+// Each runs dozens of processes, which on a busy machine takes its time.
+describe.runIf(can)('pods of real CNI plugins', { timeout: 180_000 }, () => {
   const namespaces = useNetns()
   const plugins: NetworkPlugin[] = []
   let directory: string
@@ -29,7 +38,7 @@ describe.runIf(can)('pods of real CNI plugins', () => {
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'podwire-cni-real-'))
-    host = fakeHost({ kubeClient: {} })
+    host = fakeHost()
     for (const path of ['ipv4/ip_forward', 'ipv4/conf/all/route_localnet', 'ipv6/conf/all/forwarding']) {
       await writeFile(`/proc/sys/net/${path}`, '1')
     }
@@ -59,11 +68,13 @@ describe.runIf(can)('pods of real CNI plugins', () => {
   })
 
   const links = async () => (await ipJson('link')).map(({ ifname }) => String(ifname))
-  const network = (name: string, list: object[]) =>
+  const network = (name: string, plugins: object[], more: object = {}) =>
     writeFile(
       join(directory, 'net.d', `${name}.conflist`),
-      JSON.stringify({ cniVersion: '1.0.0', name: name.replace(/^\d+-/, ''), plugins: list }),
+      JSON.stringify({ cniVersion: '1.0.0', name: name.replace(/^\d+-/, ''), plugins, ...more }),
     )
+  const linksOf = async (netns: TestNetns) =>
+    (await netns.ip('link')).map(({ ifname, ifindex, flags }) => ({ ifname, ifindex, flags }))
   const leases = async () =>
     (await readdir(join(directory, 'leases', 'pods')).catch(() => [])).filter((name) =>
       /^[0-9a-f]+[.:]/.test(name),
@@ -81,13 +92,9 @@ describe.runIf(can)('pods of real CNI plugins', () => {
   /** A pod in a namespace of its own. */
   async function sandbox(pod: Partial<Pod> = {}) {
     const netns = await namespaces.add()
-    const made = fakePod({ sandboxId: netns.name, name: netns.name, ...pod })
-    host.sandboxes.set(made.sandboxId, netns.path)
-    host.pods.push(made)
+    const made = fakePod({ sandboxId: netns.name, name: netns.name, netns: netns.path, ...pod })
+    host.sandboxes.set(made.sandboxId, made.netns)
     return { netns, pod: made }
-  }
-  const describeAgain = (pod: Pod, change: Partial<Pod>) => {
-    host.pods.splice(host.pods.indexOf(pod), 1, { ...pod, ...change })
   }
 
   it('have both families, a published port and a limit, and leave nothing', async () => {
@@ -128,8 +135,7 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     const plugin = await start()
     const { netns, pod } = await sandbox({ annotations: limit('10M') })
     const before = await plugin.setUpPod(pod, signal)
-    describeAgain(pod, { annotations: limit('40M') })
-    const after = await plugin.setUpPod(pod, signal)
+    const after = await plugin.setUpPod({ ...pod, bandwidth: { ingress: 40e6 } }, signal)
     expect(after?.ips).toEqual(before?.ips)
     const rate = await rateTowards(netns, after?.ip ?? '', 60e6, 4e6)
     expect(rate / 40e6).toBeGreaterThan(0.85)
@@ -170,6 +176,31 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     expect((await links()).filter((link) => !linksBefore.includes(link))).toEqual(['cni0'])
   })
 
+  it.each(['up', 'down'])('find lo %s, as it was, where a set-up is refused', async (state) => {
+    const plugin = await start()
+    const { netns, pod } = await sandbox()
+    await netns.run('ip', 'link', 'set', 'lo', state)
+    await netns.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far')
+    const before = await linksOf(netns)
+    await expect(plugin.setUpPod(pod, signal)).rejects.toThrow(
+      /^interface eth0 is in .* already; nothing was changed/,
+    )
+    expect(await linksOf(netns)).toEqual(before)
+    expect(await remembered()).toEqual([])
+    await plugin.tearDownPod(pod, signal)
+    expect(await linksOf(netns)).toEqual(before)
+  })
+
+  it.each(['up', 'down'])('find lo %s, as it was, where a set-up fails', async (state) => {
+    await network('00-broken', [{ type: 'macvlan', master: 'absent0', ipam: { type: 'static' } }])
+    const plugin = await start()
+    const { netns, pod } = await sandbox()
+    await netns.run('ip', 'link', 'set', 'lo', state)
+    const before = await linksOf(netns)
+    await expect(plugin.setUpPod(pod, signal)).rejects.toThrow(/type="macvlan"/)
+    expect(await linksOf(netns)).toEqual(before)
+  })
+
   it('are checked against the kernel', async () => {
     const ipam = { type: 'host-local', dataDir: join(directory, 'leases'), subnet: '10.78.0.0/24' }
     // Without bandwidth, whose CHECK of a pod without limits crashes at this version.
@@ -180,6 +211,59 @@ describe.runIf(can)('pods of real CNI plugins', () => {
     await plugin.checkPod?.(pod, signal)
     await netns.run('ip', 'addr', 'flush', 'dev', 'eth0')
     await expect(plugin.checkPod?.(pod, signal)).rejects.toThrow(/type="bridge"/)
+    await plugin.tearDownPod(pod, signal)
+  })
+
+  it.each([
+    ['cniVersion', { cniVersion: '9.0.0' }, {}, /incompatible CNI versions/],
+    ['subnet', {}, { subnet: '10.78.0.0/99' }, /invalid CIDR/],
+  ])(
+    'can be torn down after a set-up with a bad %s, once it is corrected',
+    async (_, list, ipam, message) => {
+      const bridge = (extra: object) => ({
+        type: 'bridge',
+        bridge: 'cni1',
+        ipam: { type: 'host-local', dataDir: join(directory, 'leases'), subnet: '10.78.0.0/24', ...extra },
+      })
+      const portmap = { type: 'portmap', capabilities: { portMappings: true } }
+      await network('00-bad', [bridge(ipam), portmap], list)
+      const plugin = await start()
+      const { netns, pod } = await sandbox({
+        portMappings: [{ hostPort: 18_083, containerPort: 80, protocol: 'tcp' }],
+      })
+      await expect(plugin.setUpPod(pod, signal)).rejects.toThrow(message)
+      if (Object.keys(ipam).length > 0) {
+        await expect(plugin.tearDownPod(pod, signal)).rejects.toMatchObject({
+          code: 'CNI_UNUSABLE_CONFIGURATION',
+          message: expect.stringMatching(/Correct network "bad" in .*net\.d and tear the pod down again/),
+        })
+        await network('00-bad', [bridge({}), portmap])
+      }
+      const after = await start()
+      await after.tearDownPod(pod, signal)
+      expect(await remembered()).toEqual([])
+      expect((await netns.ip('link')).map(({ ifname }) => ifname)).toEqual(['lo'])
+
+      await network('00-bad', [bridge({}), portmap])
+      const again = await start()
+      expect((await again.setUpPod(pod, signal))?.ip).toMatch(/^10\.78\.0\./)
+      await again.tearDownPod(pod, signal)
+      expect(await remembered()).toEqual([])
+    },
+  )
+
+  it('are set up after a set-up with a bad subnet, once it is corrected', async () => {
+    const bridge = (subnet: string) => ({
+      type: 'bridge',
+      bridge: 'cni1',
+      ipam: { type: 'host-local', dataDir: join(directory, 'leases'), subnet },
+    })
+    await network('00-bad', [bridge('10.78.0.0/99')])
+    const { pod } = await sandbox()
+    await expect((await start()).setUpPod(pod, signal)).rejects.toThrow('invalid CIDR')
+    await network('00-bad', [bridge('10.78.0.0/24')])
+    const plugin = await start()
+    expect((await plugin.setUpPod(pod, signal))?.ip).toMatch(/^10\.78\.0\./)
     await plugin.tearDownPod(pod, signal)
   })
 
@@ -220,12 +304,12 @@ describe.runIf(can)('pods of real CNI plugins', () => {
       expect(left, context).toEqual([])
       expect(await run('iptables', '-t', 'nat', '-S'), context).not.toContain('18082')
       expect(await remembered(), context).toEqual([])
-      const pod = fakePod({ sandboxId: `after-${round}` })
-      host.sandboxes.set(pod.sandboxId, netns.path)
+      const pod = fakePod({ sandboxId: `after-${round}`, netns: netns.path })
+      host.sandboxes.set(pod.sandboxId, pod.netns)
       await plugin.setUpPod(pod, signal)
       await plugin.tearDownPod(pod, signal)
     }
-  })
+  }, 300_000)
 })
 
 /** A CNI plugin outlives the process that ran it by a moment. */

@@ -6,7 +6,7 @@ import { fakeHost, fakePod, recordingLogger } from '@podwire/testing'
 import { afterEach, beforeEach } from 'vitest'
 import cni from '../src/index.ts'
 
-export const initOptions = { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
+const initOptions = { hairpinMode: 'none', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
 
 /** A path that is a network namespace for certain; the scripted plugins touch none. */
 export const someNetns = '/proc/self/ns/net'
@@ -63,10 +63,10 @@ export function useScriptedCni() {
       return calls.map(({ command, type, ifName }) => `${command} ${type} ${ifName}`.trim())
     },
 
+    /** A pod whose sandbox the host knows. */
     pod(pod: Partial<Pod> = {}): Pod {
-      const made = fakePod({ sandboxId: 's1', ...pod })
-      fixture.host.pods.splice(0, fixture.host.pods.length, made)
-      fixture.host.sandboxes.set(made.sandboxId, someNetns)
+      const made = fakePod({ sandboxId: 's1', netns: someNetns, ...pod })
+      fixture.host.sandboxes.set(made.sandboxId, made.netns)
       return made
     },
     async plugin(options: Record<string, unknown> = {}): Promise<NetworkPlugin> {
@@ -92,7 +92,7 @@ export function useScriptedCni() {
   beforeEach(async () => {
     fixture.directory = await mkdtemp(join(tmpdir(), 'podwire-cni-'))
     fixture.log = recordingLogger()
-    fixture.host = fakeHost({ kubeClient: {} })
+    fixture.host = fakeHost()
     await fixture.script('loopback', 'bin', '127.0.0.1/8')
     await fixture.script('first')
     await fixture.script('second')

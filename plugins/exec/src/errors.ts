@@ -1,97 +1,53 @@
-import { describeValue, messageOf, type PodRef, PodwireError, podKey } from '@podwire/api'
+import { defineErrors, describeValue, messageOf, type PodRef, podKey, printable } from '@podwire/api'
 
-// One function for each thing that can go wrong with an executable.
-
-/** A call and how it went. */
-interface Outcome {
+/** A call of an executable, and how it went. */
+export interface Outcome {
   readonly plugin: string
   readonly executable: string
   readonly command: string
-  readonly pod?: PodRef | undefined
+  readonly pod: PodRef | undefined
   readonly durationMs: number
+  /** Both streams, as they may be printed. */
   readonly output: string
 }
 
-export function badPermissions({ executable }: { executable: string }) {
-  return new PodwireError({
-    code: 'EXEC_BAD_PERMISSIONS',
-    message: `Invalid exec plugin. Executable '${executable}' does not have correct permissions. Make it executable: chmod +x '${executable}'`,
-    details: { executable },
-  })
-}
+/** All that can go wrong with an executable. */
+export const errors = defineErrors({
+  EXEC_BAD_PERMISSIONS: {
+    // The kubelet's words come first: tools look for them.
+    message: ({ executable }: { executable: string }) =>
+      `Invalid exec plugin. Executable '${executable}' does not have correct permissions.`,
+    remedy: ({ executable }) => `Make it executable: chmod +x '${executable}'`,
+  },
+  EXEC_MISSING: {
+    message: ({ executable }: { executable: string }) =>
+      `Invalid exec plugin. There is no executable file '${executable}'.`,
+    remedy: 'Put it there: it is called like the last part of its directory.',
+  },
+  EXEC_NOT_INITIALISED: {
+    message: ({ plugin }: { plugin: string }) => `Exec plugin "${plugin}" has not been initialised`,
+    remedy: 'Call init first, and check that it succeeds.',
+  },
+  EXEC_FAILED: {
+    message: ({ how, ...outcome }: Outcome & { /** `exit code 3`, `ended by SIGKILL` */ how: string }) =>
+      `${call(outcome)}: ${how} after ${Math.round(outcome.durationMs)} ms${lastLine(outcome)}`,
+  },
+  EXEC_STOPPED: {
+    message: (outcome: Outcome, cause: unknown) =>
+      `${call(outcome)}: stopped after ${Math.round(outcome.durationMs)} ms (${messageOf(cause)})${lastLine(outcome)}`,
+  },
+  EXEC_BAD_STATUS: {
+    message: (about: { plugin: string; executable: string; pod: PodRef; problem: string; printed: string }) =>
+      `Exec plugin "${about.plugin}": ${about.executable} printed a status of pod ${podKey(about.pod)} that can't be read: ${printable(about.problem)}. It printed ${describeValue(about.printed)}`,
+  },
+})
 
-export function missingExecutable({ executable }: { executable: string }) {
-  return new PodwireError({
-    code: 'EXEC_MISSING',
-    message: `Invalid exec plugin. There is no executable file '${executable}': it must be called as its directory's last part.`,
-    details: { executable },
-  })
-}
-
-export function notInitialised({ plugin }: { plugin: string }) {
-  return new PodwireError({
-    code: 'EXEC_NOT_INITIALISED',
-    message: `Exec plugin "${plugin}" has not been initialised: call its init, and see that it succeeds.`,
-    details: { plugin },
-  })
-}
-
-export function executableFailed({
-  how,
-  cause,
-  ...outcome
-}: Outcome & {
-  /** `exit code 3`, `ended by SIGKILL`, `it did not start (…)` */
-  how: string
-  cause: unknown
-}) {
-  return new PodwireError({
-    code: 'EXEC_FAILED',
-    message: `${describeCall(outcome)}: ${how} after ${Math.round(outcome.durationMs)} ms${lastWords(outcome.output)}`,
-    details: { ...detailsOf(outcome), how },
-    cause,
-  })
-}
-
-export function executableStopped({ reason, ...outcome }: Outcome & { reason: unknown }) {
-  return new PodwireError({
-    code: 'EXEC_STOPPED',
-    message: `${describeCall(outcome)}: stopped after ${Math.round(outcome.durationMs)} ms (${messageOf(reason)})${lastWords(outcome.output)}`,
-    details: detailsOf(outcome),
-    cause: reason,
-  })
-}
-
-export function badStatus({
-  plugin,
-  executable,
-  pod,
-  problem,
-  printed,
-}: {
-  plugin: string
-  executable: string
-  pod: PodRef
-  problem: string
-  printed: string
-}) {
-  return new PodwireError({
-    code: 'EXEC_BAD_STATUS',
-    message: `Exec plugin "${plugin}": status of pod ${podKey(pod)} can't be read: ${problem}. ${executable} printed ${describeValue(printed)}`,
-    details: { plugin, executable, pod, problem },
-  })
-}
-
-function describeCall({ plugin, executable, command, pod }: Outcome): string {
+function call({ plugin, executable, command, pod }: Outcome): string {
   return `Exec plugin "${plugin}": ${executable} ${command}${pod ? ` for pod ${podKey(pod)}` : ''}`
 }
 
-function detailsOf({ plugin, executable, command, pod, durationMs, output }: Outcome) {
-  return { plugin, executable, command, pod, durationMs, output }
-}
-
-// The last line of what a script printed is most often why it failed.
-function lastWords(output: string): string {
+// What a script printed last is most often why it failed.
+function lastLine({ output }: Outcome): string {
   const line = output.trimEnd().split('\n').at(-1)?.trim() ?? ''
   return line ? `: ${line.slice(-300)}` : ', with no output'
 }

@@ -6,9 +6,10 @@ import {
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
   type NetworkPlugin,
   type PodRef,
+  printable,
 } from '@podwire/api'
-import { hostEnvironment, noPodEnvironment, podEnvironment } from './environment.ts'
-import { badStatus, notInitialised } from './errors.ts'
+import { hostVariables, podVariables, type Variables } from './environment.ts'
+import { errors } from './errors.ts'
 import { validateExecutable } from './executable.ts'
 import { parseStatus } from './parse-status.ts'
 import { type ExecOutput, runExecutable } from './run-executable.ts'
@@ -33,38 +34,29 @@ export function execNetworkPlugin({ name, executable, capabilities, log }: ExecP
   let podCIDR = ''
 
   async function run(
-    command: string,
+    command: 'init' | 'setup' | 'teardown' | 'status',
     options: InitOptions,
-    podVariables: Readonly<Record<string, string>>,
     signal: AbortSignal,
-    pod?: PodRef,
+    about: { pod?: PodRef; variables?: Variables; input?: string } = {},
   ): Promise<ExecOutput> {
-    const env = { ...hostEnvironment(options, podCIDR), ...podVariables }
-    const output = await runExecutable({ plugin: name, executable, command, pod, env, signal })
+    const { variables, input } = about
+    const pod = about.pod && namesOf(about.pod)
+    const env = { ...hostVariables(options, podCIDR), ...variables }
+    const output = await runExecutable({ plugin: name, executable, command, pod, env, input, signal })
     log.debug(`${executable} ${command}`, { plugin: name, pod, output: output.combined })
     return output
   }
 
-  async function runForPod(
-    command: 'setup' | 'teardown' | 'status',
-    pod: PodRef,
-    signal: AbortSignal,
-  ): Promise<ExecOutput> {
-    if (!initialised) throw notInitialised({ plugin: name })
-    const { host, options } = initialised
-    const netns = await host.getNetNS(pod.sandboxId).catch((error: unknown) => {
-      // A tear-down may come after the namespace.
-      if (command === 'teardown') return ''
-      throw error
-    })
-    return run(command, options, await podEnvironment(host, pod, netns), signal, pod)
+  function started(): { host: Host; options: InitOptions } {
+    if (!initialised) throw errors.EXEC_NOT_INITIALISED({ plugin: name })
+    return initialised
   }
 
   return {
     name,
     async init(host, options) {
       await validateExecutable(executable)
-      await run('init', options, noPodEnvironment, closing.signal)
+      await run('init', options, closing.signal)
       initialised = { host, options }
     },
     event(event, details) {
@@ -73,21 +65,35 @@ export function execNetworkPlugin({ name, executable, capabilities, log }: ExecP
     },
     capabilities: () => capabilities,
     async setUpPod(pod, signal) {
-      await runForPod('setup', pod, signal)
+      const variables = podVariables(pod)
+      await run('setup', started().options, signal, { pod, variables, input: JSON.stringify(pod) })
     },
     async tearDownPod(pod, signal) {
-      await runForPod('teardown', pod, signal)
+      const { host, options } = started()
+      // It may come after the namespace is gone.
+      const PODWIRE_NETNS = await host.getNetNS(pod.sandboxId).catch(() => '')
+      await run('teardown', options, signal, { pod, variables: { PODWIRE_NETNS } })
     },
     async getPodNetworkStatus(pod, signal) {
-      const { stdout: printed } = await runForPod('status', pod, signal)
-      return parseStatus(printed, (problem) => badStatus({ plugin: name, executable, pod, problem, printed }))
+      const { host, options } = started()
+      const PODWIRE_NETNS = await host.getNetNS(pod.sandboxId)
+      const { stdout } = await run('status', options, signal, { pod, variables: { PODWIRE_NETNS } })
+      return parseStatus(stdout, (problem) => {
+        const printed = printable(stdout).slice(0, 1000)
+        return errors.EXEC_BAD_STATUS({ plugin: name, executable, pod: namesOf(pod), problem, printed })
+      })
     },
     async status() {
-      if (!initialised) throw notInitialised({ plugin: name })
+      started()
     },
     /** Ends an `init` that is still running, which no deadline of the host reaches. */
     async close() {
       closing.abort(new Error('the host closes'))
     },
   }
+}
+
+// The names alone: what else a host knows of a pod has no place in logs and errors.
+function namesOf({ namespace, name, sandboxId }: PodRef): PodRef {
+  return { namespace, name, sandboxId }
 }

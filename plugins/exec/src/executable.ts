@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
-import { badPermissions, missingExecutable } from './errors.ts'
+import { errors } from './errors.ts'
 
 /**
  * Checks that a plugin's executable is a file which may be run.
@@ -11,8 +11,8 @@ export async function validateExecutable(executable: string): Promise<void> {
     (found) => found.isFile(),
     () => false,
   )
-  if (!isFile) throw missingExecutable({ executable })
+  if (!isFile) throw errors.EXEC_MISSING({ executable })
   await access(executable, constants.X_OK).catch(() => {
-    throw badPermissions({ executable })
+    throw errors.EXEC_BAD_PERMISSIONS({ executable })
   })
 }

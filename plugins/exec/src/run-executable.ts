@@ -1,6 +1,7 @@
-import type { PodRef } from '@podwire/api'
+import { type PodRef, printable } from '@podwire/api'
 import { boundedOutput } from './bounded-output.ts'
-import { executableFailed, executableStopped } from './errors.ts'
+import type { Variables } from './environment.ts'
+import { errors } from './errors.ts'
 import { endProcessGroup, trackProcessGroup } from './process-group.ts'
 
 /** After its process ended, how long output that a grandchild holds open is waited for. Milliseconds. */
@@ -13,14 +14,16 @@ export interface ExecCall {
   /** `init`, `setup`, `teardown`, `status` */
   readonly command: string
   readonly pod?: PodRef | undefined
-  readonly env: Readonly<Record<string, string>>
+  readonly env: Variables
+  /** Given to it on stdin; without, that is empty. */
+  readonly input?: string | undefined
   readonly signal: AbortSignal
 }
 
 /** What an executable printed, each with its middle left out when it is long. */
 export interface ExecOutput {
   readonly stdout: string
-  /** stdout and stderr as they came. */
+  /** stdout and stderr together, as they may be printed. */
   readonly combined: string
 }
 
@@ -31,7 +34,7 @@ export interface ExecOutput {
  * `EXEC_STOPPED` when the signal aborted, with its reason as the cause
  */
 export async function runExecutable(call: ExecCall): Promise<ExecOutput> {
-  const { executable, command, pod, env, signal } = call
+  const { plugin, executable, command, pod, env, input, signal } = call
   const started = performance.now()
   // Its import takes 100 ms, which a host that never gets here need not pay.
   const { execa } = await import('execa')
@@ -41,7 +44,7 @@ export async function runExecutable(call: ExecCall): Promise<ExecOutput> {
   const args = [command, ...(pod ? [pod.namespace, pod.name, pod.sandboxId] : [])]
   const child = execa(executable, args, {
     env,
-    stdin: 'ignore',
+    ...(input === undefined ? { stdin: 'ignore' } : { input }),
     buffer: false,
     encoding: 'buffer',
     detached: true,
@@ -49,9 +52,11 @@ export async function runExecutable(call: ExecCall): Promise<ExecOutput> {
   })
   child.stdout.on('data', stdout.push).on('data', combined.push)
   child.stderr.on('data', combined.push)
-  child.once('exit', () =>
-    setTimeout(() => [child.stdout, child.stderr].map((pipe) => pipe.destroy()), drainMs),
-  )
+  const stopReading = () => {
+    for (const pipe of [child.stdout, child.stderr]) pipe.destroy()
+  }
+  // On a busy machine the time may be over before what was printed has been read: setImmediate comes after that.
+  child.once('exit', () => setTimeout(() => setImmediate(stopReading), drainMs))
 
   const { pid } = child
   const forget = pid === undefined ? undefined : trackProcessGroup(pid)
@@ -63,14 +68,16 @@ export async function runExecutable(call: ExecCall): Promise<ExecOutput> {
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     const result = await child
-    const outcome = () => ({ ...call, durationMs: performance.now() - started, output: combined.text() })
+    const output = printable(combined.text())
+    const durationMs = () => performance.now() - started
+    const outcome = () => ({ plugin, executable, command, pod, durationMs: durationMs(), output })
     if (ending) {
       await ending
-      throw executableStopped({ ...outcome(), reason: signal.reason })
+      throw errors.EXEC_STOPPED(outcome(), signal.reason)
     }
-    if (result.exitCode === 0) return { stdout: stdout.text(), combined: combined.text() }
+    if (result.exitCode === 0) return { stdout: stdout.text(), combined: output }
     await end()
-    throw executableFailed({ ...outcome(), how: howItEnded(result), cause: result.cause })
+    throw errors.EXEC_FAILED({ ...outcome(), how: howItEnded(result) }, result.cause)
   } finally {
     signal.removeEventListener('abort', onAbort)
     forget?.()

@@ -1,10 +1,15 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { NET_PLUGIN_EVENT_POD_CIDR_CHANGE } from '@podwire/api'
+import { fakePod } from '@podwire/testing'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { initOptions, useExecPlugins } from './exec-plugins.ts'
+import { initOptions, pod, useExecPlugins } from './exec-plugins.ts'
 
 const plugins = useExecPlugins()
-const pod = { namespace: 'default', name: 'web', sandboxId: 's1' }
+const runSource = new URL('../../../.dev/run-source.mjs', import.meta.url).pathname
+const oneCall = new URL('one-call.ts', import.meta.url).pathname
 const signal = new AbortController().signal
+const names = { namespace: 'default', name: 'web', sandboxId: 's1' }
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -25,14 +30,10 @@ describe('a call', () => {
     vi.stubEnv('FROM_THE_HOST', 'yes')
     const plugin = await plugins.plugin('env | grep -e PODWIRE_ -e FROM_ | sort > "$T/env-$1"')
     expect(await plugins.read('env-init')).toContain('PODWIRE_NETNS=\n')
-    const [known] = plugins.host.pods
-    if (known) {
-      const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }]
-      plugins.host.pods[0] = { ...known, portMappings }
-    }
+    const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }]
     plugin.event(NET_PLUGIN_EVENT_POD_CIDR_CHANGE, { 'pod-cidr': '10.88.0.0/24' })
     plugin.event('something-else', { 'pod-cidr': '192.0.2.0/24' })
-    await plugin.setUpPod(pod, signal)
+    await plugin.setUpPod({ ...pod, portMappings }, signal)
     const variables = Object.fromEntries(
       (await plugins.read('env-setup')).split('\n').map((line) => line.split(/=(.*)/s)),
     )
@@ -53,8 +54,55 @@ describe('a call', () => {
     const plugin = await plugins.plugin('echo "$1 [$PODWIRE_NETNS]" >> "$T/calls"')
     plugins.host.sandboxes.clear()
     await plugin.tearDownPod(pod, signal)
-    await expect(plugin.setUpPod(pod, signal)).rejects.toMatchObject({ code: 'UNKNOWN_SANDBOX' })
+    await expect(plugin.getPodNetworkStatus(pod, signal)).rejects.toMatchObject({ code: 'UNKNOWN_SANDBOX' })
     expect(await plugins.read('calls')).toBe('init []\nteardown []\n')
+  })
+
+  test('is about the sandbox that it is for, where a pod has two', async () => {
+    const plugin = await plugins.plugin(
+      '[ "$1" = init ] || echo "$1 $4 $PODWIRE_NETNS $PODWIRE_ANNOTATIONS" >> "$T/calls"',
+    )
+    const next = fakePod({ sandboxId: 's2', annotations: { tier: 'back end' } })
+    plugins.host.pods.push(next)
+    plugins.host.sandboxes.set('s2', next.netns)
+    await plugin.setUpPod(pod, signal)
+    await plugin.setUpPod(next, signal)
+    await plugin.tearDownPod(next, signal)
+    expect(await plugins.read('calls')).toBe(
+      'setup s1 /run/netns/s1 {"tier":"front end"}\nsetup s2 /run/netns/s2 {"tier":"back end"}\nteardown s2 /run/netns/s2 \n',
+    )
+  })
+
+  test('reads the whole pod from stdin in a setup, and nothing in any other', async () => {
+    const plugin = await plugins.plugin('cat > "$T/stdin-$1"')
+    await plugin.setUpPod(pod, signal)
+    await plugin.getPodNetworkStatus(pod, signal)
+    await plugin.tearDownPod(pod, signal)
+    expect(JSON.parse(await plugins.read('stdin-setup'))).toEqual(pod)
+    for (const call of ['init', 'status', 'teardown']) expect(await plugins.read(`stdin-${call}`)).toBe('')
+  })
+
+  test('takes annotations of any size: large ones by stdin alone', async () => {
+    vi.stubEnv('PODWIRE_ANNOTATIONS', '{"of":"somebody else"}')
+    const plugin = await plugins.plugin('cat > "$T/stdin-$1"; env > "$T/env-$1"')
+    const annotations = Object.fromEntries(
+      Array.from({ length: 40 }, (_, index) => [`key-${index}`, 'ä'.repeat(4_000)]),
+    )
+    await plugin.setUpPod({ ...pod, annotations }, signal)
+    await plugin.tearDownPod(pod, signal)
+    expect(JSON.parse(await plugins.read('stdin-setup'))).toMatchObject({ annotations })
+    expect(await plugins.read('env-setup')).toContain('PODWIRE_PORT_MAPPINGS=[]')
+    expect(await plugins.read('env-setup')).not.toContain('PODWIRE_ANNOTATIONS')
+    expect(await plugins.read('env-teardown')).not.toContain('PODWIRE_ANNOTATIONS')
+  })
+
+  test('may leave what stands on stdin unread, also in a daemon that outlives it', async () => {
+    const plugin = await plugins.plugin(
+      '[ "$1" = init ] || { exec 3<&0; sleep 60 <&3 & echo $! > "$T/daemon"; }',
+    )
+    const annotations = { large: 'x'.repeat(1_000_000) }
+    await plugin.setUpPod({ ...pod, annotations }, signal)
+    process.kill(Number(await plugins.read('daemon')))
   })
 
   test('logs what was printed on both streams', async () => {
@@ -64,10 +112,28 @@ describe('a call', () => {
       message: expect.stringMatching(/setup$/),
       details: {
         plugin: 'acme.io/net',
-        pod,
+        pod: names,
         output: expect.stringMatching(/to stdout\n(.|\n)*to stderr\n|to stderr\n(.|\n)*to stdout\n/),
       },
     })
+  })
+
+  test('can send nothing to a terminal but text', async () => {
+    const plugin = await plugins.plugin(`[ "$1" = init ] && exit; printf 'a\\033[2Jb\\n'; [ "$1" = setup ]`)
+    await plugin.setUpPod(pod, signal)
+    expect(plugins.log.entries.at(-1)?.details).toMatchObject({ output: 'a\\u001b[2Jb\n' })
+    const error = await plugin.tearDownPod(pod, signal).catch((thrown: Error) => thrown)
+    expect(error).toMatchObject({
+      message: expect.stringContaining('a\\u001b[2Jb'),
+      details: { output: 'a\\u001b[2Jb\n' },
+    })
+  })
+
+  test('prints nothing to the stdout and stderr of the host', async () => {
+    await plugins.write('acme.io~net', 'echo noise; echo more noise >&2; (echo late noise) &')
+    const args = [...process.execArgv, '--import', runSource, oneCall, plugins.file('plugins')]
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args)
+    expect([stdout, stderr]).toEqual(['', ''])
   })
 
   test('for one pod does not wait for another', async () => {
@@ -88,7 +154,7 @@ describe('a call', () => {
 })
 
 describe('a call that fails', () => {
-  test('says plugin, operation, pod, how long, how it ended, and the last words', async () => {
+  test('says plugin, operation, pod, how long, how it ended, and the last line', async () => {
     const plugin = await plugins.plugin('[ "$1" = init ] || { echo trying; echo "no route" >&2; exit 3; }')
     await expect(plugin.setUpPod(pod, signal)).rejects.toMatchObject({
       code: 'EXEC_FAILED',
@@ -98,7 +164,7 @@ describe('a call that fails', () => {
       details: {
         command: 'setup',
         plugin: 'acme.io/net',
-        pod,
+        pod: names,
         output: expect.stringContaining('no route'),
       },
     })
@@ -148,7 +214,7 @@ describe('status', () => {
     await expect(status(printed)).rejects.toMatchObject({
       code: 'EXEC_BAD_STATUS',
       message: expect.stringContaining(problem),
-      details: { plugin: 'acme.io/net', pod },
+      details: { plugin: 'acme.io/net', pod: names },
     })
   })
 

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NetworkPlugin } from '@podwire/api'
-import { fakeHost, recordingLogger } from '@podwire/testing'
+import { fakeHost, fakePod, recordingLogger } from '@podwire/testing'
 import { afterEach, beforeEach } from 'vitest'
 import exec from '../src/index.ts'
 
@@ -12,7 +12,10 @@ export const initOptions = {
   mtu: 1400,
 } as const
 
-/** A directory of plugins for each test, with a host that knows the sandbox `s1` of the pod `default/web`. */
+/** The pod `default/web` in the sandbox `s1`. */
+export const pod = fakePod({ sandboxId: 's1', annotations: { tier: 'front end' } })
+
+/** A directory of plugins for each test, with a host that knows {@link pod}. */
 export function useExecPlugins() {
   const fixture = {
     directory: '',
@@ -46,10 +49,7 @@ export function useExecPlugins() {
   beforeEach(async () => {
     fixture.directory = await mkdtemp(join(tmpdir(), 'podwire-exec-'))
     fixture.log = recordingLogger()
-    fixture.host = fakeHost({
-      sandboxes: { s1: '/run/netns/s1' },
-      pods: [{ namespace: 'default', name: 'web', sandboxId: 's1', annotations: { tier: 'front end' } }],
-    })
+    fixture.host = fakeHost({ pods: [pod] })
   })
   afterEach(() => rm(fixture.directory, { recursive: true, force: true }))
   return fixture

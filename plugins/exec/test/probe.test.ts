@@ -39,7 +39,7 @@ test.each([
   expect(result?.issues).toMatchObject([{ message: expect.stringContaining(message) }])
 })
 
-test('an executable without run permission fails at init, in the words of the kubelet', async () => {
+test('an executable without run permission fails at init, with the message of the kubelet', async () => {
   const executable = await plugins.write('acme.io~net', 'exit 0', 0o644)
   const [plugin] = await plugins.probe()
   await expect(plugin?.init(plugins.host, initOptions)).rejects.toMatchObject({

@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { boundedOutput } from '../src/bounded-output.ts'
-import { initOptions, useExecPlugins } from './exec-plugins.ts'
+import { initOptions, pod, useExecPlugins } from './exec-plugins.ts'
 
 const plugins = useExecPlugins()
-const pod = { namespace: 'default', name: 'web', sandboxId: 's1' }
 const signal = new AbortController().signal
 const notInit = '[ "$1" = init ] && exit 0;'
 

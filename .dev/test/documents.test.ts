@@ -1,0 +1,40 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = new URL('../..', import.meta.url).pathname
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+test.each(['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/figures.md', 'docs/kubelet.md'])(
+  'what %s links to is there',
+  (document) => {
+    const links = [...read(document).matchAll(/\]\((?!https:|#)([^)#]+)/g)].map(([, path = '']) => path)
+    expect(links.filter((path) => !existsSync(join(root, document, '..', path)))).toEqual([])
+  },
+)
+
+test('the front page is a page', () => {
+  expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(120)
+})
+
+test('each promise of SECURITY.md names its tests', () => {
+  const tests = ['packages', 'plugins']
+    .flatMap((parent) => readdirSync(join(root, parent)).map((name) => join(parent, name, 'test')))
+    .filter((dir) => existsSync(join(root, dir)))
+    .flatMap((dir) =>
+      readdirSync(join(root, dir), { recursive: true, encoding: 'utf8' }).map((file) => join(dir, file)),
+    )
+    .filter((file) => file.endsWith('.test.ts'))
+    .map(read)
+    .join('')
+  const promises = [...read('SECURITY.md').matchAll(/^\| (?!promise|---)(.+?) \| .+? \| (.+) \|$/gm)]
+  expect(promises.length).toBeGreaterThan(5)
+  for (const [, promise = '', named = ''] of promises) {
+    const titles = [...named.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title)
+    expect(titles.length, promise).toBeGreaterThan(0)
+    expect(
+      titles.filter((title) => !tests.includes(title)),
+      promise,
+    ).toEqual([])
+  }
+})
