@@ -2,42 +2,37 @@ import { printable } from '@podwire/api'
 import type { PluginCall } from './call.ts'
 import type { CniReport, RuleResult } from './report.ts'
 
-/** How to print a report. */
-export interface FormatOptions {
-  /** ANSI colours. Default: no. */
-  readonly colour?: boolean
-}
-
 /** The report as a table for people: a line for each rule, then each failure with all that is needed to see it again. */
-export function formatReport(report: CniReport, { colour = false }: FormatOptions = {}): string {
-  const paint = (code: number, text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text)
-  const marks = { passed: paint(32, 'passed '), failed: paint(31, 'failed '), skipped: paint(33, 'skipped') }
+export function formatReport(report: CniReport): string {
   const lines = merge(report.results)
   const width = Math.max(0, ...lines.map(({ name }) => name.length))
   const plugins = report.plugins.map(({ type, program, role }) => `${type} (${program}, ${role})`)
-  const failures = report.results.filter(({ outcome }) => outcome === 'failed')
   return [
-    `${paint(1, report.target)}: ${plugins.join(' → ')}, CNI ${report.versions.join(', ')}`,
+    `${report.target}: ${plugins.join(' → ')}, CNI ${report.versions.join(', ')}`,
     '',
     ...lines.map(({ name, result, versions }) => {
-      const why = result.outcome === 'passed' ? '' : `${versions}${oneLine(result.why ?? '')}`
-      return `${marks[result.outcome]}  ${result.severity.padEnd(6)}  ${name.padEnd(width)}  ${why}`.trimEnd()
+      const { outcome, severity, why = '' } = result
+      const detail = outcome === 'passed' ? '' : oneLine(`${versions ? `[${versions}] ` : ''}${why}`)
+      return `${outcome.padEnd(7)}  ${severity.padEnd(6)}  ${name.padEnd(width)}  ${detail}`.trimEnd()
     }),
-    ...failures.flatMap((failure) => ['', ...formatFailure(failure, paint)]),
-    ...(report.shared.length > 0
-      ? [
-          '',
-          'Kept by the network after its first attachment has gone (not counted as left behind):',
-          ...report.shared.map((line) => `  ${printable(line)}`),
-        ]
-      : []),
+    ...lines
+      .filter(({ result }) => result.outcome === 'failed')
+      .flatMap((line) => ['', ...formatFailure(line)]),
+    ...formatShared(report.shared),
     '',
     `${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped in ${(report.milliseconds / 1000).toFixed(1)} s`,
   ].join('\n')
 }
 
-/** Rules that came out the same in several versions are one line. */
-function merge(results: readonly RuleResult[]): { name: string; result: RuleResult; versions: string }[] {
+/** A line of the table: one or several results. */
+interface Line {
+  readonly name: string
+  readonly result: RuleResult
+  readonly versions: string
+}
+
+// Those that came out the same in several versions are one.
+function merge(results: readonly RuleResult[]): Line[] {
   const merged = new Map<string, RuleResult[]>()
   for (const result of results) {
     const key = JSON.stringify([result.rule, result.plugin, result.outcome, result.why])
@@ -45,30 +40,31 @@ function merge(results: readonly RuleResult[]): { name: string; result: RuleResu
   }
   return [...merged.values()].map((same) => {
     const [result] = same as [RuleResult, ...RuleResult[]] // One has made the entry.
-    const versions = same.flatMap(({ version }) => version ?? [])
-    return {
-      name: nameOf(result),
-      result,
-      versions: same.length > 0 && versions.length > 0 ? `[${versions.join(', ')}] ` : '',
-    }
+    return { name: nameOf(result), result, versions: same.flatMap(({ version }) => version ?? []).join(', ') }
   })
 }
 
-function formatFailure(failure: RuleResult, paint: (code: number, text: string) => string): string[] {
+function formatFailure({ name, result, versions }: Line): string[] {
   return [
-    paint(31, `✗ ${nameOf(failure)}${failure.version ? ` (in ${failure.version})` : ''}`),
-    `  rule     ${failure.sentence}`,
-    `  because  ${failure.reason}`,
-    `  spec     ${failure.section.text} (${failure.severity}): ${failure.section.url}`,
-    `  seen     ${printable(failure.why ?? '')}`,
-    ...(failure.calls ?? []).flatMap((call) => formatCall(call)),
+    `✗ ${name} (${versions})`,
+    `  rule     ${result.sentence}`,
+    `  because  ${result.reason}`,
+    `  spec     ${result.section.text} (${result.severity}): ${result.section.url}`,
+    `  seen     ${printable(result.why ?? '')}`,
+    ...(result.calls ?? []).flatMap(formatCall),
   ]
+}
+
+function formatShared(shared: readonly string[]): string[] {
+  if (shared.length === 0) return []
+  const heading = 'Kept by the network after its first attachment has gone (not counted as left behind):'
+  return ['', heading, ...shared.map((line) => `  ${printable(line)}`)]
 }
 
 function formatCall(call: PluginCall): string[] {
   const variables = Object.entries(call.env).map(([name, value]) => `${name}=${quote(value)}`)
   return [
-    `  done     echo ${quote(call.stdin)} | ${variables.join(' ')} ${call.program}`,
+    `  done     echo ${quote(call.stdin)} | ${variables.join(' ')} ${quote(call.program)}`,
     `           exit code ${call.exitCode ?? 'none, killed'} after ${call.milliseconds} ms`,
     ...(call.stdout.trim() ? [`           stdout: ${cut(call.stdout)}`] : []),
     ...(call.stderr.trim() ? [`           stderr: ${cut(call.stderr)}`] : []),

@@ -1,5 +1,5 @@
 export type { PluginCall } from './call.ts'
-export { type FormatOptions, formatReport } from './format.ts'
+export { formatReport } from './format.ts'
 export type { CniConformanceOptions } from './options.ts'
 export type { Role } from './profiles.ts'
 export { type CniReport, exitCodeOf, type RuleResult } from './report.ts'
