@@ -1,6 +1,6 @@
 import { printable } from '@podwire/api'
-import type { PluginCall } from './call.ts'
 import type { CniReport, RuleResult } from './report.ts'
+import type { PluginCall } from './testbed/call.ts'
 
 /** The report as a table for people: a line for each rule, then each failure with all that is needed to see it again. */
 export function formatReport(report: CniReport): string {

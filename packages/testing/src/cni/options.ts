@@ -1,20 +1,9 @@
-import type { Role } from './profiles.ts'
-import type { CniVersion } from './versions.ts'
+import type { RuleResult } from './report.ts'
+import type { CniVersion } from './spec/versions.ts'
+import type { SubjectOptions } from './subject/subject.ts'
 
 /** What to test, and how. */
-export interface CniConformanceOptions {
-  /** A plugin's executable, or a file (.conflist, .conf, .json) with a network configuration. */
-  readonly target: string
-  /** A file with the configuration of the executable, where the kit has none for its type. */
-  readonly config?: string
-  /** What the (first) plugin is for. Default: known for usual plugins, else `interface`. */
-  readonly role?: Role
-  /** CNI_IFNAME. Default: `eth0`. */
-  readonly ifName?: string
-  /** Where plugins are found. Default: beside the executable, CNI_PATH, and the usual directories. */
-  readonly cniPath?: readonly string[]
-  /** Shell commands for the host, run before each rule in its namespaces: a link or a daemon that the plugin needs. */
-  readonly prepare?: readonly string[]
+export interface CniConformanceOptions extends SubjectOptions {
   /** IDs of the only rules to try. */
   readonly rules?: readonly string[]
   /** IDs of rules to leave out. */
@@ -24,5 +13,5 @@ export interface CniConformanceOptions {
   /** Milliseconds for one call. Default: 30,000. */
   readonly deadline?: number
   /** Told after each rule; for progress. */
-  readonly onResult?: (result: import('./report.ts').RuleResult) => void
+  readonly onResult?: (result: RuleResult) => void
 }

@@ -1,8 +1,8 @@
-import type { PluginCall } from './call.ts'
-import type { Role } from './profiles.ts'
-import type { Group } from './rule.ts'
-import type { Citation } from './sections.ts'
-import type { CniVersion } from './versions.ts'
+import type { Group } from './rules/rule.ts'
+import type { Citation } from './spec/sections.ts'
+import type { CniVersion } from './spec/versions.ts'
+import type { Role } from './subject/profiles.ts'
+import type { PluginCall } from './testbed/call.ts'
 
 /** How it went with one rule, in one version where the rule is tried in each. */
 export interface RuleResult {

@@ -1,8 +1,8 @@
-import { describeCall } from '../call.ts'
-import { hasLink, linkNames } from '../kernel.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
-import { compareStates, describeDifference, isSame } from '../state.ts'
+import { describeCall } from '../testbed/call.ts'
+import { hasLink, linkNames } from '../testbed/kernel.ts'
+import { compareStates, describeDifference, isSame } from '../testbed/state.ts'
 import { mustBeRefused } from './refusal.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 export const addRules: readonly Rule[] = [
   {

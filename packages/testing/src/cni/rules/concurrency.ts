@@ -1,9 +1,9 @@
-import { describeCall } from '../call.ts'
-import type { RuleContext } from '../context.ts'
-import { objects } from '../json.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
-import type { Attachment } from '../sandbox.ts'
+import { objects } from '../spec/json.ts'
+import { describeCall } from '../testbed/call.ts'
+import type { Attachment } from '../testbed/sandbox.ts'
+import type { RuleContext } from './context.ts'
 import { mustSettle } from './del.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 /** So many containers at once. */
 const containers = 4

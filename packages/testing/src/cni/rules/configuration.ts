@@ -1,7 +1,7 @@
-import { describeCall, errorOf, type PluginCall, succeeded } from '../call.ts'
-import type { RuleContext } from '../context.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import { describeCall, errorOf, type PluginCall, succeeded } from '../testbed/call.ts'
+import type { RuleContext } from './context.ts'
 import { mustBeRefused, mustHaveCode } from './refusal.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 export const configurationRules: readonly Rule[] = [
   {

@@ -1,8 +1,8 @@
-import { describeCall, type PluginCall } from '../call.ts'
-import type { RuleContext } from '../context.ts'
-import { broken, type Rule } from '../rule.ts'
-import { deleteSandbox } from '../sandbox.ts'
+import { describeCall, type PluginCall } from '../testbed/call.ts'
+import { deleteSandbox } from '../testbed/sandbox.ts'
+import type { RuleContext } from './context.ts'
 import { mustSettle } from './del.ts'
+import { broken, type Rule } from './rule.ts'
 
 /** ADD is killed after these parts of the time that it takes. */
 const moments = [0.15, 0.35, 0.55, 0.75, 0.95]

@@ -1,9 +1,9 @@
-import { describeCall } from '../call.ts'
-import type { NetworkRun, RuleContext } from '../context.ts'
-import { hasLink } from '../kernel.ts'
-import { broken, type Rule } from '../rule.ts'
-import { deleteSandbox } from '../sandbox.ts'
-import { compareStates, describeDifference, isSame, type State, settle } from '../state.ts'
+import { describeCall } from '../testbed/call.ts'
+import { hasLink } from '../testbed/kernel.ts'
+import { deleteSandbox } from '../testbed/sandbox.ts'
+import { compareStates, describeDifference, isSame, type State, settle } from '../testbed/state.ts'
+import type { NetworkRun, RuleContext } from './context.ts'
+import { broken, type Rule } from './rule.ts'
 
 export const delRules: readonly Rule[] = [
   {

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
-import { describeCall, succeeded } from '../call.ts'
-import type { RuleContext } from '../context.ts'
-import { type Delegate, withDelegate } from '../delegate.ts'
-import { isObject, tryParse } from '../json.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
-import { atLeast } from '../versions.ts'
+import { isObject, tryParse } from '../spec/json.ts'
+import { atLeast } from '../spec/versions.ts'
+import { describeCall, succeeded } from '../testbed/call.ts'
+import type { RuleContext } from './context.ts'
+import { type Delegate, withDelegate } from './delegate.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 const roles = ['interface', 'chained'] as const
 

@@ -1,8 +1,8 @@
-import type { RuleContext } from '../context.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
-import { type Attachment, deleteSandbox } from '../sandbox.ts'
-import { compareStates, describeDifference } from '../state.ts'
+import { type Attachment, deleteSandbox } from '../testbed/sandbox.ts'
+import { compareStates, describeDifference } from '../testbed/state.ts'
+import type { RuleContext } from './context.ts'
 import { mustBeQuiet, mustSettle, mustSucceed } from './del.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 export const gcRules: readonly Rule[] = [
   {

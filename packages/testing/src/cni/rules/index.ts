@@ -1,4 +1,3 @@
-import type { Rule } from '../rule.ts'
 import { addRules } from './add.ts'
 import { checkRules } from './check.ts'
 import { concurrencyRules } from './concurrency.ts'
@@ -9,6 +8,7 @@ import { delegationRules } from './delegation.ts'
 import { environmentRules } from './environment.ts'
 import { gcRules } from './gc.ts'
 import { resultRules } from './result.ts'
+import type { Rule } from './rule.ts'
 import { statusRules } from './status.ts'
 import { versionRules } from './version.ts'
 

@@ -1,9 +1,9 @@
-import { describeCall, type PluginCall, succeeded } from '../call.ts'
-import type { NetworkRun, RuleContext } from '../context.ts'
-import { isObject, type JsonObject, objects, tryParse } from '../json.ts'
-import { claimedAddresses, claimedRoutes, sandboxAddresses, sandboxRoutes } from '../kernel.ts'
-import { resultProblems } from '../result-shape.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import { isObject, type JsonObject, objects, tryParse } from '../spec/json.ts'
+import { resultProblems } from '../spec/result-shape.ts'
+import { describeCall, type PluginCall, succeeded } from '../testbed/call.ts'
+import { claimedAddresses, claimedRoutes, sandboxAddresses, sandboxRoutes } from '../testbed/kernel.ts'
+import type { NetworkRun, RuleContext } from './context.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 export const resultRules: readonly Rule[] = [
   {

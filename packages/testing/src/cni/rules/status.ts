@@ -1,6 +1,6 @@
-import { describeCall } from '../call.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import { describeCall } from '../testbed/call.ts'
 import { mustBeQuiet, mustSucceed } from './del.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 export const statusRules: readonly Rule[] = [
   {

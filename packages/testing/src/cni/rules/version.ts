@@ -1,7 +1,7 @@
-import { describeCall, type PluginCall, succeeded } from '../call.ts'
-import type { RuleContext } from '../context.ts'
-import { isObject, type JsonObject, tryParse } from '../json.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import { isObject, type JsonObject, tryParse } from '../spec/json.ts'
+import { describeCall, type PluginCall, succeeded } from '../testbed/call.ts'
+import type { RuleContext } from './context.ts'
+import { broken, notTried, type Rule } from './rule.ts'
 
 export const versionRules: readonly Rule[] = [
   {

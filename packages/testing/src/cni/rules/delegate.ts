@@ -1,13 +1,13 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isObject, tryParse } from '../spec/json.ts'
+import { findProgram } from '../subject/subject.ts'
 import type { RuleContext } from './context.ts'
-import { isObject, tryParse } from './json.ts'
 import { notTried } from './rule.ts'
-import { findProgram } from './subject.ts'
 
 /** A call that the address plugin got from the plugin under test. */
-export interface DelegatedCall {
+interface DelegatedCall {
   readonly command: string
   readonly env: Readonly<Record<string, string>>
   readonly config: unknown
@@ -25,7 +25,7 @@ export interface Delegate {
 }
 
 /** Its error when it is told to fail. */
-export const delegateError = 'the address plugin of the test refuses'
+const delegateError = 'the address plugin of the test refuses'
 
 /** Puts a listener in front of the address plugin for as long as `use` runs. Gives up where the network has none. */
 export async function withDelegate(

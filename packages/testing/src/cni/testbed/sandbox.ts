@@ -1,7 +1,7 @@
-import type { JsonObject } from './json.ts'
-import type { Subject } from './subject.ts'
+import type { JsonObject } from '../spec/json.ts'
+import { atLeast, type CniVersion } from '../spec/versions.ts'
+import type { Subject } from '../subject/subject.ts'
 import type { Testbed } from './testbed.ts'
-import { atLeast, type CniVersion } from './versions.ts'
 
 /** A sandbox and its place on the tested network. */
 export interface Attachment {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
+import type { Role } from '../subject/profiles.ts'
 import { isObject, type JsonObject } from './json.ts'
-import type { Role } from './profiles.ts'
 import { atLeast, type CniVersion } from './versions.ts'
 
 /** What is wrong with a result in a version's shape; nothing where it is right. */
@@ -92,7 +92,7 @@ function isUnsigned(value: unknown): boolean {
 }
 
 /** 4 or 6 for an address with its prefix length, 0 for anything else. */
-export function familyOf(cidr: unknown): number {
+function familyOf(cidr: unknown): number {
   if (typeof cidr !== 'string') return 0
   const [address = '', length = '', ...rest] = cidr.split('/')
   const family = isIP(address)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isObject, type JsonObject, objects, tryParse } from './json.ts'
+import { isObject, type JsonObject, objects, tryParse } from '../spec/json.ts'
 import type { Testbed } from './testbed.ts'
 
 /**

@@ -1,27 +1,24 @@
-import type { PluginCall } from './call.ts'
+import type { Section } from '../spec/sections.ts'
+import type { CniVersion } from '../spec/versions.ts'
+import type { Role } from '../subject/profiles.ts'
+import type { PluginCall } from '../testbed/call.ts'
 import type { RuleContext } from './context.ts'
-import type { Role } from './profiles.ts'
-import type { Section } from './sections.ts'
-import type { CniVersion } from './versions.ts'
 
-/** The groups of rules, in the order of the report. */
-export const groups = [
-  'version',
-  'environment',
-  'configuration',
-  'errors',
-  'add',
-  'result',
-  'del',
-  'check',
-  'concurrency',
-  'crash',
-  'delegation',
-  'gc',
-  'status',
-] as const
-
-export type Group = (typeof groups)[number]
+/** What a rule is about. */
+export type Group =
+  | 'version'
+  | 'environment'
+  | 'configuration'
+  | 'errors'
+  | 'add'
+  | 'result'
+  | 'del'
+  | 'check'
+  | 'concurrency'
+  | 'crash'
+  | 'delegation'
+  | 'gc'
+  | 'status'
 
 /** Something that the spec demands of a plugin, and how to find out whether one does it. */
 export interface Rule {

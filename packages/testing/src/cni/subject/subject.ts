@@ -1,11 +1,26 @@
 import { constants } from 'node:fs'
-import { access, readFile, realpath, stat } from 'node:fs/promises'
+import { access, readFile, stat } from 'node:fs/promises'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { messageOf } from '@podwire/api'
+import { isObject, type JsonObject, objects } from '../spec/json.ts'
 import { errors } from './errors.ts'
-import { isObject, type JsonObject, objects } from './json.ts'
-import type { CniConformanceOptions } from './options.ts'
 import { type Profile, profiles, type Role } from './profiles.ts'
+
+/** What to test. */
+export interface SubjectOptions {
+  /** A plugin's executable, or a file (.conflist, .conf, .json) with a network configuration. */
+  readonly target: string
+  /** A file with the configuration of the executable, where the kit has none for its type. */
+  readonly config?: string
+  /** What the (first) plugin is for. Default: known for usual plugins, else `interface`. */
+  readonly role?: Role
+  /** CNI_IFNAME. Default: `eth0`. */
+  readonly ifName?: string
+  /** Where plugins are found. Default: beside the executable, CNI_PATH, and the usual directories. */
+  readonly cniPath?: readonly string[]
+  /** Shell commands for the host, run before each rule in its namespaces: a link or a daemon that the plugin needs. */
+  readonly prepare?: readonly string[]
+}
 
 /** One plugin of what is tested. */
 export interface Plugin extends Profile {
@@ -38,7 +53,7 @@ const usualDirectories = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni']
  * Finds out what is to be tested.
  * @throws PodwireError `CNI_TEST_TARGET`, `CNI_TEST_CONFIG`, `CNI_TEST_NO_CONFIG`
  */
-export async function readSubject(options: CniConformanceOptions): Promise<Subject> {
+export async function readSubject(options: SubjectOptions): Promise<Subject> {
   const target = resolve(options.target)
   const given = options.cniPath ?? (process.env.CNI_PATH ?? '').split(delimiter).filter(Boolean)
   const file = await readTarget(target, options.target)
@@ -47,7 +62,7 @@ export async function readSubject(options: CniConformanceOptions): Promise<Subje
     options.config === undefined ? undefined : await readJson(resolve(options.config), options.config)
   const plugins =
     file === undefined
-      ? [await pluginOf(basename(target), target, config, options.role)]
+      ? [pluginOf(basename(target), target, config, options.role)]
       : await pluginsOf(file, cniPath, options)
   const [first, ...rest] = plugins
   if (first === undefined)
@@ -70,7 +85,7 @@ export async function readSubject(options: CniConformanceOptions): Promise<Subje
 async function pluginsOf(
   network: JsonObject,
   cniPath: readonly string[],
-  { target, role }: CniConformanceOptions,
+  { target, role }: SubjectOptions,
 ): Promise<Plugin[]> {
   const configs = 'plugins' in network ? objects(network['plugins']) : [network]
   return Promise.all(
@@ -89,23 +104,23 @@ async function pluginsOf(
   )
 }
 
-async function pluginOf(
+function pluginOf(
   type: string,
   program: string,
   config: JsonObject | undefined,
   role: Role | undefined,
-): Promise<Plugin> {
+): Plugin {
   const profile = Object.hasOwn(profiles, type) ? profiles[type] : undefined
   if (!profile && !config) throw errors.CNI_TEST_NO_CONFIG({ type, known: Object.keys(profiles) })
-  const isIpam = isObject(config?.['ipam']) && config['ipam']['type'] === type
+  const ipam = isObject(config?.['ipam']) ? config['ipam']['type'] : undefined
   return {
-    ...(config ? { role: isIpam ? 'ipam' : 'interface' } : {}),
     ...profile,
-    // A configuration of one's own names its own addresses and devices.
-    config: profile && !config ? profile.config : () => config ?? {},
-    ...(role ? { role } : { role: profile?.role ?? (isIpam ? 'ipam' : 'interface') }),
+    role: role ?? profile?.role ?? (ipam === type ? 'ipam' : 'interface'),
+    ...(config ? { config: () => config } : { config: profile?.config ?? (() => ({})) }),
+    ...(ipam === 'static' ? { sameAddresses: true } : {}),
     type,
-    program: await realpath(program).catch(() => program),
+    // Not where a link leads to: some programs go by the name that they are called by.
+    program,
   }
 }
 

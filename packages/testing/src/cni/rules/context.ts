@@ -1,15 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { type CallRequest, callPlugin, describeCall, errorOf, type PluginCall, succeeded } from './call.ts'
-import { isObject, type JsonObject, tryParse } from './json.ts'
+import { isObject, type JsonObject, tryParse } from '../spec/json.ts'
+import type { CniVersion } from '../spec/versions.ts'
+import type { Plugin, Subject } from '../subject/subject.ts'
+import {
+  type CallRequest,
+  callPlugin,
+  describeCall,
+  errorOf,
+  type PluginCall,
+  succeeded,
+} from '../testbed/call.ts'
+import { type Attachment, makeAttachment } from '../testbed/sandbox.ts'
+import { readState, type State } from '../testbed/state.ts'
+import type { Testbed } from '../testbed/testbed.ts'
 import { notTried } from './rule.ts'
-import { type Attachment, makeAttachment } from './sandbox.ts'
-import { readState, type State } from './state.ts'
-import type { Plugin, Subject } from './subject.ts'
-import type { Testbed } from './testbed.ts'
-import type { CniVersion } from './versions.ts'
 
 /** What is different in a call from how a runtime calls. */
-export interface Deviation {
+interface Deviation {
   /** Variables to set, or to leave out. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Keys to set, or to leave out, in the configuration. */
@@ -28,7 +35,7 @@ export interface NetworkRun {
   readonly result?: JsonObject
 }
 
-export type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION'
+type Command = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION'
 
 /** What a rule is tried with: a testbed of its own, and a runtime's part. */
 export interface RuleContext {

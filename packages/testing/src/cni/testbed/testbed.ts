@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { realpath } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { errors } from './errors.ts'
+import { errors } from '../subject/errors.ts'
 
 /**
  * A network, a process table, a /run and a /var/lib that nobody else sees. Plugins run in it as on a host, and what they
@@ -15,7 +16,7 @@ export interface Testbed {
   close(): Promise<void>
 }
 
-/** What stands before the words that a plugin could have touched in vain: a directory hidden by a fresh one. */
+// A testbed has its own of these.
 const hidden = ['/run', '/var/lib'] as const
 
 /**
@@ -26,7 +27,9 @@ const hidden = ['/run', '/var/lib'] as const
 export async function openTestbed(programs: readonly string[] = []): Promise<Testbed> {
   const isRoot = process.getuid?.() === 0
   const user = isRoot ? [] : ['--user', '--map-root-user']
-  const kept = [...new Set(programs.map(dirname))].filter((directory) =>
+  // Where a link is as well as where it leads to.
+  const files = [...programs, ...(await Promise.all(programs.map((program) => realpath(program))))]
+  const kept = [...new Set(files.map(dirname))].filter((directory) =>
     hidden.some((path) => directory === path || directory.startsWith(`${path}/`)),
   )
   const holder = spawn(
@@ -41,7 +44,7 @@ export async function openTestbed(programs: readonly string[] = []): Promise<Tes
       '--mount-proc',
       'sh',
       '-c',
-      set,
+      setUp,
       'sh',
       ...kept,
     ],
@@ -84,7 +87,7 @@ export async function openTestbed(programs: readonly string[] = []): Promise<Tes
 
 // It is process 1 in there, and all else ends with it. It ends when its stdin does, which the kernel sees to. What stays
 // visible is held open by descriptors while it is hidden.
-const set = `
+const setUp = `
 set -e
 n=3
 for directory; do eval "exec $n<\\"\\$directory\\""; n=$((n + 1)); done
