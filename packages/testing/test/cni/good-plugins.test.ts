@@ -28,7 +28,8 @@ describe.runIf(isIsolated())('a plugin that does all that the spec demands', () 
         target,
         role,
         config: await files.file(`${role}.json`, role === 'chained' ? {} : { ipam: { type: 'test-ipam' } }),
-        versions: ['0.3.1', '1.1.0'],
+        // The oldest and the newest: a result changes its shape between them, and little else does.
+        versions: role === 'interface' ? ['0.3.1', '1.1.0'] : ['1.1.0'],
       })
       const of = (outcome: string) => report.results.filter((result) => result.outcome === outcome)
       expect(of('failed').map(({ rule, why }) => `${rule}: ${why}`)).toEqual([])

@@ -45,7 +45,11 @@ export const profiles: Readonly<Record<string, Profile>> = {
     config: () => ({ master: 'uplink0', mode: 'bridge', ipam }),
     prepare: probe('macvlan'),
   },
-  ipvlan: { role: 'interface', config: () => ({ master: 'uplink0', mode: 'l2', ipam }), prepare: uplink },
+  ipvlan: {
+    role: 'interface',
+    config: () => ({ master: 'uplink0', mode: 'l2', ipam }),
+    prepare: probe('ipvlan'),
+  },
   vlan: {
     role: 'interface',
     config: (index) => ({ master: 'uplink0', vlanId: 100 + index, ipam }),

@@ -150,9 +150,9 @@ function things(parsed: unknown): JsonObject[] {
   return objects(parsed).filter((object) => Object.keys(object).length > 0)
 }
 
-// Link-local addresses and multicast routes come and go with a link's carrier.
+// Link-local addresses and multicast routes come and go with a link's carrier, and loopback has its own when it was up once.
 function isAutomatic(address: unknown): boolean {
-  return typeof address === 'string' && /^(fe80|ff00|multicast)/.test(address)
+  return typeof address === 'string' && /^(fe80|ff00|multicast|127\.0\.0\.|::1$)/.test(address)
 }
 
 function leaveOutCounts(key: string, value: unknown): unknown {

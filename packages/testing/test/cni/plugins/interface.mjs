@@ -229,7 +229,7 @@ async function hindrances({ owner }, command) {
     if (isTaken && breaks(others)) throw failure(11, 'somebody else is at it')
     if (isTaken) leave(owner)
     writeFileSync(lock, '')
-    await pause(1_500)
+    await pause(2_500)
     rmSync(lock, { force: true })
   }
   if (command !== 'add') return
