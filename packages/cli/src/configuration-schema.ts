@@ -1,4 +1,5 @@
-import { configJsonSchema, createPluginCatalog, optionsJsonSchema } from '@podwire/core'
+import { createPluginCatalog, optionsJsonSchema } from '@podwire/core'
+import { configJsonSchema } from '@podwire/core/json-schema'
 import { installation, loadConfiguration } from './configuration.ts'
 import type { GlobalFlags } from './flags.ts'
 import { stderrLogger } from './logger.ts'

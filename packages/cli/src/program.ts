@@ -24,6 +24,7 @@ const commands = new Map<string, Load>([
   ['gc', () => import('./commands/gc.ts')],
   ['event', () => import('./commands/event.ts')],
   ['doctor', () => import('./commands/doctor.ts')],
+  ['cni', () => import('./commands/cni.ts')],
   ['cnitool', () => import('./commands/cnitool.ts')],
   ['completion', () => import('./commands/completion.ts')],
 ])

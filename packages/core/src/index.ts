@@ -1,7 +1,6 @@
 export { CONFIG_EXTENSIONS, type FindConfigOptions, findConfig } from './config/find.ts'
-export { configJsonSchema } from './config/json-schema.ts'
 export { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts'
-export { type Config, type Deadlines, defineConfig } from './config/parse.ts'
+export { type Config, type Deadlines, defineConfig, type ProgramConfig } from './config/parse.ts'
 export type { PodwireConfig } from './config/schema.ts'
 export { currentOperation, type PluginOperation } from './current-operation.ts'
 export type { HostEmitter, HostEvents, HostListener } from './events.ts'

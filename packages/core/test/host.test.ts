@@ -184,7 +184,7 @@ describe.skipIf(!isIsolated())('a host', () => {
     expect(await (await start()).pods()).toEqual([])
   })
 
-  test('a record that can not be read is set aside and reported, and its pod taken down', async () => {
+  test('a record that can not be read is set aside and reported, and its pod torn down', async () => {
     const { host, start, stateDir, log } = await hostWith()
     await host.setUpPod(web)
     const torn = await host.setUpPod({ namespace: 'default', name: 'torn' })

@@ -6,7 +6,7 @@ import { configSchema } from './schema.ts'
  * @param options the JSON Schemas of plugin packages' options, by the key of `plugins`
  */
 export function configJsonSchema(options: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
-  const schema: Record<string, unknown> = z.toJSONSchema(configSchema, { io: 'input' })
+  const schema: Record<string, unknown> = z.toJSONSchema(configSchema(), { io: 'input' })
   const properties = schema['properties'] as Record<string, object> // an object schema has them
   return {
     title: 'Podwire configuration',

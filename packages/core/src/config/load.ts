@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { type FindConfigOptions, findConfig } from './find.ts'
-import { type Config, parseConfig } from './parse.ts'
+import { type Config, type ProgramConfig, parseConfig, standardConfig } from './parse.ts'
 import { readConfig } from './read.ts'
 import type { PodwireConfig } from './schema.ts'
 import { assertTrusted } from './trust.ts'
@@ -10,7 +10,7 @@ export interface LoadConfigOptions extends FindConfigOptions {
   /** The configuration itself: nothing is searched for. */
   readonly config?: PodwireConfig
   /** What holds where no file is found. */
-  readonly fallback?: PodwireConfig
+  readonly fallback?: ProgramConfig
   /** Wins over the configuration's; relative to the working directory. */
   readonly stateDir?: string | undefined
   /** Directories whose files are used as root though others than root could have written them. */
@@ -38,7 +38,10 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   const file = given ? undefined : findConfig(options)
   if (file) assertTrusted(file, 'this configuration', trust)
   const dir = file ? dirname(file) : resolve(cwd)
-  const config = parseConfig(file ? await readConfig(file) : (given ?? fallback), file, dir)
+  const config =
+    file || given
+      ? parseConfig(file ? await readConfig(file) : given, file, dir)
+      : standardConfig(fallback, dir)
   return {
     file,
     dir,

@@ -4,6 +4,7 @@ import type * as z from 'zod/mini'
 import { type ConfigProblem, errors } from '../errors.ts'
 import { nearest } from '../nearest.ts'
 import { issueMessage } from '../zod-issue.ts'
+import { defaults } from './defaults.ts'
 import { configSchema, type PodwireConfig } from './schema.ts'
 
 /** How long each operation of a plugin may take, in milliseconds. */
@@ -35,6 +36,12 @@ export interface Config extends InitOptions {
   readonly stateDir: string
 }
 
+/** What a program may set for hosts without a configuration. */
+export interface ProgramConfig {
+  readonly networkPlugin?: string
+  readonly podCIDR?: string
+}
+
 /** Types a configuration file: `export default defineConfig({ networkPlugin: 'kubenet' })`. */
 export function defineConfig(config: PodwireConfig): PodwireConfig {
   return config
@@ -50,7 +57,7 @@ export function parseConfig(
   file: string | undefined,
   dir = file ? dirname(file) : '.',
 ): Config {
-  const parsed = configSchema.safeParse(input, { reportInput: true })
+  const parsed = configSchema().safeParse(input, { reportInput: true })
   if (!parsed.success) {
     const problems = parsed.error.issues.flatMap(describeIssue)
     const named = stateDirOf(input)
@@ -60,7 +67,19 @@ export function parseConfig(
       ...(named === undefined ? {} : { stateDir: resolve(dir, named) }),
     })
   }
-  const { discovery, deadlines, stateDir, $schema: _, ...rest } = parsed.data
+  const { $schema: _, ...checked } = parsed.data
+  return complete(checked, dir)
+}
+
+/** What holds where there is no configuration: the program's own settings, which nobody outside wrote. */
+export function standardConfig(own: ProgramConfig, dir: string): Config {
+  return complete({ ...defaults, plugins: {}, discovery: { paths: [], packages: [] }, ...own }, dir)
+}
+
+function complete(
+  { discovery, deadlines, stateDir, ...rest }: Omit<z.output<ReturnType<typeof configSchema>>, '$schema'>,
+  dir: string,
+): Config {
   const absolute = (path: string) =>
     path.startsWith('!') ? `!${resolve(dir, path.slice(1))}` : resolve(dir, path)
   return {
@@ -100,10 +119,10 @@ function unknownKey(key: string, path: readonly PropertyKey[]): string {
 
 // Only the top and two of its keys are objects of fixed keys.
 function keysAt([key]: readonly PropertyKey[]): string[] {
-  const { discovery, deadlines } = configSchema.shape
+  const { discovery, deadlines } = configSchema().shape
   if (key === 'discovery') return Object.keys(discovery.def.innerType.shape)
   if (key === 'deadlines') return Object.keys(deadlines.def.innerType.shape)
-  return Object.keys(configSchema.shape).filter((name) => name !== '$schema')
+  return Object.keys(configSchema().shape).filter((name) => name !== '$schema')
 }
 
 function formatPath(path: readonly PropertyKey[]): string {

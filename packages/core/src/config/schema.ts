@@ -1,5 +1,7 @@
 import { isQualifiedName, parseCIDR, parseDuration, parsePodCIDR, qualifiedNameProblems } from '@podwire/api'
 import * as z from 'zod/mini'
+import { once } from '../once.ts'
+import { defaults } from './defaults.ts'
 
 const describe = (description: string) => z.meta({ description })
 
@@ -14,124 +16,127 @@ const duration = (fallback: string, description: string) =>
     fallback,
   )
 
-const networkPlugin = z._default(
-  z.string().check(
-    z.refine((name) => name === '' || isQualifiedName(name), {
-      error: ({ input }) => `expected [prefix/]name: ${qualifiedNameProblems(String(input)).join('; ')}`,
-    }),
-    describe('The network plugin that sets pods up, by its qualified name. Empty: kubernetes.io/no-op.'),
-  ),
-  '',
-)
-
-const podCIDR = z._default(
-  z.string().check(
-    z.refine((text) => text === '' || text === 'auto' || parsePodCIDR(text) !== undefined, {
-      error: 'expected a CIDR such as "10.88.0.0/16", or one of each family separated by a comma, or "auto"',
-    }),
-    describe(
-      'Where pods get their addresses from: one CIDR, or an IPv4 and an IPv6 one separated by a comma. auto: the plugin takes a range that is free on this host, and keeps it; kubenet can.',
-    ),
-  ),
-  '',
-)
-
-const mtu = z._default(
-  z.number().check(
-    z.refine((value) => value === 0 || (Number.isInteger(value) && value >= 576 && value <= 65535), {
-      error: 'expected 0 (the plugin chooses), or 576 to 65535 bytes',
-    }),
-    describe('The MTU of pod interfaces in bytes. 0: the plugin chooses.'),
-  ),
-  0,
-)
-
-const deadlines = z.strictObject({
-  init: duration('30s', 'For the initialisation of the plugin.'),
-  event: duration('30s', 'For the plugin to take an event.'),
-  setUpPod: duration('2m', 'For setting a pod up.'),
-  tearDownPod: duration('2m', 'For tearing a pod down.'),
-  getPodNetworkStatus: duration('10s', "For asking a pod's addresses."),
-  status: duration('10s', 'For asking whether the plugin is ready.'),
-  checkPod: duration('30s', "For checking a pod's network."),
-  collectGarbage: duration('2m', 'For collecting what belongs to no pod.'),
-})
-
 /** The configuration as a user writes it; every key may be left out. */
-export const configSchema = z.strictObject({
-  $schema: z.optional(z.string().check(describe('Where editors find the schema of this file.'))),
-  networkPlugin,
-  hairpinMode: z._default(
-    z
-      .enum(['promiscuous-bridge', 'hairpin-veth', 'none'])
-      .check(describe('How a pod reaches itself through a port that it publishes.')),
-    'hairpin-veth',
-  ),
-  nonMasqueradeCIDR: z._default(
+export const configSchema = once(() => {
+  const networkPlugin = z._default(
     z.string().check(
-      z.refine((text) => parseCIDR(text) !== undefined, { error: 'expected a CIDR such as "10.0.0.0/8"' }),
-      describe("Destinations that see a pod's own address. 0.0.0.0/0: all of them."),
+      z.refine((name) => name === '' || isQualifiedName(name), {
+        error: ({ input }) => `expected [prefix/]name: ${qualifiedNameProblems(String(input)).join('; ')}`,
+      }),
+      describe('The network plugin that sets pods up, by its qualified name. Empty: kubernetes.io/no-op.'),
     ),
-    '10.0.0.0/8',
-  ),
-  mtu,
-  podCIDR,
-  plugins: z._default(
-    z
-      .record(z.string(), z.unknown())
-      .check(
-        describe('Options of plugin packages, by their conventional name: exec, kubenet, acme.io/mysdn.'),
+    defaults.networkPlugin,
+  )
+
+  const podCIDR = z._default(
+    z.string().check(
+      z.refine((text) => text === '' || text === 'auto' || parsePodCIDR(text) !== undefined, {
+        error:
+          'expected a CIDR such as "10.88.0.0/16", or one of each family separated by a comma, or "auto"',
+      }),
+      describe(
+        'Where pods get their addresses from: one CIDR, or an IPv4 and an IPv6 one separated by a comma. auto: the plugin takes a range that is free on this host, and keeps it; kubenet can.',
       ),
-    {},
-  ),
-  discovery: z.prefault(
-    z.strictObject({
-      paths: z._default(
-        z
-          .array(z.string())
-          .check(
-            describe(
-              'Directories to search besides node_modules, each laid out like one. Glob patterns; "!" in front leaves out.',
-            ),
-          ),
-        [],
+    ),
+    defaults.podCIDR,
+  )
+
+  const mtu = z._default(
+    z.number().check(
+      z.refine((value) => value === 0 || (Number.isInteger(value) && value >= 576 && value <= 65535), {
+        error: 'expected 0 (the plugin chooses), or 576 to 65535 bytes',
+      }),
+      describe('The MTU of pod interfaces in bytes. 0: the plugin chooses.'),
+    ),
+    defaults.mtu,
+  )
+
+  const deadlines = z.strictObject({
+    init: duration(defaults.deadlines.init, 'For the initialisation of the plugin.'),
+    event: duration(defaults.deadlines.event, 'For the plugin to take an event.'),
+    setUpPod: duration(defaults.deadlines.setUpPod, 'For setting a pod up.'),
+    tearDownPod: duration(defaults.deadlines.tearDownPod, 'For tearing a pod down.'),
+    getPodNetworkStatus: duration(defaults.deadlines.getPodNetworkStatus, "For asking a pod's addresses."),
+    status: duration(defaults.deadlines.status, 'For asking whether the plugin is ready.'),
+    checkPod: duration(defaults.deadlines.checkPod, "For checking a pod's network."),
+    collectGarbage: duration(defaults.deadlines.collectGarbage, 'For collecting what belongs to no pod.'),
+  })
+
+  return z.strictObject({
+    $schema: z.optional(z.string().check(describe('Where editors find the schema of this file.'))),
+    networkPlugin,
+    hairpinMode: z._default(
+      z
+        .enum(['promiscuous-bridge', 'hairpin-veth', 'none'])
+        .check(describe('How a pod reaches itself through a port that it publishes.')),
+      defaults.hairpinMode,
+    ),
+    nonMasqueradeCIDR: z._default(
+      z.string().check(
+        z.refine((text) => parseCIDR(text) !== undefined, { error: 'expected a CIDR such as "10.0.0.0/8"' }),
+        describe("Destinations that see a pod's own address. 0.0.0.0/0: all of them."),
       ),
-      packages: z._default(
-        z
-          .array(z.string())
-          .check(
-            describe(
-              'Directories of plugin packages, whatever their names. Glob patterns; "!" in front leaves out.',
-            ),
-          ),
-        [],
-      ),
-    }),
-    {},
-  ),
-  onMissingCapability: z._default(
-    z
-      .enum(['error', 'warn'])
-      .check(
-        describe(
-          "Whether a pod that asks for what the plugin can't do is refused, or set up with a warning.",
+      defaults.nonMasqueradeCIDR,
+    ),
+    mtu,
+    podCIDR,
+    plugins: z._default(
+      z
+        .record(z.string(), z.unknown())
+        .check(
+          describe('Options of plugin packages, by their conventional name: exec, kubenet, acme.io/mysdn.'),
         ),
-      ),
-    'error',
-  ),
-  deadlines: z.prefault(deadlines, {}),
-  stateDir: z._default(
-    z
-      .string()
-      .check(
-        z.minLength(1, { error: 'expected a directory' }),
-        describe(
-          'Where records of sandboxes are kept. It must not survive a reboot, as network namespaces do not.',
+      {},
+    ),
+    discovery: z.prefault(
+      z.strictObject({
+        paths: z._default(
+          z
+            .array(z.string())
+            .check(
+              describe(
+                'Directories to search besides node_modules, each laid out like one. Glob patterns; "!" in front leaves out.',
+              ),
+            ),
+          [],
         ),
-      ),
-    '/run/podwire',
-  ),
+        packages: z._default(
+          z
+            .array(z.string())
+            .check(
+              describe(
+                'Directories of plugin packages, whatever their names. Glob patterns; "!" in front leaves out.',
+              ),
+            ),
+          [],
+        ),
+      }),
+      {},
+    ),
+    onMissingCapability: z._default(
+      z
+        .enum(['error', 'warn'])
+        .check(
+          describe(
+            "Whether a pod that asks for what the plugin can't do is refused, or set up with a warning.",
+          ),
+        ),
+      defaults.onMissingCapability,
+    ),
+    deadlines: z.prefault(deadlines, {}),
+    stateDir: z._default(
+      z
+        .string()
+        .check(
+          z.minLength(1, { error: 'expected a directory' }),
+          describe(
+            'Where records of sandboxes are kept. It must not survive a reboot, as network namespaces do not.',
+          ),
+        ),
+      defaults.stateDir,
+    ),
+  })
 })
 
 /** What a user writes. */
-export type PodwireConfig = z.input<typeof configSchema>
+export type PodwireConfig = z.input<ReturnType<typeof configSchema>>

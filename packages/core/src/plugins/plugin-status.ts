@@ -2,26 +2,27 @@ import { isIP } from 'node:net'
 import type { PodNetworkStatus } from '@podwire/api'
 import * as z from 'zod/mini'
 import { errors } from '../errors.ts'
+import { once } from '../once.ts'
 import { firstIssue } from '../zod-issue.ts'
 
-const ip = z.string().check(z.refine((text) => isIP(text) !== 0, { error: 'not an IP address' }))
-
 /** A pod's network status as a plugin returned it or a record kept it. */
-export const podNetworkStatus = z.object({
-  kind: z.optional(z.literal('PodNetworkStatus')),
-  apiVersion: z.optional(z.literal('v1beta1')),
-  ip,
-  ips: z.optional(z.array(ip)),
-  interfaces: z.optional(
-    z.array(
-      z.object({
-        name: z.string(),
-        network: z.optional(z.string()),
-        ips: z.array(ip),
-        mac: z.optional(z.string()),
-      }),
-    ),
-  ),
+export const podNetworkStatus = once(() => {
+  const ip = z.string().check(z.refine((text) => isIP(text) !== 0, { error: 'not an IP address' }))
+  const interfaces = z.array(
+    z.object({
+      name: z.string(),
+      network: z.optional(z.string()),
+      ips: z.array(ip),
+      mac: z.optional(z.string()),
+    }),
+  )
+  return z.object({
+    kind: z.optional(z.literal('PodNetworkStatus')),
+    apiVersion: z.optional(z.literal('v1beta1')),
+    ip,
+    ips: z.optional(z.array(ip)),
+    interfaces: z.optional(interfaces),
+  })
 })
 
 /**
@@ -34,7 +35,7 @@ export function parsePluginStatus(
   returned: unknown,
 ): PodNetworkStatus | undefined {
   if (returned === undefined || returned === null) return undefined
-  const parsed = podNetworkStatus.safeParse(returned, { reportInput: true })
+  const parsed = podNetworkStatus().safeParse(returned, { reportInput: true })
   // zod spells an absent key `T | undefined`; parsed output never holds such a key.
   if (parsed.success) return parsed.data as PodNetworkStatus
   throw errors.BAD_PLUGIN_RESULT({ plugin, operation, returned, problem: firstIssue(parsed.error, 'it') })

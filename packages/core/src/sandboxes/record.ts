@@ -1,5 +1,6 @@
 import type { Pod, PodNetworkStatus } from '@podwire/api'
 import * as z from 'zod/mini'
+import { once } from '../once.ts'
 import { podNetworkStatus } from '../plugins/plugin-status.ts'
 import type { PluginStart } from '../plugins/start-plugin.ts'
 import { firstIssue } from '../zod-issue.ts'
@@ -47,49 +48,51 @@ export interface SandboxRecord {
   readonly setUpMs?: number
 }
 
-const bandwidth = z.object({ ingress: z.optional(z.number()), egress: z.optional(z.number()) })
+const schema = once(() => {
+  const bandwidth = z.object({ ingress: z.optional(z.number()), egress: z.optional(z.number()) })
 
-const pod = z.object({
-  namespace: z.string(),
-  name: z.string(),
-  sandboxId: z.string(),
-  netns: z.string(),
-  annotations: z.record(z.string(), z.string()),
-  portMappings: z.array(
-    z.object({
-      hostPort: z.number(),
-      containerPort: z.number(),
-      protocol: z.enum(['tcp', 'udp', 'sctp']),
-      hostIP: z.optional(z.string()),
-    }),
-  ),
-  bandwidth: z.optional(bandwidth),
-})
-
-const schema = z.object({
-  version: z.literal(1),
-  pod,
-  previous: z.optional(pod),
-  netnsIdentity: z.optional(z.object({ dev: z.number(), ino: z.number() })),
-  ownsNetns: z.boolean(),
-  plugin: z.string(),
-  pluginStart: z.object({
+  const pod = z.object({
+    namespace: z.string(),
     name: z.string(),
-    packageDir: z.string(),
-    podCIDR: z.string(),
-    hairpinMode: z.enum(['promiscuous-bridge', 'hairpin-veth', 'none']),
-    nonMasqueradeCIDR: z.string(),
-    mtu: z.number(),
-    options: z.optional(z.unknown()),
-    configDir: z.optional(z.string()),
-  }),
-  phase: z.enum(['setting-up', 'ready', 'changing', 'tearing-down']),
-  problem: z.optional(z.string()),
-  allowNoAddress: z.optional(z.boolean()),
-  status: z.optional(podNetworkStatus),
-  owner: z.optional(z.object({ pid: z.int(), startTime: z.string() })),
-  createdAt: z.string(),
-  setUpMs: z.optional(z.number()),
+    sandboxId: z.string(),
+    netns: z.string(),
+    annotations: z.record(z.string(), z.string()),
+    portMappings: z.array(
+      z.object({
+        hostPort: z.number(),
+        containerPort: z.number(),
+        protocol: z.enum(['tcp', 'udp', 'sctp']),
+        hostIP: z.optional(z.string()),
+      }),
+    ),
+    bandwidth: z.optional(bandwidth),
+  })
+
+  return z.object({
+    version: z.literal(1),
+    pod,
+    previous: z.optional(pod),
+    netnsIdentity: z.optional(z.object({ dev: z.number(), ino: z.number() })),
+    ownsNetns: z.boolean(),
+    plugin: z.string(),
+    pluginStart: z.object({
+      name: z.string(),
+      packageDir: z.string(),
+      podCIDR: z.string(),
+      hairpinMode: z.enum(['promiscuous-bridge', 'hairpin-veth', 'none']),
+      nonMasqueradeCIDR: z.string(),
+      mtu: z.number(),
+      options: z.optional(z.unknown()),
+      configDir: z.optional(z.string()),
+    }),
+    phase: z.enum(['setting-up', 'ready', 'changing', 'tearing-down']),
+    problem: z.optional(z.string()),
+    allowNoAddress: z.optional(z.boolean()),
+    status: z.optional(podNetworkStatus()),
+    owner: z.optional(z.object({ pid: z.int(), startTime: z.string() })),
+    createdAt: z.string(),
+    setUpMs: z.optional(z.number()),
+  })
 })
 
 /**
@@ -104,7 +107,7 @@ export function parseSandboxRecord(text: string, sandboxId: string): SandboxReco
   } catch {
     return text.trim() === '' ? 'it is empty' : 'it is not JSON, or cut short'
   }
-  const parsed = schema.safeParse(json, { reportInput: true })
+  const parsed = schema().safeParse(json, { reportInput: true })
   if (!parsed.success) return firstIssue(parsed.error, 'the record')
   // zod spells an absent key `T | undefined`; parsed output never holds such a key.
   const record = parsed.data as SandboxRecord

@@ -4,6 +4,7 @@ import { errnoOf } from '@podwire/api'
 import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
 import * as z from 'zod/mini'
 import { errors } from '../errors.ts'
+import { once } from '../once.ts'
 import { OWN_NETNS } from './netns.ts'
 import type { SandboxStore } from './store.ts'
 
@@ -72,10 +73,12 @@ export function stateDirProblem(stateDir: string): string | undefined {
 /** What a large record takes. */
 const recordBytes = 16 * 1024
 
-const hostFile = z.object({
-  version: z.literal(1),
-  netns: z.object({ dev: z.number(), ino: z.number() }),
-})
+const hostFile = once(() =>
+  z.object({
+    version: z.literal(1),
+    netns: z.object({ dev: z.number(), ino: z.number() }),
+  }),
+)
 
 /**
  * Checks that the pods of a state directory are this network namespace's: a host elsewhere would take their links for
@@ -100,9 +103,9 @@ export function assertStateDirHere(stateDir: string, store: SandboxStore): { cla
   }
 }
 
-function parseHostFile(text: string | undefined): z.infer<typeof hostFile> | undefined {
+function parseHostFile(text: string | undefined): z.infer<ReturnType<typeof hostFile>> | undefined {
   try {
-    return text === undefined ? undefined : hostFile.parse(JSON.parse(text))
+    return text === undefined ? undefined : hostFile().parse(JSON.parse(text))
   } catch {
     return undefined
   }

@@ -112,3 +112,10 @@ test('a file that was named must be there, and of a known format', async () => {
   })
   await expect(loadConfig({ cwd: dir, file: '.' })).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
 })
+
+test('what holds without a file is what an empty file says, but for what the program sets', async () => {
+  const { dir, write } = await workspace()
+  const none = (await loadConfig({ cwd: dir, env: {}, fallback: { podCIDR } })).config
+  await write('podwire.config.json', { podCIDR })
+  expect(none).toEqual((await loadConfig({ cwd: dir, env: {} })).config)
+})

@@ -1,6 +1,8 @@
 import { readFileSync, statSync, writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import { errnoOf, messageOf } from '@podwire/api'
 import { CniCode, isCniError, pluginError } from '../errors.ts'
+import { parseJsonObject, readKey } from '../json.ts'
 import { convertResult } from '../result/convert.ts'
 import type { Result } from '../result/result.ts'
 import { atLeast, type CniVersion, cniVersions, currentVersion } from '../version.ts'
@@ -64,7 +66,7 @@ async function serve(
 ): Promise<object | undefined> {
   const environment = readEnvironment(process.env)
   const { command } = environment
-  if (command === 'VERSION') return { cniVersion: currentVersion, supportedVersions: versions }
+  if (command === 'VERSION') return { cniVersion: versionOfQuestion(), supportedVersions: versions }
   if (!Object.hasOwn(commands, command))
     throw pluginError(CniCode.invalidEnvironment, `unknown CNI_COMMAND: ${command}`)
   const { since, run } = commands[command as keyof typeof commands] // just looked up
@@ -102,7 +104,11 @@ const commands: Record<'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS', { since: CniVe
   CHECK: {
     since: '0.4.0',
     async run(plugin, network, environment) {
-      await plugin.check?.(attachmentRequest(network, environment))
+      const request = attachmentRequest(network, environment)
+      // Without it nobody knows what to expect, and a success would say that all is well.
+      if (!request.prevResult)
+        throw pluginError(CniCode.invalidConfig, 'prevResult is missing, which CHECK compares with')
+      await plugin.check?.(request)
       return undefined
     },
   },
@@ -148,6 +154,17 @@ function isOwnNamespace(netns: string): boolean {
     return target.ino === own.ino && target.dev === own.dev
   } catch {
     return false
+  }
+}
+
+// The answer has the version of the question. Who asks by hand, or without one, gets the newest.
+function versionOfQuestion(): string {
+  if (isatty(0)) return currentVersion
+  try {
+    const cniVersion = readKey(parseJsonObject(readStdin(), 'the question'), 'cniVersion')
+    return typeof cniVersion === 'string' && cniVersion !== '' ? cniVersion : currentVersion
+  } catch {
+    return currentVersion
   }
 }
 

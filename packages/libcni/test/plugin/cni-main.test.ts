@@ -107,6 +107,13 @@ describe('what ends with an error', () => {
       {},
       { code: 1, msg: 'config version does not allow CHECK', cniVersion: '0.3.1' },
     ],
+    [
+      'CHECK without prevResult',
+      'CHECK',
+      config(),
+      {},
+      { code: 7, msg: expect.stringContaining('prevResult') },
+    ],
     ['GC of an old version', 'GC', config(), {}, { code: 1, msg: 'config version does not allow GC' }],
     [
       'STATUS of an old version',
@@ -223,6 +230,10 @@ describe('what succeeds', () => {
       cniVersion: '1.1.0',
       supportedVersions: ['0.2.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'],
     })
+  })
+
+  it('VERSION, in the version of the question', () => {
+    expect(call('VERSION', '{"cniVersion": "0.4.0"}').printed).toMatchObject({ cniVersion: '0.4.0' })
   })
 
   it.each([

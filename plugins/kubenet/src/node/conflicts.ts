@@ -21,7 +21,10 @@ export async function conflictWith(
   ranges: readonly AddressRange[],
   isOwn: (link: { name: string; alias?: string }) => boolean,
 ): Promise<string | undefined> {
-  const uses = (await usesOf(kernel)).filter((use) => ranges.some((range) => isInTheWay(use, range)))
+  const families = new Set(ranges.map(({ family }) => family))
+  const uses = (await usesOf(kernel, families)).filter((use) =>
+    ranges.some((range) => isInTheWay(use, range)),
+  )
   for (const { dev, text } of uses) {
     const link = await kernel.run(links.get(dev)).catch(() => undefined)
     if (link && !isOwn(link)) return `${text} on ${link.name}`
@@ -36,15 +39,17 @@ const isInTheWay = ({ range, isBeyond }: Use, wanted: AddressRange) =>
 const contained = (one: AddressRange, other: AddressRange) =>
   other.first <= one.first && one.last <= other.last && other.last - other.first > one.last - one.first
 
-async function usesOf(kernel: Requests): Promise<Use[]> {
+async function usesOf(kernel: Requests, families: ReadonlySet<4 | 6>): Promise<Use[]> {
+  const isWanted = (text: string) => families.has(text.includes(':') ? 6 : 4)
   const ways = (await kernel.run(routes.list())).flatMap(({ destination, dev, gateway, type }): Use[] => {
-    const range = type === 'unicast' ? parseCidr(destination) : undefined
+    const range = type === 'unicast' && isWanted(destination) ? parseCidr(destination) : undefined
     if (!range || dev === undefined) return []
     const text = `route ${destination}${gateway === undefined ? '' : ` via ${gateway}`}`
     return [{ range, dev, text, isBeyond: gateway !== undefined }]
   })
   const own = (await kernel.run(addresses.list())).flatMap(({ address, dev }): Use[] => {
-    const range = parseCidr(`${address.split('/')[0]}/${address.includes(':') ? 128 : 32}`)
+    const bits = address.includes(':') ? 128 : 32
+    const range = isWanted(address) ? parseCidr(`${address.split('/')[0]}/${bits}`) : undefined
     return range ? [{ range, dev, text: `address ${address}`, isBeyond: false }] : []
   })
   return [...ways, ...own]

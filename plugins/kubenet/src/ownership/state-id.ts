@@ -17,11 +17,13 @@ export interface StateId {
 
 export function openStateId(stateDir: string): StateId {
   const file = join(stateDir, STATE_ID_FILE)
-  const candidate = randomBytes(16).toString('hex')
+  let candidate: string | undefined
   let kept: string | undefined
 
   function get(): string {
     kept ??= readStateId(file)
+    // Made when it is asked for: whoever only looks needs none.
+    candidate ??= kept ?? randomBytes(16).toString('hex')
     return kept ?? candidate
   }
 
@@ -30,7 +32,7 @@ export function openStateId(stateDir: string): StateId {
     keep() {
       if (readStateId(file) !== undefined) return void get()
       // Made in one step together with its text, and not over another's.
-      const temporary = `${file}.${candidate}`
+      const temporary = `${file}.${get()}`
       writeFileWhole(temporary, get())
       try {
         linkSync(temporary, file)
