@@ -1,12 +1,12 @@
 import { definePlugin } from '@podwire/api'
 import { cniNetworkPlugin } from './cni-network-plugin.ts'
-import { cniOptions } from './options.ts'
+import { describedOptions } from './options.ts'
 
 export { type CniPluginSpec, cniNetworkPlugin } from './cni-network-plugin.ts'
 export type { CniOptions } from './options.ts'
 
 export default definePlugin({
   apiVersion: 1,
-  options: cniOptions,
+  options: describedOptions,
   probe: ({ options, configDir, stateDir, log }) => [cniNetworkPlugin({ options, configDir, stateDir, log })],
 })

@@ -9,19 +9,28 @@ const names = [
   'multiNetwork',
 ] as const satisfies readonly CapabilityName[]
 
+const describe = (description: string) => z.meta({ description })
+
 /** The options of the package, under `exec` in the configuration's `plugins`. */
 export const execOptions = z.strictObject(
   {
-    /** Where the plugins lie; relative to the configuration file. Default: the kubelet's directory. */
     directory: z._default(
-      z.string({ error: 'expected a directory' }).check(z.minLength(1, { error: 'expected a directory' })),
+      z
+        .string({ error: 'expected a directory' })
+        .check(
+          z.minLength(1, { error: 'expected a directory' }),
+          describe(
+            "Where the plugins lie; relative to the configuration file. Default: the kubelet's directory.",
+          ),
+        ),
       '/usr/libexec/kubernetes/kubelet-plugins/net/exec/',
     ),
-    /** What the executables handle beyond addresses: they can't be asked. */
     capabilities: z._default(
-      z.array(z.enum(names, { error: `expected one of ${names.join(', ')}` }), {
-        error: `expected a list of ${names.join(', ')}`,
-      }),
+      z
+        .array(z.enum(names, { error: `expected one of ${names.join(', ')}` }), {
+          error: `expected a list of ${names.join(', ')}`,
+        })
+        .check(describe("What the executables handle beyond addresses: they can't be asked.")),
       [],
     ),
   },
@@ -32,5 +41,13 @@ export const execOptions = z.strictObject(
         : 'expected an object with directory or capabilities',
   },
 )
+
+/** The same with their JSON Schema, which a host shows to editors; the small edition of zod brings none along. */
+export const describedOptions = {
+  '~standard': {
+    ...execOptions['~standard'],
+    jsonSchema: { input: () => z.toJSONSchema(execOptions, { io: 'input' }) },
+  },
+}
 
 export type ExecOptions = z.output<typeof execOptions>

@@ -46,16 +46,18 @@ const mtu = z._default(
   0,
 )
 
-const deadlines = z.strictObject({
-  init: duration('30s', 'For the initialisation of the plugin.'),
-  event: duration('30s', 'For the plugin to take an event.'),
-  setUpPod: duration('2m', 'For setting a pod up.'),
-  tearDownPod: duration('2m', 'For tearing a pod down.'),
-  getPodNetworkStatus: duration('10s', "For asking a pod's addresses."),
-  status: duration('10s', 'For asking whether the plugin is ready.'),
-  checkPod: duration('30s', "For checking a pod's network."),
-  collectGarbage: duration('2m', 'For collecting what belongs to no pod.'),
-})
+const deadlines = z
+  .strictObject({
+    init: duration('30s', 'For the initialisation of the plugin.'),
+    event: duration('30s', 'For the plugin to take an event.'),
+    setUpPod: duration('2m', 'For setting a pod up.'),
+    tearDownPod: duration('2m', 'For tearing a pod down.'),
+    getPodNetworkStatus: duration('10s', "For asking a pod's addresses."),
+    status: duration('10s', 'For asking whether the plugin is ready.'),
+    checkPod: duration('30s', "For checking a pod's network."),
+    collectGarbage: duration('2m', 'For collecting what belongs to no pod.'),
+  })
+  .check(describe('How long each operation of a plugin may take: milliseconds, or a duration such as "30s".'))
 
 /** The configuration as a user writes it; every key may be left out. */
 export const configSchema = z.strictObject({
@@ -85,28 +87,30 @@ export const configSchema = z.strictObject({
     {},
   ),
   discovery: z.prefault(
-    z.strictObject({
-      paths: z._default(
-        z
-          .array(z.string())
-          .check(
-            describe(
-              'Directories to search besides node_modules, each laid out like one. Glob patterns; "!" in front leaves out.',
+    z
+      .strictObject({
+        paths: z._default(
+          z
+            .array(z.string())
+            .check(
+              describe(
+                'Directories to search besides node_modules, each laid out like one. Glob patterns; "!" in front leaves out.',
+              ),
             ),
-          ),
-        [],
-      ),
-      packages: z._default(
-        z
-          .array(z.string())
-          .check(
-            describe(
-              'Directories of plugin packages, whatever their names. Glob patterns; "!" in front leaves out.',
+          [],
+        ),
+        packages: z._default(
+          z
+            .array(z.string())
+            .check(
+              describe(
+                'Directories of plugin packages, whatever their names. Glob patterns; "!" in front leaves out.',
+              ),
             ),
-          ),
-        [],
-      ),
-    }),
+          [],
+        ),
+      })
+      .check(describe('Where plugin packages are looked for besides node_modules.')),
     {},
   ),
   onMissingCapability: z._default(

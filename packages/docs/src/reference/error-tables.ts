@@ -127,12 +127,35 @@ function pattern(given: ts.Expression): string {
   if (ts.isBinaryExpression(expression) && expression.operatorToken.kind === ts.SyntaxKind.PlusToken)
     return pattern(expression.left) + pattern(expression.right)
   if (ts.isBinaryExpression(expression)) return pattern(expression.left)
+  const made = textOfCall(expression)
+  if (made !== undefined) return made
   // What stands there only in some cases is left out where the other is nothing.
   if (ts.isConditionalExpression(expression)) {
     const texts = alternatives(expression).filter((text) => text !== '')
     return texts.length === 1 ? `[${texts[0]}]` : `[${texts.join('|')}]`
   }
   return `<${placeholder(expression)}>`
+}
+
+/** The text that a function of the same file makes: `label(from)` → `Plugin package <packageName>@<version>`. */
+function textOfCall(expression: ts.Expression): string | undefined {
+  if (!ts.isCallExpression(expression) || spelling.has(expression.expression.getText())) return undefined
+  const name = expression.expression.getText()
+  const declared = expression
+    .getSourceFile()
+    .statements.flatMap((statement): readonly ts.Node[] =>
+      ts.isVariableStatement(statement) ? statement.declarationList.declarations : [statement],
+    )
+    .find(
+      (node): node is ts.VariableDeclaration | ts.FunctionDeclaration =>
+        (ts.isVariableDeclaration(node) || ts.isFunctionDeclaration(node)) && node.name?.getText() === name,
+    )
+  if (!declared) return undefined
+  const made = ts.isVariableDeclaration(declared) ? declared.initializer : declared
+  const body = made && (ts.isArrowFunction(made) || ts.isFunctionDeclaration(made)) ? made.body : undefined
+  if (!body) return undefined
+  const texts = (ts.isBlock(body) ? returnedBy(body) : alternatives(body)).filter((text) => text !== '')
+  return texts.length === 1 ? texts[0] : `[${texts.join('|')}]`
 }
 
 // Functions that only change how a value is spelt.
@@ -160,7 +183,10 @@ function placeholder(given: ts.Expression): string {
     if (spelling.has(called.getText()) && first) return placeholder(first)
     return placeholder(ts.isPropertyAccessExpression(called) ? called.expression : called)
   }
-  if (ts.isPropertyAccessExpression(expression)) return expression.name.text
+  if (ts.isPropertyAccessExpression(expression)) {
+    const { name, expression: owner } = expression
+    return name.text === 'length' ? placeholder(owner) : name.text
+  }
   if (ts.isElementAccessExpression(expression)) return placeholder(expression.expression)
   if (ts.isBinaryExpression(expression)) return placeholder(expression.left)
   return '…'

@@ -1,0 +1,75 @@
+import { join } from 'node:path'
+import { Application, type TypeDocOptions } from 'typedoc'
+import type { PluginOptions } from 'typedoc-plugin-markdown'
+import { root, type WorkspacePackage } from './workspace.ts'
+
+/** The packages whose interfaces people program against. */
+const documented = [
+  'podwire',
+  '@podwire/api',
+  '@podwire/core',
+  '@podwire/client',
+  '@podwire/libcni',
+  '@podwire/netlink',
+  '@podwire/testing',
+]
+
+/** The name of the page of something that can be imported: `@podwire/libcni/plugin` → `libcni-plugin`. */
+export function apiPage(entry: string): string {
+  return entry.replace('@podwire/', '').replaceAll('/', '-')
+}
+
+/** What can be imported of the packages that have an API reference, and from which source. */
+export function apiEntries(packages: readonly WorkspacePackage[]): Map<string, string> {
+  return new Map(
+    packages
+      .filter(({ name }) => documented.includes(name))
+      .flatMap(({ entries }) => [...entries])
+      .filter(([entry]) => entry !== 'podwire/program'),
+  )
+}
+
+/** Writes a page for each entry into `out`. Rejects where typedoc has anything to complain of. */
+export async function writeApiReference(packages: readonly WorkspacePackage[], out: string): Promise<void> {
+  const entries = apiEntries(packages)
+  const options: TypeDocOptions & Partial<PluginOptions> = {
+    entryPoints: [...entries.values()].map((source) => join(root, source)),
+    basePath: root,
+    tsconfig: join(root, 'tsconfig.json'),
+    plugin: ['typedoc-plugin-markdown'],
+    name: 'API',
+    readme: 'none',
+    // The type check is a step of its own.
+    skipErrorChecking: true,
+    excludePrivate: true,
+    excludeExternals: true,
+    disableSources: true,
+    disableGit: true,
+    githubPages: false,
+    sort: ['source-order'],
+    router: 'module',
+    entryFileName: 'index',
+    hideBreadcrumbs: true,
+    hidePageHeader: true,
+    useCodeBlocks: true,
+    expandObjects: true,
+    parametersFormat: 'table',
+    interfacePropertiesFormat: 'list',
+    treatWarningsAsErrors: true,
+    validation: { notExported: false, invalidLink: true, rewrittenLink: true, notDocumented: false },
+    logLevel: 'Warn',
+  }
+  const app = await Application.bootstrapWithPlugins(options)
+  const project = await app.convert()
+  if (!project) throw new Error('typedoc could not read the sources')
+  const names = new Map([...entries].map(([entry, source]) => [source, entry]))
+  for (const module of project.children ?? []) {
+    const [file] = module.sources ?? []
+    const entry = file && names.get(file.fileName)
+    if (entry) module.name = entry
+  }
+  app.validate(project)
+  await app.generateDocs(project, out)
+  if (app.logger.hasErrors() || app.logger.hasWarnings())
+    throw new Error('typedoc had something to say, see above')
+}
