@@ -32,6 +32,8 @@ export default defineConfig({
   cleanUrls: true,
   // Nothing is asked of another host, neither by the build nor by a reader's browser.
   head: [['link', { rel: 'icon', href: '/podwire/icon.svg', type: 'image/svg+xml' }]],
+  // The text of all pages, for the search.
+  vite: { build: { chunkSizeWarningLimit: 5000 } },
   markdown: { theme: { light: 'github-light', dark: 'github-dark' }, languageAlias: { conflist: 'json' } },
   themeConfig: {
     search: { provider: 'local' },

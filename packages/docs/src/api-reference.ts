@@ -14,11 +14,6 @@ const documented = [
   '@podwire/testing',
 ]
 
-/** The name of the page of something that can be imported: `@podwire/libcni/plugin` → `libcni-plugin`. */
-export function apiPage(entry: string): string {
-  return entry.replace('@podwire/', '').replaceAll('/', '-')
-}
-
 /** What can be imported of the packages that have an API reference, and from which source. */
 export function apiEntries(packages: readonly WorkspacePackage[]): Map<string, string> {
   // What a package passes on of one before it is described there alone.
@@ -64,12 +59,9 @@ export async function writeApiReference(packages: readonly WorkspacePackage[], o
   const app = await Application.bootstrapWithPlugins(options)
   const project = await app.convert()
   if (!project) throw new Error('typedoc could not read the sources')
-  const names = new Map([...entries].map(([entry, source]) => [source, entry]))
-  for (const module of project.children ?? []) {
-    const [file] = module.sources ?? []
-    const entry = file && names.get(file.fileName)
-    if (entry) module.name = entry
-  }
+  // typedoc names a module by its source.
+  const names = new Map([...entries].map(([entry, source]) => [source.replace(/(\/index)?\.ts$/, ''), entry]))
+  for (const module of project.children ?? []) module.name = names.get(module.name) ?? module.name
   app.validate(project)
   await app.generateOutputs(project)
   if (app.logger.hasErrors() || app.logger.hasWarnings())

@@ -35,11 +35,7 @@ export async function assembleSite(): Promise<void> {
   }
   const lists = {
     commands: listed(pages, 'reference/commands/'),
-    packages: publishedPackages().map(({ name, slug, entries }) => ({
-      name,
-      slug,
-      entries: [...entries.keys()],
-    })),
+    packages: publishedPackages().map(({ name, slug }) => ({ name, slug })),
   }
   writeFileSync(join(siteDir, 'navigation.json'), JSON.stringify(lists))
 }
