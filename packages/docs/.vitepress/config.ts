@@ -83,6 +83,11 @@ export default defineConfig({
         ],
       },
     ],
+    notFound: {
+      title: 'There is no such page',
+      quote: 'A code of an error that is not in the list of errors belongs to a plugin of somebody else.',
+      linkText: 'To the front page',
+    },
     outline: { level: [2, 3] },
     socialLinks: [{ icon: 'github', link: repository }],
     footer: { message: 'Apache-2.0' },

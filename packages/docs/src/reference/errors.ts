@@ -32,7 +32,8 @@ function pageOf(code: string, entries: readonly ErrorDescription[]): Page {
   const others = entries.every(({ remedies }) => remedies.length === 0) && note === undefined ? GENERAL : note
   return {
     path: `errors/${code}`,
-    text: paragraphs(`# ${code}`, ...sections, others, BACK),
+    // A list leads from one to the other, and nobody reads them in a row.
+    text: paragraphs('---\nprev: false\nnext: false\n---', `# ${code}`, ...sections, others, BACK),
   }
 }
 
@@ -48,7 +49,7 @@ function section(
   return paragraphs(
     severalPackages ? `## From ${packageName}` : undefined,
     fence('text', message),
-    remedies.length > 0 ? remedies.map((remedy) => `> ${plain(remedy)}`).join('\n>\n') : undefined,
+    remedies.length > 0 ? `::: tip What to do\n${remedies.map(plain).join('\n\n')}\n:::` : undefined,
     `From ${asCode(packageName)}. A command line exits with ${exitCode}: ${exit}.${
       cniCode === undefined ? '' : ` CNI's own number is ${cniCode}.`
     }`,
