@@ -15,7 +15,7 @@ const documented = [
 ]
 
 /** What can be imported of the packages that have an API reference, and from which source. */
-export function apiEntries(packages: readonly WorkspacePackage[]): Map<string, string> {
+function apiEntries(packages: readonly WorkspacePackage[]): Map<string, string> {
   // What a package passes on of one before it is described there alone.
   return new Map(
     documented

@@ -5,7 +5,7 @@ export type CodeBlock =
   /** ```` ```sh run ```` and ```` ```console run ````: commands, and with `console` what they print. */
   | { readonly kind: 'commands'; readonly commands: readonly Command[] }
 
-export interface Command {
+interface Command {
   readonly command: string
   /** Undefined: not shown. */
   readonly output?: string

@@ -1,12 +1,12 @@
 import { definePlugin } from '@podwire/api'
 import { cniNetworkPlugin } from './cni-network-plugin.ts'
-import { describedOptions } from './options.ts'
+import { cniOptions } from './options.ts'
 
 export { type CniPluginSpec, cniNetworkPlugin } from './cni-network-plugin.ts'
 export type { CniOptions } from './options.ts'
 
 export default definePlugin({
   apiVersion: 1,
-  options: describedOptions,
+  options: cniOptions,
   probe: ({ options, configDir, stateDir, log }) => [cniNetworkPlugin({ options, configDir, stateDir, log })],
 })

@@ -51,20 +51,19 @@ const shape = {
 
 const keys = Object.keys(shape).join(', ')
 
-/** The options of the package, under `cni` in the configuration's `plugins`. */
-export const cniOptions = z.strictObject(shape, {
+const schema = z.strictObject(shape, {
   error: (issue) =>
     issue.code === 'unrecognized_keys'
       ? `unknown key ${issue.keys.join(', ')}: expected one of ${keys}`
       : `expected an object of ${keys}`,
 })
 
-/** The same with their JSON Schema, which a host shows to editors; the small edition of zod brings none along. */
-export const describedOptions = {
+/** The options of the package, under `cni` in the configuration's `plugins`; with their JSON Schema, which zod's small edition leaves out. */
+export const cniOptions = {
   '~standard': {
-    ...cniOptions['~standard'],
-    jsonSchema: { input: () => z.toJSONSchema(cniOptions, { io: 'input' }) },
+    ...schema['~standard'],
+    jsonSchema: { input: () => z.toJSONSchema(schema, { io: 'input' }) },
   },
 }
 
-export type CniOptions = z.output<typeof cniOptions>
+export type CniOptions = z.output<typeof schema>

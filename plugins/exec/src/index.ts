@@ -1,7 +1,7 @@
 import { definePlugin } from '@podwire/api'
-import { describedOptions } from './options.ts'
+import { execOptions } from './options.ts'
 import { probeExecPlugins } from './probe.ts'
 
 export { type ExecPluginSpec, execNetworkPlugin } from './exec-network-plugin.ts'
 
-export default definePlugin({ apiVersion: 1, options: describedOptions, probe: probeExecPlugins })
+export default definePlugin({ apiVersion: 1, options: execOptions, probe: probeExecPlugins })

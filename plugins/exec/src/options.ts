@@ -11,8 +11,7 @@ const names = [
 
 const describe = (description: string) => z.meta({ description })
 
-/** The options of the package, under `exec` in the configuration's `plugins`. */
-export const execOptions = z.strictObject(
+const schema = z.strictObject(
   {
     directory: z._default(
       z
@@ -42,12 +41,12 @@ export const execOptions = z.strictObject(
   },
 )
 
-/** The same with their JSON Schema, which a host shows to editors; the small edition of zod brings none along. */
-export const describedOptions = {
+/** The options of the package, under `exec` in the configuration's `plugins`; with their JSON Schema, which zod's small edition leaves out. */
+export const execOptions = {
   '~standard': {
-    ...execOptions['~standard'],
-    jsonSchema: { input: () => z.toJSONSchema(execOptions, { io: 'input' }) },
+    ...schema['~standard'],
+    jsonSchema: { input: () => z.toJSONSchema(schema, { io: 'input' }) },
   },
 }
 
-export type ExecOptions = z.output<typeof execOptions>
+export type ExecOptions = z.output<typeof schema>

@@ -3,7 +3,7 @@ import { configJsonSchema, optionsJsonSchema } from '@podwire/core'
 import { code, type Page, paragraphs, plain } from '../markdown.ts'
 
 /** The part of JSON Schema that configurations use. */
-export interface JsonSchema {
+interface JsonSchema {
   readonly type?: string | readonly string[]
   readonly description?: string
   readonly default?: unknown
