@@ -44,7 +44,9 @@ export default defineConfig({
         activeMatch: '^/(start|operators|plugin-authors|data-paths|cni-library|netlink)',
       },
       { text: 'Reference', link: '/reference/configuration', activeMatch: '^/(reference|packages)/' },
-      { text: 'Troubleshooting', link: '/errors/', activeMatch: '^/errors/' },
+      { text: 'Troubleshooting', link: '/troubleshooting', activeMatch: '^/(errors/|troubleshooting)' },
+      // As text: the theme would fetch a picture for it.
+      { text: 'Source', link: repository },
     ],
     sidebar: [
       { text: 'Guides', items: guides },
@@ -89,7 +91,6 @@ export default defineConfig({
       linkText: 'To the front page',
     },
     outline: { level: [2, 3] },
-    socialLinks: [{ icon: 'github', link: repository }],
     footer: { message: 'Apache-2.0' },
   },
 })

@@ -58,7 +58,10 @@ const schema = z.strictObject(shape, {
       : `expected an object of ${keys}`,
 })
 
-/** The options of the package, under `cni` in the configuration's `plugins`; with their JSON Schema, which zod's small edition leaves out. */
+/**
+ * The options of the package, under `cni` in the configuration's `plugins`; with their JSON Schema, which zod's small
+ * edition leaves out.
+ */
 export const cniOptions = {
   '~standard': {
     ...schema['~standard'],

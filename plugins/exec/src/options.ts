@@ -41,7 +41,10 @@ const schema = z.strictObject(
   },
 )
 
-/** The options of the package, under `exec` in the configuration's `plugins`; with their JSON Schema, which zod's small edition leaves out. */
+/**
+ * The options of the package, under `exec` in the configuration's `plugins`; with their JSON Schema, which zod's small
+ * edition leaves out.
+ */
 export const execOptions = {
   '~standard': {
     ...schema['~standard'],
