@@ -1,0 +1,7 @@
+export { formatBadge } from './badge.ts'
+export { describeNetworkPlugin, type TestContext, type TestRunner } from './describe.ts'
+export { type FormatOptions, formatReport } from './format.ts'
+export type { LoadPlugin, PluginConformanceOptions } from './options.ts'
+export { exitCodeOf, type PluginReport, type RuleResult } from './report.ts'
+export type { Group } from './rule.ts'
+export { runPluginConformance } from './run.ts'
