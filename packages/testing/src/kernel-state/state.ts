@@ -21,22 +21,15 @@ export interface StateDifference {
 
 /** Reads the state of the shell's host and of the sandboxes with these names. */
 export async function readState(shell: Shell, sandboxes: readonly string[] = []): Promise<State> {
-  const places = [{ name: 'host', ip: 'ip', exec: '' }].concat(
-    sandboxes.map((name) => ({ name, ip: `ip -n ${name}`, exec: `ip netns exec ${name} ` })),
-  )
-  const printed = await shell.sh([...places.map(readPlace), readFiles].join('\n'))
+  const inSandboxes = sandboxes.map((name) => `ip netns exec ${name} sh -c '${readPlace(name)}'`)
+  const printed = await shell.sh([readPlace('host'), ...inSandboxes, readFiles].join('\n'))
   return printed
-    .split(`${separator}\n`)
+    .split(`${separator} `)
     .flatMap((part) => {
-      const [heading = '', ...body] = part.split('\n')
+      const [heading = '', ...lines] = part.split('\n')
       const [place = '', kind = ''] = heading.split('/')
-      const text = body.join('\n')
-      if (kind === 'files')
-        return text
-          .split('\n')
-          .filter(Boolean)
-          .map((path) => `file ${path}`)
-      return (readers[kind]?.(tryParse(text), text) ?? []).map((line) => `${place}: ${line}`)
+      const read = readers[kind]?.(lines.filter(Boolean)) ?? []
+      return kind === 'files' ? read : read.map((line) => `${place}: ${line}`)
     })
     .sort()
 }
@@ -94,65 +87,66 @@ function without(lines: State, others: State): string[] {
 
 const separator = '----8<----'
 
-// One shell for everything: a process for each question would take longer than the plugin does. iptables' own tables are
-// seen by nft; those of the older kind of iptables only by its own command.
-const readPlace = ({ name, ip, exec }: { name: string; ip: string; exec: string }) => `
-echo '${separator}'; echo '${name}/links'; ${ip} -j -d link show
-echo '${separator}'; echo '${name}/addresses'; ${ip} -j addr show
-echo '${separator}'; echo '${name}/routes'; ${ip} -j route show table all
-echo '${separator}'; echo '${name}/routes'; ${ip} -j -6 route show table all 2>/dev/null
-echo '${separator}'; echo '${name}/rules'; ${ip} -j rule show
-echo '${separator}'; echo '${name}/rules'; ${ip} -j -6 rule show 2>/dev/null
-echo '${separator}'; echo '${name}/nft'; ${exec}nft -j list ruleset 2>/dev/null
-echo '${separator}'; echo '${name}/qdiscs'; ${exec}tc -j qdisc show 2>/dev/null
-echo '${separator}'; echo '${name}/iptables'; for save in iptables-legacy-save ip6tables-legacy-save; do ${exec}$save 2>/dev/null; done`
+// One shell, and as few processes as can be: a process for each question would take longer than the plugin does. iptables'
+// own tables are seen by nft; those of the older kind of iptables only by its own command, which makes them where there
+// are none.
+const readPlace = (name: string) => `
+echo "${separator} ${name}/ip"
+printf "addr show\\nroute show table all\\nrule show\\n" | ip -j -d -force -batch - 2>/dev/null
+printf "route show table all\\nrule show\\n" | ip -6 -j -force -batch - 2>/dev/null
+echo "${separator} ${name}/nft"; nft -j list ruleset 2>/dev/null
+echo "${separator} ${name}/qdiscs"; tc -j qdisc show 2>/dev/null
+echo "${separator} ${name}/iptables"
+if grep -q . /proc/net/ip_tables_names 2>/dev/null; then iptables-legacy-save 2>/dev/null; fi
+if grep -q . /proc/net/ip6_tables_names 2>/dev/null; then ip6tables-legacy-save 2>/dev/null; fi`
 
 const readFiles = `
-echo '${separator}'; echo '/files'; find /run /var/lib -mindepth 1 ! -path '/run/netns*' 2>/dev/null; true`
+echo "${separator} /files"; find /run /var/lib -mindepth 1 ! -path "/run/netns*" 2>/dev/null; true`
 
-const readers: Record<string, (parsed: unknown, text: string) => string[]> = {
-  links: (parsed) =>
-    things(parsed).map((link) => {
-      const details = isObject(link['linkinfo']) ? link['linkinfo'] : {}
-      const flags = Array.isArray(link['flags']) ? link['flags'] : []
-      return words(
-        'link',
-        link['ifname'],
-        details['info_kind'],
-        `mtu ${link['mtu']}`,
-        flags.includes('UP') ? 'up' : 'down',
-        {
-          master: link['master'],
-        },
-      )
-    }),
-  addresses: (parsed) =>
-    things(parsed).flatMap((link) =>
-      objects(link['addr_info'])
-        .filter(({ local }) => !isAutomatic(local))
-        .map(({ local, prefixlen }) => `address ${local}/${prefixlen} on ${link['ifname']}`),
-    ),
-  routes: (parsed) =>
-    things(parsed)
-      .filter(({ dst, table }) => table !== 'local' && !isAutomatic(dst))
-      .map((route) =>
-        words('route', route['dst'], { via: route['gateway'], dev: route['dev'], table: route['table'] }),
-      ),
-  rules: (parsed) => things(parsed).map((rule) => `rule ${JSON.stringify(rule)}`),
-  nft: (parsed) =>
-    objects(isObject(parsed) ? parsed['nftables'] : [])
+const readers: Record<string, (lines: readonly string[]) => string[]> = {
+  // Links have names, rules priorities, routes neither.
+  ip: (lines) =>
+    lines
+      .flatMap((line) => things(tryParse(line)))
+      .flatMap((one) => {
+        if ('ifname' in one) return [describeLink(one), ...describeAddresses(one)]
+        return 'priority' in one ? [`rule ${JSON.stringify(one)}`] : describeRoute(one)
+      }),
+  nft: (lines) => {
+    const parsed = tryParse(lines.join('\n'))
+    return objects(isObject(parsed) ? parsed['nftables'] : [])
       .filter((entry) => !('metainfo' in entry))
-      .map((entry) => `nft ${JSON.stringify(entry, leaveOutCounts)}`),
-  qdiscs: (parsed) =>
-    things(parsed)
+      .map((entry) => `nft ${JSON.stringify(entry, leaveOutCounts)}`)
+  },
+  qdiscs: (lines) =>
+    things(tryParse(lines.join('\n')))
       // Those that the kernel gives every link have no handle.
       .filter(({ handle }) => handle !== '0:')
-      .map(({ kind, dev, handle, parent }) => words('qdisc', kind, { dev, handle, parent })),
-  iptables: (_parsed, text) =>
-    text
-      .split('\n')
-      .filter((line) => line.startsWith('-A'))
-      .map((line) => `iptables ${line}`),
+      .map(({ kind, dev, handle, parent, options }) =>
+        words('qdisc', kind, { dev, handle, parent, options: options && JSON.stringify(options) }),
+      ),
+  iptables: (lines) => lines.filter((line) => line.startsWith('-A')).map((line) => `iptables ${line}`),
+  files: (lines) => lines.map((path) => `file ${path}`),
+}
+
+function describeLink(link: JsonObject): string {
+  const details = isObject(link['linkinfo']) ? link['linkinfo'] : {}
+  const flags = Array.isArray(link['flags']) ? link['flags'] : []
+  const state = flags.includes('UP') ? 'up' : 'down'
+  return words('link', link['ifname'], details['info_kind'], `mtu ${link['mtu']}`, state, {
+    master: link['master'],
+  })
+}
+
+function describeAddresses(link: JsonObject): string[] {
+  return objects(link['addr_info'])
+    .filter(({ local }) => !isAutomatic(local))
+    .map(({ local, prefixlen }) => `address ${local}/${prefixlen} on ${link['ifname']}`)
+}
+
+function describeRoute({ dst, table, gateway, dev }: JsonObject): string[] {
+  if (table === 'local' || isAutomatic(dst)) return []
+  return [words('route', dst, { via: gateway, dev, table })]
 }
 
 // ip prints an empty object for each entry that a filter left out.

@@ -1,14 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventDetails, Pod, PodNetworkStatus, PodRef } from '@podwire/api'
 import { messageOf, type NetworkPlugin, type PluginModule, podKey } from '@podwire/api'
 import type { FakeHost } from '../fake-host.ts'
-import {
-  compareStates,
-  describeDifference,
-  isSame,
-  readState,
-  type State,
-  settle as settleState,
-} from '../kernel-state/state.ts'
+import { compareStates, describeDifference, isSame, readState, type State } from '../kernel-state/state.ts'
 import { describeOutcome, type Outcome, settle } from './call.ts'
 import type { Target } from './messages.ts'
 import type { Watch } from './observations.ts'
@@ -16,6 +10,8 @@ import { type PluginProcess, startProcess } from './plugin-process.ts'
 import { deleteNetns, makePod, shell } from './pods.ts'
 import { broken, notTried } from './rule.ts'
 import { chooseTarget, importTarget, moduleProblem, probeTarget, startPlugin } from './subject.ts'
+
+const patienceMs = 3_000
 
 /** An initialised plugin, each call of which is a step of the rule. */
 export interface Instance {
@@ -95,6 +91,10 @@ export function createContext(
       const index = host.pods.findIndex(({ sandboxId }) => sandboxId === pod.sandboxId)
       host.pods.splice(index < 0 ? host.pods.length : index, 1, pod)
     }
+    const forget = (pod: Pod) => {
+      const index = host.pods.findIndex(({ sandboxId }) => sandboxId === pod.sandboxId)
+      if (index >= 0) host.pods.splice(index, 1)
+    }
     const instance: Instance = {
       plugin,
       host,
@@ -109,7 +109,12 @@ export function createContext(
         )
       },
       tearDown: (pod, signal) =>
-        call(`tearDownPod(${podKey(pod)})`, (inner) => plugin.tearDownPod(refOf(pod), inner), signal),
+        call(`tearDownPod(${podKey(pod)})`, (inner) => plugin.tearDownPod(refOf(pod), inner), signal).then(
+          (outcome) => {
+            if (outcome.ok) forget(pod)
+            return outcome
+          },
+        ),
       status: (pod) => {
         know(pod)
         return call(
@@ -171,18 +176,22 @@ export function createContext(
       const outcome = await settle('init', target, () => startPlugin(plugin, target))
       noteErrors(outcome)
       if (!outcome.ok) return notTried(`init ${describeOutcome(outcome)}`)
-      const instance = instanceOf(plugin, outcome.value.host)
+      const { close, ...instance } = instanceOf(plugin, outcome.value.host)
       let isClosed = false
-      const { close } = instance
       const closeOnce = async () => {
         if (isClosed) return
         isClosed = true
         await close()
       }
-      undo.push(closeOnce)
+      undo.push(async () => {
+        // What a rule leaves set up is none of the next one's.
+        if (!isClosed) for (const pod of [...outcome.value.host.pods]) await instance.tearDown(pod)
+        await closeOnce()
+      })
       return { ...instance, close: closeOnce }
     },
     async startProcess(pods) {
+      await context.module()
       step('a new process: import, probe(), init(), the pod CIDR')
       const started = await startProcess(target, pods, step)
       undo.push(started.kill)
@@ -210,16 +219,14 @@ export function createContext(
       )
     },
     async mustBe(before, ...pods) {
-      const names = pods.map(({ sandboxId }) => sandboxId)
       // The kernel removes what was in a deleted namespace after a while.
-      const ours = await settleState(
-        shell,
-        before.filter((line) => !line.startsWith('netns ')),
-        names,
-      )
-      if (!isSame(ours)) broken(describeDifference(ours))
-      const all = compareStates(before, await context.state(...pods))
-      if (!isSame(all)) broken(describeDifference(all))
+      const end = performance.now() + patienceMs
+      for (;;) {
+        const difference = compareStates(before, await context.state(...pods))
+        if (isSame(difference)) return
+        if (performance.now() > end) broken(describeDifference(difference))
+        await sleep(100)
+      }
     },
   }
   const end = async () => {

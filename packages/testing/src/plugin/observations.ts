@@ -31,8 +31,6 @@ export function watchProcess(): Watch {
   }
   process.exit = refuse('exit')
   process.abort = refuse('abort')
-  // Its types don't know it: what exit() itself calls.
-  Reflect.set(process, 'reallyExit', refuse('reallyExit'))
   // A stream's write is overloaded; this is what every form of it comes down to.
   process.stdout.write = ((chunk: unknown, ...more: unknown[]) => {
     stdout.push(`${watch.doing}: ${JSON.stringify(String(chunk).slice(0, 200))}`)

@@ -40,10 +40,9 @@ export async function readTarget(options: PluginConformanceOptions): Promise<Tar
  * @throws PodwireError `NO_TYPESCRIPT`
  */
 export function nodeArgumentsFor({ dir, module = '' }: Target): string[] {
-  // This kit runs from its source in its own workspace alone.
-  const isSource = import.meta.url.endsWith('.ts')
-  const inherited = process.execArgv.filter((argument) => /^--conditions=/.test(argument))
-  const needsLoader = (isSource || /\.[cm]?ts$/.test(module)) && !process.features.typescript
+  const inherited = isSource ? ['--conditions=podwire-source'] : []
+  const runsTypeScript = Reflect.get(process.features, 'typescript') !== undefined
+  const needsLoader = isSource || (/\.[cm]?ts$/.test(module) && !runsTypeScript)
   if (!needsLoader) return inherited
   for (const from of [join(dir, 'package.json'), import.meta.url]) {
     const loader = resolveFrom(from)
@@ -76,7 +75,9 @@ function entryOf(dir: string, { exports, main }: JsonObject): string | undefined
   return typeof file === 'string' ? pathToFileURL(join(dir, file)).href : undefined
 }
 
-const conditions = ['import', 'module-sync', 'node', 'default']
+// This kit runs from its source in its own workspace alone, and reads its neighbours' there.
+const isSource = import.meta.url.endsWith('.ts')
+const conditions = [...(isSource ? ['podwire-source'] : []), 'import', 'module-sync', 'node', 'default']
 
 function choose(exports: unknown): unknown {
   if (!isObject(exports)) return exports
@@ -85,13 +86,9 @@ function choose(exports: unknown): unknown {
 }
 
 function pathOf(file: string | URL): string {
-  return resolve(isUrl(file) ? fileURLToPath(file) : file)
+  return file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : resolve(file)
 }
 
 function urlOf(file: string | URL): string {
-  return isUrl(file) ? String(file) : pathToFileURL(resolve(file)).href
-}
-
-function isUrl(file: string | URL): boolean {
-  return file instanceof URL || file.startsWith('file:')
+  return pathToFileURL(pathOf(file)).href
 }

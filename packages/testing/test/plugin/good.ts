@@ -74,10 +74,16 @@ export function goodPlugin({ stateDir }: Pick<ProbeContext, 'stateDir'>): Networ
     const table = tableOf(pod)
     const rules = pod.portMappings.map(
       ({ hostPort, containerPort, protocol }) =>
-        `${protocol} dport ${hostPort} dnat to ${ip}:${containerPort};`,
+        `${protocol} dport ${hostPort} dnat to ${ip}:${containerPort}`,
     )
-    const whole = `table ip ${table} { chain c { type nat hook prerouting priority -100; ${rules.join(' ')} } }`
-    await sh(`nft 'add table ip ${table}; delete table ip ${table}; ${rules.length > 0 ? whole : ''}'`)
+    const whole = `table ip ${table} {
+      chain c {
+        type nat hook prerouting priority -100
+        ${rules.join('\n')}
+      }
+    }`
+    await sh(`nft 'add table ip ${table}; delete table ip ${table}
+${rules.length > 0 ? whole : ''}'`)
   }
 
   async function tearDown(pod: PodRef): Promise<void> {

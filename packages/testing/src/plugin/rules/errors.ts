@@ -36,7 +36,10 @@ export const errorRules: readonly Rule[] = [
       const ways: [string, (pod: Pod) => Promise<unknown>][] = [
         ['whose network namespace is gone', deleteNetns],
         ['whose network namespace is a file', (pod) => deleteNetns(pod).then(() => writeFile(pod.netns, ''))],
-        ['whose eth0 is there already', (pod) => shell.sh(`ip -n ${pod.sandboxId} link add eth0 type dummy`)],
+        [
+          'whose eth0 is there already',
+          (pod) => shell.sh(`ip -n ${pod.sandboxId} link add eth0 type veth peer name eth0-peer`),
+        ],
       ]
       let failed = 0
       for (const [how, spoil] of ways) if (!(await succeeds(context, instance, how, spoil))) failed++

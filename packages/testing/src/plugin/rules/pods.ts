@@ -128,6 +128,7 @@ export const podRules: readonly Rule[] = [
       const before = await context.state(pod)
       await instance.close()
       await context.mustBe(before, pod)
+      await (await context.start()).mustTearDown(pod)
     },
   },
 ]
