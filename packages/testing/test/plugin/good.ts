@@ -149,6 +149,18 @@ export const goodOptions: StandardSchema<{ readonly greeting?: string }> = {
   },
 }
 
+/** A package whose plugin is the good one, but for what `change` makes of it. */
+export function variant(change: (good: NetworkPlugin, stateDir: string) => Partial<NetworkPlugin>) {
+  return definePlugin({
+    apiVersion: 1,
+    options: goodOptions,
+    probe: (context) => {
+      const good = goodPlugin(context)
+      return [{ ...good, ...change(good, context.stateDir) }]
+    },
+  })
+}
+
 export default definePlugin({
   apiVersion: 1,
   options: goodOptions,
