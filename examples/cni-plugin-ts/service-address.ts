@@ -8,6 +8,7 @@ import {
   cniMain,
   type NetworkRequest,
   pluginError,
+  readKey,
 } from '@podwire/libcni/plugin'
 import { addresses, type Link, links, type Netlink, openNetlink } from '@podwire/netlink'
 
@@ -50,16 +51,18 @@ await cniMain({
   },
 })
 
-function linkName({ config: { link = 'service0' } }: NetworkRequest): string {
+function linkName({ config }: NetworkRequest): string {
+  const link = readKey(config, 'link') ?? 'service0'
   if (typeof link === 'string') return link
-  throw pluginError(CniCode.invalidConfig, 'link is no string', `it is ${JSON.stringify(link)}`)
+  throw pluginError(CniCode.invalidConfig, 'link is not a string', `it is ${JSON.stringify(link)}`)
 }
 
-function serviceAddresses({ config: { addresses: cidrs } }: NetworkRequest): string[] {
+function serviceAddresses({ config }: NetworkRequest): string[] {
+  const cidrs = readKey(config, 'addresses')
   if (Array.isArray(cidrs) && cidrs.length > 0 && cidrs.every(isCidr)) return cidrs
   throw pluginError(
     CniCode.invalidConfig,
-    'addresses is no list of addresses with prefix length',
+    'addresses is not a list of addresses with prefix length',
     `it is ${JSON.stringify(cidrs)}, expected for instance ["169.254.169.254/32"]`,
   )
 }

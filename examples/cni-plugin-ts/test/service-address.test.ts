@@ -126,7 +126,7 @@ describe.runIf(can)('a CNI plugin in TypeScript', () => {
       )
       await expect(cni.add(alone, pod())).rejects.toMatchObject({
         cniCode: 7,
-        message: expect.stringContaining('addresses is no list of addresses with prefix length'),
+        message: expect.stringContaining('addresses is not a list of addresses with prefix length'),
       })
     },
   )

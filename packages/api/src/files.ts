@@ -39,8 +39,8 @@ export function writeFileWhole(file: string, text: string, { mode = 0o600 }: { m
 }
 
 function replace(file: string, text: string, mode: number): void {
-  // The number of the process tells whether anybody is still going to rename it.
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+  // Short whatever the file is called, and the number of the process tells whether anybody is still going to rename it.
+  const temporary = join(dirname(file), `.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
   const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
   try {
     try {
@@ -93,7 +93,12 @@ export function namesIn(dir: string): string[] {
   }
 }
 
-const temporaryName = /\.(\d+)\.[0-9a-f]{8}\.tmp$/
+const temporaryName = /^\.(\d+)\.[0-9a-f]{8}\.tmp$/
+
+/** Whether a file is one of {@link writeFileWhole}'s temporary ones. */
+export function isTemporaryFile(name: string): boolean {
+  return temporaryName.test(name)
+}
 
 /** Removes the temporary files of {@link writeFileWhole} that killed processes left in a directory. */
 export function sweepTemporaryFiles(dir: string): void {

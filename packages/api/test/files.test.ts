@@ -62,8 +62,8 @@ test('a failed write leaves no temporary file', () => {
 
 test('what a killed writer left is swept away, and what a living one writes is not', () => {
   const { pid } = spawnSync('true')
-  writeFileSync(join(dir, `a.${pid}.00000000.tmp`), '')
-  writeFileSync(join(dir, `b.${process.pid}.00000000.tmp`), '')
+  writeFileSync(join(dir, `.${pid}.00000000.tmp`), '')
+  writeFileSync(join(dir, `.${process.pid}.00000000.tmp`), '')
   sweepTemporaryFiles(dir)
-  expect(readdirSync(dir)).toEqual([`b.${process.pid}.00000000.tmp`])
+  expect(readdirSync(dir)).toEqual([`.${process.pid}.00000000.tmp`])
 })

@@ -17,7 +17,7 @@ export function figure(of: Omit<Figure, 'ratio'>): Figure {
 }
 
 /** The value that a share of the samples stays below: `quantile(samples, 0.5)` is the median. */
-function quantile(samples: readonly number[], share: number): number {
+export function quantile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b)
   const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
   if (value === undefined) throw new Error('there is no sample')

@@ -2,12 +2,15 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Pod } from '@podwire/api'
 
 /** A pod as the reference and ours are told of it. */
 export interface BenchPod {
   readonly id: string
   readonly netns: string
+  /** What it asks for beyond a network, in CNI's words and in ours. */
   readonly capabilityArgs?: Readonly<Record<string, unknown>>
+  readonly asks?: Pick<Pod, 'portMappings' | 'bandwidth'>
 }
 
 /** The times of each pod and of all together, in milliseconds. */

@@ -1,14 +1,13 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PodRef } from '@podwire/api'
+import type { Pod } from '@podwire/api'
 import kubenetModule from '@podwire/plugin-kubenet'
-import { type FakeHost, fakeHost, recordingLogger } from '@podwire/testing'
+import { fakeHost, recordingLogger } from '@podwire/testing'
 import type { BenchPod, Times } from './go-reference.ts'
 import { runAll } from './pods.ts'
 
 /** The plugin, started, with what this benchmark asks of it. */
 export interface Kubenet {
-  readonly host: FakeHost
   setUp(pods: readonly BenchPod[], concurrency: number): Promise<Times>
   /** All at once. */
   tearDown(pods: readonly BenchPod[]): Promise<Times>
@@ -45,19 +44,26 @@ export async function startKubenet(dir: string): Promise<Kubenet> {
   }
 
   return {
-    host,
     setUp(pods, concurrency) {
       for (const { id, netns } of pods) host.sandboxes.set(id, netns)
-      return watched(() => runAll(pods, concurrency, (pod) => plugin.setUpPod(refOf(pod), neverAborted())))
+      return watched(() => runAll(pods, concurrency, (pod) => plugin.setUpPod(podOf(pod), neverAborted())))
     },
     tearDown: (pods) =>
-      watched(() => runAll(pods, pods.length, (pod) => plugin.tearDownPod(refOf(pod), neverAborted()))),
+      watched(() => runAll(pods, pods.length, (pod) => plugin.tearDownPod(podOf(pod), neverAborted()))),
     longestBlock: () => longest,
     close: async () => plugin.close?.(),
   }
 }
 
-export const refOf = ({ id }: BenchPod): PodRef => ({ namespace: 'bench', name: id, sandboxId: id })
+const podOf = ({ id, netns, asks }: BenchPod): Pod => ({
+  namespace: 'bench',
+  name: id,
+  sandboxId: id,
+  netns,
+  annotations: {},
+  portMappings: [],
+  ...asks,
+})
 
 const neverAborted = () => new AbortController().signal
 

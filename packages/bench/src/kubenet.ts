@@ -10,7 +10,7 @@ import {
   startGoReference,
   type Times,
 } from './go-reference.ts'
-import { type Kubenet, refOf, startKubenet } from './kubenet-plugin.ts'
+import { type Kubenet, startKubenet } from './kubenet-plugin.ts'
 import { makePods, removePods, settled, throughput } from './pods.ts'
 
 /** kubenet beside the classic chain in Go: address, route and masquerade in place, then a host port and shaping besides. */
@@ -121,17 +121,12 @@ async function withPortAndShaping(kubenet: Kubenet, go: GoReference): Promise<Fi
     egressRate: 10_000_000,
     egressBurst: 10_000_000,
   }
-  const ours = await makePods('ours-shaped', 40)
+  const ours = await makePods('ours-shaped', 40, (index) => ({
+    asks: { portMappings: [port(index)], bandwidth: { ingress: 10_000_000, egress: 10_000_000 } },
+  }))
   const theirs = await makePods('go-shaped', 40, (index) => ({
     capabilityArgs: { portMappings: [port(1000 + index)], bandwidth },
   }))
-  for (const [index, pod] of ours.entries()) {
-    kubenet.host.pods.push({
-      ...refOf(pod),
-      annotations: { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '10M' },
-      portMappings: [port(index)],
-    })
-  }
   const reference = await go.run('add', theirs, 1)
   await settled()
   const mine = await kubenet.setUp(ours, 1)

@@ -6,15 +6,20 @@ import type { Figure } from './figure.ts'
 import { host } from './host.ts'
 import { kubenet } from './kubenet.ts'
 import { memory } from './memory.ts'
+import { many, pod } from './pod.ts'
+import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   discovery,
   startup,
   host,
+  pod,
+  many,
   cni,
   kubenet,
   memory,
+  spawn,
 }
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })

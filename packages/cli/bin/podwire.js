@@ -5,4 +5,5 @@ import { existsSync } from 'node:fs'
 const inCheckout = existsSync(new URL('../tsconfig.json', import.meta.url))
 await (inCheckout ? import('../../../.dev/run-source.mjs') : undefined)
 const { main } = await import(inCheckout ? '../src/main.ts' : '../dist/main.js')
-process.exitCode = await main(process.argv)
+// At once: a timer that a plugin left running is nobody's work any more.
+process.exit(await main(process.argv))

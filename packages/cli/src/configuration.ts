@@ -1,32 +1,54 @@
 import { createRequire } from 'node:module'
-import { dirname, resolve } from 'node:path'
-import { findConfig, type LoadedConfig, loadConfig, type PodwireConfig, parseConfig } from '@podwire/core'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isPodwireError, messageOf } from '@podwire/api'
+import type { LoadedConfig, PodwireConfig } from '@podwire/core'
 import type { GlobalFlags } from './flags.ts'
+import { printNote } from './output.ts'
 
 /** What `podwire init` writes, and what holds where there is no configuration: the plugin that needs nothing but Node. */
-export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/16' } satisfies PodwireConfig
+export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: 'auto' } satisfies PodwireConfig
 
-/**
- * The configuration to use: the file that is found, else the starter; with the state directory of the flags, and the plugins
- * that come with this package.
- */
-export async function loadConfiguration({ config: given, stateDir }: GlobalFlags): Promise<LoadedConfig> {
-  const file = findConfig(given === undefined ? {} : { file: given })
-  const loaded =
-    file === undefined
-      ? { file, dir: process.cwd(), config: parseConfig(STARTER_CONFIG, undefined, process.cwd()) }
-      : await loadConfig({ file })
-  const { config } = loaded
+/** The plugins that come with this package, and where it is installed: others may lie beside it. */
+export function installation() {
+  const resolve = createRequire(import.meta.url).resolve
+  const packageDir = (name: string) => dirname(resolve(`${name}/package.json`))
   return {
-    ...loaded,
-    config: {
-      ...config,
-      ...(stateDir === undefined ? {} : { stateDir: resolve(stateDir) }),
-      discovery: { ...config.discovery, included: [kubenetDir()] },
-    },
+    included: [packageDir('@podwire/plugin-kubenet'), packageDir('@podwire/plugin-noop')],
+    from: fileURLToPath(new URL('..', import.meta.url)),
   }
 }
 
-function kubenetDir(): string {
-  return dirname(createRequire(import.meta.url).resolve('@podwire/plugin-kubenet/package.json'))
+/** The configuration to use: the file that is found, else the starter; with what the flags say of it. */
+export async function loadConfiguration(flags: GlobalFlags): Promise<LoadedConfig> {
+  const { loadConfig } = await import('@podwire/core')
+  const { config: file, stateDir, trust = [] } = flags
+  return loadConfig({ ...(file === undefined ? {} : { file }), fallback: STARTER_CONFIG, stateDir, trust })
+}
+
+/** A configuration, or what stands in for one that can't be used. */
+export interface LenientConfiguration {
+  readonly configuration: LoadedConfig
+  /** What is wrong with the real one. */
+  readonly problem?: Error
+}
+
+/**
+ * For commands that must work with a broken configuration: what a pod needs to go down is in its record. Says on stderr
+ * what is wrong.
+ */
+export async function loadLenient(flags: GlobalFlags): Promise<LenientConfiguration> {
+  try {
+    return { configuration: await loadConfiguration(flags) }
+  } catch (problem) {
+    if (!isPodwireError(problem) || problem.code === 'CONFIG_NOT_FOUND') throw problem
+    const { loadConfig } = await import('@podwire/core')
+    const { stateDir, trust = [] } = flags
+    const stand = await loadConfig({ config: STARTER_CONFIG, stateDir, trust })
+    printNote(messageOf(problem))
+    printNote(
+      `going on by the records in ${stand.config.stateDir}${stateDir === undefined ? '; if that configuration names another directory, give it with --state-dir' : ''}`,
+    )
+    return { configuration: { ...stand, searchFrom: undefined }, problem }
+  }
 }

@@ -1,16 +1,24 @@
+import { isIP } from 'node:net'
 import {
   EGRESS_BANDWIDTH_ANNOTATION,
   INGRESS_BANDWIDTH_ANNOTATION,
   type PortMapping,
   parseBandwidth,
+  parseDuration,
 } from '@podwire/api'
-import { usageError } from './errors.ts'
+import { errors } from './errors.ts'
 
 /** The flags that every command takes. */
 export interface GlobalFlags {
   readonly config?: string
   readonly stateDir?: string
+  readonly trust?: readonly string[]
   readonly verbose?: boolean
+}
+
+/** The flag of commands that print for programs too. */
+export interface JsonFlag {
+  readonly json?: boolean
 }
 
 /** The flags that describe a pod. */
@@ -21,6 +29,7 @@ export interface PodFlags {
   readonly ingress?: string
   readonly egress?: string
   readonly annotation?: (readonly [string, string])[]
+  readonly allowNoAddress?: boolean
 }
 
 /** A repeatable flag, as commander wants it: each value parsed and added to those before. */
@@ -33,7 +42,7 @@ export function parsePort(text: string): PortMapping {
   const [, bracketed, plain, host, pod, protocol = 'tcp'] =
     /^(?:\[([^\]]+)\]:|([^:[\]]+):)?(\d+):(\d+)(?:\/(tcp|udp|sctp))?$/.exec(text) ?? []
   if (!host || !pod)
-    throw usageError({ what: '-p', value: text, expected: '[ADDRESS:]HOST:POD[/udp], such as 8080:80' })
+    throw errors.USAGE({ what: '-p', value: text, expected: '[ADDRESS:]HOST:POD[/udp], such as 8080:80' })
   const hostIP = bracketed ?? plain
   return {
     hostPort: Number(host),
@@ -51,15 +60,29 @@ export function parseAnnotation(text: string): readonly [string, string] {
 
 export function parseKeyValue(what: string, text: string): readonly [string, string] {
   const at = text.indexOf('=')
-  if (at < 1) throw usageError({ what, value: text, expected: 'KEY=VALUE' })
+  if (at < 1) throw errors.USAGE({ what, value: text, expected: 'KEY=VALUE' })
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
 export function parsePid(text: string): number {
   const pid = Number(text)
   if (!Number.isInteger(pid) || pid < 1)
-    throw usageError({ what: '--pid', value: text, expected: 'the number of a process' })
+    throw errors.USAGE({ what: '--pid', value: text, expected: 'the number of a process' })
   return pid
+}
+
+/** `30s` and the like, in milliseconds. */
+export function parseTimeout(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === undefined)
+    throw errors.USAGE({ what: '--timeout', value: text, expected: 'a duration such as 500ms, 30s or 2m' })
+  return ms
+}
+
+/** The address of a name server. */
+export function parseNameServer(text: string): string {
+  if (!isIP(text)) throw errors.USAGE({ what: '--dns', value: text, expected: 'an address, such as 1.1.1.1' })
+  return text
 }
 
 /** Checks a rate and keeps it as it was written. */
@@ -74,16 +97,18 @@ export function parseBandwidthFlag(flag: string) {
 export function parsePodName(text: string): { namespace: string; name: string } {
   const [namespace, name, ...rest] = text.split('/')
   if (!namespace || !name || rest.length > 0) {
-    throw usageError({ what: 'pod', value: text, expected: 'NAMESPACE/NAME, such as default/web' })
+    throw errors.USAGE({ what: 'pod', value: text, expected: 'NAMESPACE/NAME, such as default/web' })
   }
   return { namespace, name }
 }
 
 /** What the flags say of a pod, as a host wants it. */
-export function podOfFlags({ netns, pid, publish, ingress, egress, annotation = [] }: PodFlags) {
+export function podOfFlags(flags: PodFlags) {
+  const { netns, pid, publish, ingress, egress, annotation = [], allowNoAddress } = flags
   return {
     ...(netns === undefined ? {} : { netns }),
     ...(pid === undefined ? {} : { pid }),
+    ...(allowNoAddress ? { allowNoAddress } : {}),
     portMappings: publish ?? [],
     annotations: {
       ...Object.fromEntries(annotation),

@@ -1,22 +1,50 @@
 import { inspect } from 'node:util'
-import { isPodwireError, messageOf } from '@podwire/api'
+import { errnoOf, isPodwireError, messageOf } from '@podwire/api'
+import { exitCodeOf } from './exit-code.ts'
+import { printError, printJson, printNote } from './output.ts'
+import { isPrivileged, PRIVILEGES_NEEDED } from './privileges.ts'
+import { interrupted } from './signals.ts'
 
-/** Prints what went wrong to stderr, with `json` to stdout as well, and returns the exit code. */
-export function reportError(error: unknown, { json, verbose }: { json: boolean; verbose: boolean }): 1 | 2 {
-  const errors = flatten(error)
-  for (const one of errors) console.error(`podwire: ${messageOf(one)}`)
-  if (verbose) console.error(inspect(error, { depth: 6 }))
-  if (json) console.log(JSON.stringify({ errors: errors.map(asJson) }))
-  return errors.every((one) => isPodwireError(one) && one.exitCode === 2) ? 2 : 1
+/**
+ * Prints what went wrong to stderr, with `--json` to stdout as well, and returns the exit code.
+ * @param argv what the command line was called with: an error may come before it is understood
+ */
+export function reportError(error: unknown, argv: readonly string[]): number {
+  const flags = ownFlags(argv)
+  const found = flatten(error).map(asInterruption)
+  for (const one of found) printNote(messageOf(one))
+  if (found.some(isRefusal) && !isPrivileged()) printNote(PRIVILEGES_NEEDED)
+  if (flags.includes('--verbose')) printError(inspect(error, { depth: 6 }))
+  if (flags.includes('--json')) printJson({ errors: found.map(asJson) })
+  return exitCodeOf(found)
+}
+
+/** The arguments up to the command that is to be run in a pod, whose flags are its own. */
+function ownFlags(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--')
+  return end === -1 ? argv : argv.slice(0, end)
 }
 
 function flatten(error: unknown): unknown[] {
   return error instanceof AggregateError ? error.errors.flatMap(flatten) : [error]
 }
 
+/** That a signal came is the news; which call it cut off is not. */
+function asInterruption(error: unknown): unknown {
+  return interrupted.aborted && causes(error).includes(interrupted.reason) ? interrupted.reason : error
+}
+
+function causes(error: unknown): unknown[] {
+  return [error, ...(error instanceof Error && error.cause !== undefined ? causes(error.cause) : [])]
+}
+
+/** Whether the kernel refused something to this user, however deep that lies. */
+function isRefusal(error: unknown): boolean {
+  return causes(error).some((one) => /\bEPERM\b|\bEACCES\b/.test(`${errnoOf(one)} ${messageOf(one)}`))
+}
+
 function asJson(error: unknown) {
   const message = messageOf(error)
   if (isPodwireError(error)) return { code: error.code, message, details: error.details }
-  const code = error instanceof Error && 'code' in error ? error.code : 'UNKNOWN'
-  return { code, message }
+  return { code: errnoOf(error) ?? 'UNKNOWN', message }
 }

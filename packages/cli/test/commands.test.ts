@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readdirSync } from 'node:fs'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
-import { bin, project, withScript } from './podwire.ts'
+import { buildProgram } from '../src/program.ts'
+import { bin, ended, project, withScript } from './podwire.ts'
 
 function scriptProject() {
   const made = project(withScript)
@@ -20,19 +21,21 @@ test('--version prints the version, help the commands', () => {
   })
   const help = podwire('--help')
   expect(help.status).toBe(0)
-  for (const command of [
-    'init',
-    'config',
-    'plugins',
-    'up',
-    'status',
-    'down',
-    'exec',
-    'run',
-    'event',
-    'doctor',
-  ]) {
+  for (const command of ['init', 'run', 'up', 'status', 'doctor'])
     expect(help.stdout).toContain(`  ${command}`)
+})
+
+test('every command has an example in its help', async () => {
+  const program = await buildProgram(() => async () => {})
+  const leaves = program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]))
+  expect(leaves.length).toBeGreaterThan(15)
+  for (const one of leaves) {
+    let help = ''
+    const writeOut = (text: string) => {
+      help += text
+    }
+    one.configureOutput({ writeOut }).outputHelp()
+    expect(help).toMatch(new RegExp(`Example:\\n {2}\\$ .*podwire.* ${one.name()}`))
   }
 })
 
@@ -40,53 +43,27 @@ test.each([
   [['frobnicate'], 2, "unknown command 'frobnicate'"],
   [['statsu'], 2, 'Did you mean status?'],
   [['up'], 2, "missing required argument 'pod'"],
-  [['up', 'web'], 2, 'expected NAMESPACE/NAME'],
   [['up', 'default/web', '--frob'], 2, "unknown option '--frob'"],
   [['up', 'default/web', '-p', '99999:80'], 2, 'port 99999'],
-  [['up', 'default/web', '-p', '80:80', '-p', '80:81'], 2, 'mapped twice'],
-  [['up', 'default/web', '--ingress', '10X'], 2, '"10X" is no bandwidth'],
   [['up', 'default/web', '--netns', '/etc/passwd'], 2, 'not a network namespace'],
   [['up', 'default/a_b'], 2, 'name "a_b"'],
   [['down', '../web'], 2, 'namespace ".."'],
   [['exec', 'default/none', '--', 'true'], 1, 'There is no pod default/none'],
-  [['status', 'default/none'], 1, 'there is no pod default/none'],
+  [['status', 'default/none'], 1, 'There is no pod default/none'],
+  [['down'], 2, 'a pod, as NAMESPACE/NAME, or --all'],
+  [['check', 'default/none'], 1, 'no pod default/none'],
+  [['completion', 'csh'], 2, 'Allowed choices are bash, zsh, fish'],
   [['status', '--config', 'none.json'], 2, 'No configuration at'],
   [['event', 'repair', 'novalue'], 2, 'expected KEY=VALUE'],
-  [['init', '--format', 'toml'], 2, 'Allowed choices are json, yaml, ts'],
 ])('podwire %j exits with %i and says why', (args, status, text) => {
   const result = project({ 'podwire.config.json': { stateDir: './state' } }).podwire(...args)
   expect(result.stderr).toContain(text)
   expect(result.status).toBe(status)
 })
 
-test('init writes a configuration that is right, and never over another', () => {
-  const { podwire, dir } = project()
-  expect(podwire('init', '--format', 'yaml').status).toBe(0)
-  expect(podwire('config', 'check').stdout).toBe(`${join(dir, 'podwire.config.yaml')}: ok\n`)
-  expect(podwire('init', '--format', 'yaml')).toMatchObject({
-    status: 2,
-    stderr: expect.stringContaining('exists already'),
-  })
-  expect(podwire('init', '--format', 'yaml', '--force').status).toBe(0)
-})
-
-test('config print fills in the defaults, config schema is a JSON Schema', () => {
-  const { podwire } = project({ 'podwire.config.yaml': 'mtu: 1400' })
-  expect(JSON.parse(podwire('config', 'print').stdout)).toMatchObject({
-    mtu: 1400,
-    hairpinMode: 'hairpin-veth',
-  })
-  expect(JSON.parse(podwire('config', 'schema').stdout)).toMatchObject({
-    type: 'object',
-    properties: { mtu: {} },
-  })
-})
-
-test('an error of the configuration is JSON where JSON was asked for', () => {
-  const { status, stdout } = project({ 'podwire.config.json': { networkPlugins: 'x' } }).podwire(
-    'status',
-    '--json',
-  )
+test('an error is JSON where JSON was asked for', () => {
+  const { podwire } = project({ 'podwire.config.json': { networkPlugins: 'x' } })
+  const { status, stdout } = podwire('up', 'default/web', '--json')
   expect(status).toBe(2)
   expect(JSON.parse(stdout)).toMatchObject({
     errors: [{ code: 'CONFIG_INVALID', message: expect.stringContaining('networkPlugin') }],
@@ -178,56 +155,121 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     )
     expect(podwire('exec', 'default/web', '--', 'sh', '-c', 'exit 7').status).toBe(7)
     expect(podwire('exec', 'default/web', '--', 'no-such-command')).toMatchObject({
-      status: 1,
-      stderr: expect.stringContaining('could not be started'),
+      status: 127,
+      stderr: 'podwire: no-such-command: command not found\n',
+    })
+    expect(podwire('exec', 'default/web', '--', '/etc/passwd').status).toBe(126)
+    expect(podwire('check', 'default/web').stdout).toBe('default/web: ok\n')
+    expect(podwire('repair').stdout).toBe('default/web: ok\n')
+    expect(podwire('gc').status).toBe(0)
+    expect(podwire('event', 'frobnicate')).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('reported nothing of "frobnicate"'),
     })
     expect(podwire('event', 'pod-cidr-change', 'pod-cidr=10.1.0.0/16').status).toBe(0)
     expect(podwire('down', 'default/web').status).toBe(0)
     expect(podwire('down', 'default/web').status).toBe(0)
     expect(readdirSync('/run/netns')).toEqual([])
-  }, 60_000)
+  }, 240_000)
 
   test('run takes the sandbox down whatever happens to the command', () => {
     const { podwire, dir } = scriptProject()
     const ran = podwire('run', '--', 'sh', '-c', 'ip -br address show lo; exit 3')
     expect(ran).toMatchObject({ status: 3, stdout: expect.stringContaining('192.0.2.7') })
     expect(podwire('run', '--', 'sh', '-c', 'kill -9 $$').status).toBe(137)
-    expect(podwire('run', '--', 'no-such-command').status).toBe(1)
+    expect(podwire('run', '--', 'no-such-command').status).toBe(127)
     expect(readdirSync('/run/netns')).toEqual([])
     expect(readdirSync(join(dir, 'state/sandboxes'))).toEqual([])
-  }, 60_000)
+  }, 240_000)
 
-  test('run passes signals on, and cleans up after them', async () => {
-    const { start } = scriptProject()
-    const running = start(
+  test('run never takes the place of a pod that is up, unless told to', () => {
+    const { podwire } = scriptProject()
+    expect(podwire('up', 'default/web').status).toBe(0)
+    expect(podwire('run', '--name', 'default/web', '--', 'true')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--replace'),
+    })
+    expect(podwire('ps').stdout).toMatch(/default\/web +ready/)
+    expect(podwire('run', '--name', 'default/web', '--replace', '--', 'true').status).toBe(0)
+    expect(podwire('ps').stdout).toBe('no pods\n')
+  }, 240_000)
+
+  test('of two runs of one name at once, one is refused and the other keeps its network', async () => {
+    const { start, podwire, dir } = scriptProject()
+    const script = 'echo "$$" >> started; while ! [ -e go-on ]; do sleep 0.05; done; ip -br address show lo'
+    const runs = [1, 2].map(() => start('run', '--name', 'default/web', '--', 'sh', '-c', script))
+    const ends = runs.map(ended)
+    const refused = await Promise.race(ends)
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('is set up already') })
+    expect(podwire('ps').stdout).toMatch(/default\/web +ready/)
+    writeFileSync(join(dir, 'go-on'), '')
+    const codes = await Promise.all(ends)
+    expect(codes.map(({ code }) => code).sort()).toEqual([0, 2])
+    expect(codes.find(({ code }) => code === 0)?.stdout).toContain('192.0.2.7')
+    expect(readdirSync('/run/netns')).toEqual([])
+  }, 240_000)
+
+  test('run --timeout ends a command that takes longer, one that ignores SIGTERM too', () => {
+    const { podwire } = scriptProject()
+    expect(podwire('run', '--timeout', '300ms', '--', 'sleep', '1000').status).toBe(124)
+    const stubborn = podwire(
       'run',
+      '--timeout',
+      '300ms',
+      '--json',
       '--',
       'sh',
       '-c',
-      'trap "echo caught; exit 9" TERM; echo ready; while :; do sleep 0.05; done',
+      'trap "" TERM; echo out; while :; do sleep 1; done',
     )
-    await once(running.stdout, 'data')
-    let output = ''
-    running.stdout.on('data', (chunk) => {
-      output += chunk
+    expect(stubborn).toMatchObject({ status: 124, stderr: 'out\n' })
+    expect(JSON.parse(stubborn.stdout)).toMatchObject({
+      ip: '192.0.2.7',
+      exitCode: 124,
+      signal: 'SIGKILL',
+      timedOut: true,
     })
-    running.kill('SIGTERM')
-    expect((await once(running, 'exit'))[0]).toBe(9)
-    expect(output).toContain('caught')
-    expect(readdirSync('/run/netns')).toEqual([])
-  }, 30_000)
+    expect(JSON.parse(podwire('run', '--json', '--', 'sh', '-c', 'exit 3').stdout)).toMatchObject({
+      exitCode: 3,
+      timedOut: false,
+    })
+  }, 240_000)
 
-  test('a run that was killed is cleaned up by the next command', async () => {
-    const { start, podwire, dir } = scriptProject()
-    const running = start('run', '--', 'sh', '-c', 'echo ready; sleep 30')
+  test('down --all takes every pod down, and ps shows what runs in them until then', async () => {
+    const { start, podwire } = scriptProject()
+    for (const pod of ['default/a', 'default/b']) expect(podwire('up', pod, '-p', '53:53/udp').status).toBe(0)
+    const running = start('exec', 'default/a', '--', 'sh', '-c', 'echo ready; exec sleep 1000')
     await once(running.stdout, 'data')
-    running.kill('SIGKILL')
-    await once(running, 'exit')
-    expect(readdirSync('/run/netns')).toHaveLength(1)
-    expect(podwire('down', 'default/other').status).toBe(0)
+    const [a, b] = JSON.parse(podwire('ps', '--json').stdout)
+    expect([a, b]).toMatchObject([
+      { name: 'a', pids: [expect.any(Number)] },
+      { name: 'b', pids: [] },
+    ])
+    expect(podwire('ps').stdout).toMatch(
+      new RegExp(`default/a +ready +192\\.0\\.2\\.7 +53:53/udp +\\d+s +${a.pids[0]}\n`),
+    )
+    const end = ended(running)
+    expect(podwire('down', '--all').status).toBe(0)
+    // Its sandbox is gone, and it with it.
+    expect(await end).toMatchObject({ code: 137 })
+    expect(podwire('ps').stdout).toBe('no pods\n')
     expect(readdirSync('/run/netns')).toEqual([])
-    expect(readdirSync(join(dir, 'state/sandboxes'))).toEqual([])
-  }, 30_000)
+  }, 240_000)
+
+  test('exec refuses a namespace that is not the one that was set up', () => {
+    const { podwire } = scriptProject()
+    expect(podwire('up', 'default/web').status).toBe(0)
+    const [{ netns }] = JSON.parse(podwire('ps', '--json').stdout)
+    const name = netns.split('/').at(-1)
+    spawnSync('ip', ['netns', 'delete', name])
+    spawnSync('ip', ['netns', 'add', name])
+    expect(podwire('exec', 'default/web', '--', 'true')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('is gone'),
+    })
+    podwire('down', 'default/web')
+    spawnSync('ip', ['netns', 'delete', name])
+  }, 240_000)
 
   test('two processes set the same pod up once', async () => {
     const { start, podwire } = scriptProject()
@@ -236,7 +278,7 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     expect(codes).toEqual([0, 0])
     expect(JSON.parse(podwire('status', '--json').stdout).pods).toHaveLength(1)
     expect(podwire('down', 'default/web').status).toBe(0)
-  }, 30_000)
+  }, 240_000)
 })
 
 describe('without privileges', () => {
@@ -251,24 +293,15 @@ describe('without privileges', () => {
     const { dir } = project({ 'podwire.config.json': { stateDir: './state' } })
     const { status, stderr } = powerless(dir, 'up', 'default/web')
     expect(status).toBe(1)
-    expect(stderr).toMatch(/root|CAP_SYS_ADMIN/)
+    expect(stderr).toContain('Be root, or root of namespaces of your own: unshare -rnm')
     expect(stderr).not.toContain('    at ')
     expect(readdirSync(join(dir, 'state/sandboxes'))).toEqual([])
-  })
-
-  test('a configuration that may not be read is an error', () => {
-    const { dir } = project({ 'podwire.config.json': {} })
-    chmodSync(join(dir, 'podwire.config.json'), 0)
-    expect(powerless(dir, 'config', 'check')).toMatchObject({
-      status: 2,
-      stderr: expect.stringContaining("podwire.config.json: it can't be read"),
-    })
   })
 
   test('doctor says how to get them', () => {
     const { dir } = project()
     expect(powerless(dir, 'doctor').stdout).toMatch(
-      /privileges +failed +run as root, or in namespaces of your own/,
+      /privileges +failed +.*Be root, or root of namespaces of your own: unshare -rnm/,
     )
   })
 })

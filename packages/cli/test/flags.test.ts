@@ -2,9 +2,11 @@ import { expect, test } from 'vitest'
 import {
   parseAnnotation,
   parseBandwidthFlag,
+  parseNameServer,
   parsePid,
   parsePodName,
   parsePort,
+  parseTimeout,
   podOfFlags,
 } from '../src/flags.ts'
 
@@ -27,6 +29,8 @@ test.each<[string, () => unknown]>([
   ['--pid x', () => parsePid('x')],
   ['--pid 0', () => parsePid('0')],
   ['--ingress 10X', () => parseBandwidthFlag('--ingress')('10X')],
+  ['--timeout soon', () => parseTimeout('soon')],
+  ['--dns example.com', () => parseNameServer('example.com')],
   ['web', () => parsePodName('web')],
   ['a/b/c', () => parsePodName('a/b/c')],
   ['/b', () => parsePodName('/b')],

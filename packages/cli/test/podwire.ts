@@ -1,4 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,4 +52,47 @@ export const withScript = {
     plugins: { exec: { directory: './exec', capabilities: ['portMappings', 'shaping'] } },
   },
   'exec/example.com~script/script': exec,
+}
+
+/** A configuration whose plugin does nothing but say an address, with what `methods` (JavaScript) changes of it. */
+export function withPlugin(methods: string): Record<string, unknown> {
+  return {
+    'podwire.config.json': { networkPlugin: 'odd', stateDir: './state' },
+    'node_modules/podwire-plugin-odd/package.json': {
+      name: 'podwire-plugin-odd',
+      version: '1.0.0',
+      type: 'module',
+      exports: './index.js',
+      podwire: { apiVersion: 1 },
+    },
+    'node_modules/podwire-plugin-odd/index.js': `
+const plugin = {
+  name: 'odd',
+  init: async () => {},
+  event() {},
+  capabilities: () => 0,
+  setUpPod: async () => ({ ip: '192.0.2.9' }),
+  tearDownPod: async () => {},
+  getPodNetworkStatus: async () => undefined,
+  status: async () => {},
+  ${methods}
+}
+export default { apiVersion: 1, probe: () => [plugin] }
+`,
+  }
+}
+
+/** How a started command line ends, and what it said. */
+export async function ended(child: ChildProcess) {
+  let stdout = ''
+  let stderr = ''
+  child.stdout?.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk
+  })
+  // What once() resolves with is the event's arguments.
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  return { code, signal, stdout, stderr }
 }

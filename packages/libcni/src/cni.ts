@@ -1,13 +1,14 @@
 import { type CacheContents, openCache } from './cache/cache.ts'
 import type { CachedAttachment } from './cache/entry.ts'
-import { inTurn } from './cache/turns.ts'
+import { withLock } from './cache/lock.ts'
+import { mayBeOf } from './cache/owner.ts'
 import type { Network } from './config/network-config.ts'
 import { type OperationOptions, withDeadline } from './invoke/deadline.ts'
 import { type Attachment, checkAttachment } from './invoke/environment.ts'
 import { findPlugin } from './invoke/find-plugin.ts'
 import { askVersions, type PluginVersions } from './invoke/plugin-versions.ts'
 import { checkNetworkName } from './names.ts'
-import { add } from './operations/add.ts'
+import { add, refuseExisting } from './operations/add.ts'
 import { check } from './operations/check.ts'
 import type { OperationContext } from './operations/context.ts'
 import { del } from './operations/del.ts'
@@ -19,21 +20,26 @@ import type { AnyResult } from './result/result.ts'
 export interface CniOptions {
   /** Where plugin binaries are looked for, in this order; plugins get it as CNI_PATH. */
   readonly pluginDirectories: readonly string[]
-  /** `/var/lib/cni` unless told; results are kept in `results` below it, as Go's libcni keeps them. */
+  /** Results are kept in `results` below it, as Go's libcni keeps them; by default `/var/lib/cni`. */
   readonly cacheDirectory?: string
-  /** Milliseconds to undo a failed ADD in; 30 s unless told. */
+  /** Milliseconds to undo a failed ADD in; by default 30 s. */
   readonly rollbackDeadlineMs?: number
 }
 
 export interface DelOptions extends OperationOptions {
-  /** Whether to tear down by the configuration that ADD was run with, or by the caller's; `cache` unless told. */
+  /** Whether to tear down by the configuration that ADD was run with, or by the caller's; by default `cache`. */
   readonly configFrom?: 'cache' | 'caller'
 }
 
 /** The operations of CNI on a network: a list, or a single configuration. Every one rejects with a `CniError`. */
 export interface CNI {
-  /** Attaches, and resolves with the last plugin's result. Undone where it fails. */
+  /**
+   * Attaches, and resolves with the last plugin's result. Undone where it fails; refused, and nothing run, where the interface
+   * is in the namespace already.
+   */
   add(network: Network, attachment: Attachment, options?: OperationOptions): Promise<AnyResult>
+  /** Rejects as `add` would where the interface is in the namespace already; runs nothing. */
+  assertFree(attachment: Attachment, options?: OperationOptions): Promise<void>
   /** Resolves where the attachment is as ADD left it. */
   check(network: Network, attachment: Attachment, options?: OperationOptions): Promise<void>
   /**
@@ -66,10 +72,11 @@ export function createCni(options: CniOptions): CNI {
     )
   }
 
-  const turnsOf = (network: string) => `network ${network} in ${cacheDirectory}`
+  // Two locks. The attachment's protects what its plugins have made and its cache entry: the roll-back of one ADD must never
+  // meet another ADD of the same. The network's is GC's, which would take for stale what is only just being made; the spec
+  // wants it to run beside nothing else.
+  const networkLock = (network: string) => `network ${network} in ${cacheDirectory}`
 
-  // One at a time for an attachment: ADD's roll-back must never meet another ADD of the same. And none beside GC, as the
-  // spec wants it: GC would take for stale what is only just being made.
   function onAttachment<Value>(
     network: string,
     attachment: Attachment,
@@ -77,8 +84,8 @@ export function createCni(options: CniOptions): CNI {
     work: (context: OperationContext) => Promise<Value>,
   ) {
     return run(options, (context) =>
-      inTurn(turnsOf(network), 'together', context.deadline, () =>
-        inTurn(cache.path({ network, ...attachment }), 'alone', context.deadline, () => work(context)),
+      withLock(networkLock(network), 'shared', context.deadline, () =>
+        withLock(cache.path({ network, ...attachment }), 'exclusive', context.deadline, () => work(context)),
       ),
     )
   }
@@ -94,6 +101,11 @@ export function createCni(options: CniOptions): CNI {
       return onAttachment(network.name, attachment, options, (context) =>
         add(context, network, attachment, rollbackDeadlineMs),
       )
+    },
+
+    async assertFree(attachment, options = {}) {
+      checkAttachment(attachment)
+      await run(options, (context) => refuseExisting(context, attachment))
     },
 
     async check(network, attachment, options = {}) {
@@ -112,7 +124,7 @@ export function createCni(options: CniOptions): CNI {
     async gc(network, valid, options = {}) {
       for (const id of valid) assertNames(network.name, id)
       return run(options, (context) =>
-        inTurn(turnsOf(network.name), 'alone', context.deadline, () => gc(context, network, valid)),
+        withLock(networkLock(network.name), 'exclusive', context.deadline, () => gc(context, network, valid)),
       )
     },
 
@@ -135,7 +147,7 @@ export function createCni(options: CniOptions): CNI {
       if (containerId === undefined) return { attachments, corrupt }
       return {
         attachments: attachments.filter((attachment) => attachment.containerId === containerId),
-        corrupt: corrupt.filter(({ file }) => file.includes(`-${containerId}-`)),
+        corrupt: corrupt.filter((entry) => mayBeOf(containerId, entry)),
       }
     },
   }

@@ -1,3 +1,12 @@
+import {
+  defineErrors,
+  describeValue,
+  messageOf,
+  PodwireError,
+  type PodwireErrorInit,
+  printable,
+} from '@podwire/api'
+
 /** The spec's numeric codes, by what they mean. */
 export const CniCode = {
   incompatibleVersion: 1,
@@ -20,6 +29,8 @@ export interface PluginFailure {
   readonly plugin: string
   readonly command: string
   readonly durationMs: number
+  /** The program could not be started, or an abort came first. */
+  readonly neverRan?: true
   readonly exitCode?: number | undefined
   readonly signal?: string | undefined
   /** The last lines of stderr, at most 2 KiB. */
@@ -28,250 +39,243 @@ export interface PluginFailure {
 
 /**
  * Every error of this package. `code` is stable and begins with `ERR_CNI_`; `cniCode` is the spec's number where there
- * is one: the plugin's own for `ERR_CNI_PLUGIN_FAILED`. Compare `code`, not the class.
+ * is one: the plugin's own for `ERR_CNI_PLUGIN_FAILED`. Compare `code`, not the class. `details` holds the values that the
+ * message is made of; a {@link PluginFailure} where a plugin ran.
  */
-export class CniError extends Error {
-  override readonly name = 'CniError'
-  readonly code: string
+export class CniError extends PodwireError {
   readonly cniCode: number
-  /** The values the message is made of; a {@link PluginFailure} where a plugin ran. */
-  readonly details: Readonly<Record<string, unknown>>
 
-  constructor(
-    code: string,
-    cniCode: number,
-    message: string,
-    details: Record<string, unknown> | PluginFailure = {},
-    cause?: unknown,
-  ) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.code = code
+  constructor(init: PodwireErrorInit, cniCode: number) {
+    super(init)
+    this.name = 'CniError'
     this.cniCode = cniCode
-    this.details = { ...details }
   }
 }
 
-/** An error for a CNI plugin to throw: its code, message and details reach the runtime as they are. */
-export const pluginError = (cniCode: number, message: string, details = '') =>
-  new CniError('ERR_CNI_PLUGIN', cniCode, message, details === '' ? {} : { details })
-
-/** Text that should be JSON and isn't, or JSON deeper than anyone needs. */
-export const badJson = (what: string, problem: string, cause?: unknown) =>
-  new CniError('ERR_CNI_JSON', CniCode.decodingFailure, `${what}: ${problem}`, { what, problem }, cause)
-
-/** A network configuration that breaks the rules. */
-export const badConfig = (source: string, problem: string, cause?: unknown) =>
-  new CniError(
-    'ERR_CNI_CONFIG',
-    CniCode.invalidConfig,
-    `error parsing ${source}: ${problem}`,
-    { source, problem },
-    cause,
-  )
-
-/** A configuration file that can't be read. */
-export const unreadableConfig = (path: string, cause: unknown) =>
-  new CniError(
-    'ERR_CNI_CONFIG_READ',
-    CniCode.ioFailure,
-    `error reading ${path}: ${reason(cause)}`,
-    { path },
-    cause,
-  )
-
-/** There are configurations, but none of this name. */
-export const networkNotFound = (directory: string, name: string, errors: readonly unknown[]) =>
-  new CniError(
-    'ERR_CNI_NETWORK_NOT_FOUND',
-    CniCode.invalidConfig,
-    `no net configuration with name "${name}" in ${directory}${skipped(errors)}`,
-    { directory, name, errors },
-  )
-
-/** The directory is empty or absent. */
-export const noNetworks = (directory: string, errors: readonly unknown[]) =>
-  new CniError(
-    'ERR_CNI_NO_NETWORKS',
-    CniCode.invalidConfig,
-    `no net configurations found in ${directory}${skipped(errors)}`,
-    { directory, errors },
-  )
-
-/** A container ID, interface name or argument that no plugin may see. */
-export const badArgument = (cniCode: number, problem: string, value: unknown) =>
-  new CniError('ERR_CNI_ARGUMENT', cniCode, `${problem}: ${show(value)}`, { problem, value })
-
-/** A version that isn't one, or that this library doesn't speak. */
-export const badVersion = (problem: string, version: string) =>
-  new CniError('ERR_CNI_VERSION', CniCode.incompatibleVersion, problem, { version })
-
-/** A result that breaks the spec, or that an older version can't hold. */
-export const badResult = (problem: string) =>
-  new CniError('ERR_CNI_RESULT', CniCode.decodingFailure, problem, { problem })
-
-/** A plugin's type that can't be the name of a file in a directory. */
-export const badPluginName = (plugin: string) =>
-  new CniError('ERR_CNI_PLUGIN_NAME', CniCode.invalidConfig, `invalid plugin name: ${show(plugin)}`, {
-    plugin,
-  })
-
-/** No such binary in any plugin directory. */
-export const pluginNotFound = (plugin: string, path: readonly string[]) =>
-  new CniError(
-    'ERR_CNI_PLUGIN_NOT_FOUND',
-    CniCode.invalidConfig,
-    `failed to find plugin "${plugin}" in path [${path.join(' ')}]`,
-    { plugin, path },
-  )
-
-/** The binary is there but can't be run. */
-export const notStarted = (path: string, failure: PluginFailure, cause: unknown) =>
-  new CniError(
-    'ERR_CNI_PLUGIN_START',
-    CniCode.internal,
-    describe(failure, `can't start ${path}: ${reason(cause)}`),
-    { ...failure, path },
-    cause,
-  )
-
-/** A plugin ran and said no, or broke off. */
-export const pluginFailed = (
-  cniCode: number,
-  problem: string,
-  failure: PluginFailure,
-  extra: { pluginMessage?: string; pluginDetails?: string } = {},
-) =>
-  new CniError('ERR_CNI_PLUGIN_FAILED', cniCode, describe(failure, problem), {
-    ...failure,
-    problem,
-    ...extra,
-  })
-
-/** A plugin succeeded but what it printed is no answer. */
-export const badOutput = (problem: string, failure: PluginFailure, cause?: unknown) =>
-  new CniError(
-    'ERR_CNI_PLUGIN_OUTPUT',
-    CniCode.decodingFailure,
-    describe(failure, problem),
-    { ...failure, problem },
-    cause,
-  )
-
-/** The deadline passed, or the caller aborted; the plugin and its children were killed. */
-export const interrupted = (deadlineMs: number | undefined, failure: PluginFailure, cause: unknown) =>
-  deadlineMs === undefined
-    ? new CniError('ERR_CNI_ABORTED', CniCode.internal, describe(failure, 'aborted'), { ...failure }, cause)
-    : new CniError(
-        'ERR_CNI_DEADLINE',
-        CniCode.tryAgainLater,
-        describe(failure, `no answer within the deadline of ${deadlineMs} ms`),
-        { ...failure, deadlineMs },
-        cause,
-      )
-
-/** Another operation on the same attachment took longer than this one could wait. */
-export const gaveUpWaiting = (entry: string, deadlineMs: number | undefined, cause: unknown) =>
-  deadlineMs === undefined
-    ? new CniError(
-        'ERR_CNI_ABORTED',
-        CniCode.internal,
-        `aborted while another operation held ${entry}`,
-        { entry },
-        cause,
-      )
-    : new CniError(
-        'ERR_CNI_DEADLINE',
-        CniCode.tryAgainLater,
-        `another operation held ${entry} for the whole deadline of ${deadlineMs} ms; try again when it is through`,
-        { entry, deadlineMs },
-        cause,
-      )
-
-/** A cache entry that can't be read or written. */
-export const cacheFailed = (problem: string, path: string, cause: unknown) =>
-  new CniError(
-    'ERR_CNI_CACHE',
-    CniCode.ioFailure,
-    `${problem}: ${path}: ${reason(cause)}`,
-    { path, problem },
-    cause,
-  )
-
-/** CHECK needs 0.4.0. */
-export const checkUnsupported = (version: string) =>
-  new CniError(
-    'ERR_CNI_CHECK_UNSUPPORTED',
-    CniCode.incompatibleVersion,
-    `configuration version "${version}" does not support the CHECK command`,
-    { version },
-  )
-
-/** The plugin doesn't speak the configuration's version. */
-export const versionUnsupported = (plugin: string, version: string, supported: readonly string[]) =>
-  new CniError(
-    'ERR_CNI_VERSION_UNSUPPORTED',
-    CniCode.incompatibleVersion,
-    `plugin ${plugin} does not support config version "${version}"; it supports ${supported.join(', ')}`,
-    { plugin, version, supported },
-  )
-
-/** A list without plugins has nothing to add. */
-export const noResult = (network: string) =>
-  new CniError('ERR_CNI_CONFIG', CniCode.invalidConfig, `network ${network} has no plugins`, { network })
-
-/** ADD failed; what its roll-back could not undo is in `details.rollbackErrors`, and in the message. */
-export function addFailed(error: unknown, rollbackErrors: readonly unknown[]): unknown {
-  if (rollbackErrors.length === 0 || !isCniError(error)) return error
-  return new CniError(
-    error.code,
-    error.cniCode,
-    `${error.message}; undoing it failed too, run DEL again: ${rollbackErrors.map(reason).join('; ')}`,
-    { ...error.details, rollbackErrors },
-    error,
-  )
+interface AttachmentOwner {
+  readonly network: string
+  readonly containerId: string
 }
 
-/** Several failures of one operation: all in `details.errors`, and in the message. */
-export const several = (operation: string, errors: readonly unknown[]) =>
-  new CniError(
-    'ERR_CNI_SEVERAL',
-    errors.find(isCniError)?.cniCode ?? CniCode.internal,
-    `${operation}: ${errors.map(reason).join('; ')}`,
-    { operation, errors },
-    errors[0],
+/** All that can go wrong here. */
+export const errors = defineErrors(
+  {
+    // Configurations
+    ERR_CNI_JSON: {
+      cniCode: CniCode.decodingFailure,
+      message: ({ what, problem }: { what: string; problem: string }) => `${what}: ${problem}`,
+    },
+    ERR_CNI_CONFIG: {
+      cniCode: CniCode.invalidConfig,
+      exitCode: 2,
+      message: ({ source, problem }: { source: string; problem: string }) =>
+        `error parsing ${source}: ${problem}`,
+    },
+    ERR_CNI_CONFIG_READ: {
+      cniCode: CniCode.ioFailure,
+      message: ({ path }: { path: string }, cause: unknown) => `error reading ${path}: ${messageOf(cause)}`,
+    },
+    ERR_CNI_NETWORK_NOT_FOUND: {
+      cniCode: CniCode.invalidConfig,
+      exitCode: 2,
+      message: ({
+        directory,
+        name,
+        errors,
+      }: {
+        directory: string
+        name: string
+        errors: readonly unknown[]
+      }) => `no net configuration with name "${name}" in ${directory}${skipped(errors)}`,
+    },
+    ERR_CNI_NO_NETWORKS: {
+      cniCode: CniCode.invalidConfig,
+      exitCode: 2,
+      message: ({ directory }: { directory: string }) => `no net configurations found in ${directory}`,
+      remedy: 'Put a .conflist there.',
+    },
+
+    // What an operation is given
+    ERR_CNI_ARGUMENT: {
+      message: ({ problem, value }: { problem: string; value: unknown; cniCode: number }) =>
+        `${problem}: ${describeValue(value)}`,
+    },
+    ERR_CNI_VERSION: {
+      cniCode: CniCode.incompatibleVersion,
+      message: ({ version }: { version: string }) => `invalid version ${describeValue(version)}`,
+      remedy: 'Expected MAJOR.MINOR.PATCH, such as 1.0.0.',
+    },
+    ERR_CNI_CHECK_UNSUPPORTED: {
+      cniCode: CniCode.incompatibleVersion,
+      message: ({ version }: { version: string }) =>
+        `configuration version "${version}" does not support the CHECK command`,
+      remedy: 'CHECK exists since 0.4.0.',
+    },
+    ERR_CNI_INTERFACE_EXISTS: {
+      cniCode: CniCode.invalidEnvironment,
+      message: ({ netns, ifName, owner }: { netns: string; ifName: string; owner?: AttachmentOwner }) =>
+        `interface ${ifName} is in ${netns} already${owner ? `, as container ${owner.containerId}'s attachment to network ${owner.network}` : ''}; nothing was changed`,
+      remedy: ({ owner }) =>
+        owner
+          ? 'Run DEL for that attachment first, or give this one another interface name.'
+          : 'Give this attachment another interface name, or remove the interface first.',
+    },
+    ERR_CNI_NETNS: {
+      cniCode: CniCode.invalidNamespace,
+      message: ({ netns }: { netns: string; isMissing: boolean }, cause: unknown) =>
+        `can't see which interfaces are in ${netns}: ${messageOf(cause)}`,
+      remedy: ({ isMissing }) =>
+        isMissing ? 'Install @podwire/netlink, or the programs nsenter and ip.' : undefined,
+    },
+
+    // Plugins
+    ERR_CNI_PLUGIN_NAME: {
+      cniCode: CniCode.invalidConfig,
+      message: ({ plugin }: { plugin: string }) => `invalid plugin name: ${describeValue(plugin)}`,
+      remedy: "A type is the name of a file in a plugin directory, without '/'.",
+    },
+    ERR_CNI_PLUGIN_NOT_FOUND: {
+      cniCode: CniCode.invalidConfig,
+      message: ({ plugin, path }: { plugin: string; path: readonly string[] }) =>
+        `failed to find plugin "${plugin}" in path [${path.join(' ')}]`,
+    },
+    ERR_CNI_PLUGIN_START: {
+      message: (failure: PluginFailure & { path: string }, cause: unknown) =>
+        describeFailure(failure, `can't start ${failure.path}: ${messageOf(cause)}`),
+    },
+    /** A plugin ran and reported an error, or ended without a word. */
+    ERR_CNI_PLUGIN_FAILED: {
+      message: (
+        failure: PluginFailure & {
+          problem: string
+          cniCode: number
+          pluginMessage?: string
+          pluginDetails?: string
+        },
+      ) => describeFailure(failure, failure.problem),
+    },
+    /** A plugin succeeded, but what it printed can't be understood. */
+    ERR_CNI_PLUGIN_OUTPUT: {
+      cniCode: CniCode.decodingFailure,
+      message: (failure: PluginFailure & { problem: string }) => describeFailure(failure, failure.problem),
+    },
+    ERR_CNI_VERSION_UNSUPPORTED: {
+      cniCode: CniCode.incompatibleVersion,
+      message: ({
+        plugin,
+        version,
+        supported,
+      }: {
+        plugin: string
+        version: string
+        supported: readonly string[]
+      }) =>
+        `plugin ${plugin} does not support config version "${version}"; it supports ${supported.join(', ')}`,
+    },
+    /** Thrown by a plugin's author; its text goes to the runtime as it is. */
+    ERR_CNI_PLUGIN: {
+      message: ({ message }: { message: string; details?: string; cniCode: number }) => message,
+    },
+
+    // Results and the cache
+    ERR_CNI_RESULT: {
+      cniCode: CniCode.decodingFailure,
+      message: ({ problem }: { problem: string }) => problem,
+    },
+    ERR_CNI_CACHE: {
+      cniCode: CniCode.ioFailure,
+      message: ({ problem, path }: { problem: string; path: string }, cause: unknown) =>
+        `${problem}: ${path}${cause === undefined ? '' : `: ${messageOf(cause)}`}`,
+    },
+
+    // Time
+    /** The deadline passed; the plugin and its children were killed, or it was never this operation's turn. */
+    ERR_CNI_DEADLINE: {
+      cniCode: CniCode.tryAgainLater,
+      message: (about: ({ deadlineMs: number } & PluginFailure) | { deadlineMs: number; lock: string }) =>
+        'lock' in about
+          ? `another operation on ${about.lock} took the whole deadline of ${about.deadlineMs} ms`
+          : describeFailure(about, `no answer within the deadline of ${about.deadlineMs} ms`),
+      remedy: (about) => ('lock' in about ? 'Try again when it has ended.' : undefined),
+    },
+    /** The caller's signal came. */
+    ERR_CNI_ABORTED: {
+      message: (about: PluginFailure | { lock: string }) =>
+        'lock' in about
+          ? `aborted while waiting for another operation on ${about.lock}`
+          : describeFailure(about, 'aborted'),
+    },
+
+    /** Several failures of one operation. */
+    ERR_CNI_SEVERAL: {
+      message: ({ operation, errors }: { operation: string; errors: readonly unknown[]; cniCode: number }) =>
+        `${operation}: ${errors.map(messageOf).join('; ')}`,
+    },
+  },
+  // The spec's number; where it differs from case to case, the details hold it.
+  (init, { cniCode }: { readonly cniCode?: number }) =>
+    new CniError(init, cniCode ?? numberIn(init) ?? CniCode.internal),
+)
+
+/** An error for a CNI plugin to throw: its code, message and details reach the runtime as they are. */
+export const pluginError = (cniCode: number, message: string, details = ''): CniError =>
+  errors.ERR_CNI_PLUGIN({ message, cniCode, ...(details === '' ? {} : { details }) })
+
+/** A network configuration that breaks the rules. */
+export const badConfig = (source: string, problem: string, cause?: unknown): CniError =>
+  errors.ERR_CNI_CONFIG({ source, problem }, cause)
+
+/** A name or an argument that no plugin may see. */
+export const badArgument = (cniCode: number, problem: string, value: unknown): CniError =>
+  errors.ERR_CNI_ARGUMENT({ problem, value, cniCode })
+
+/** A result that breaks the spec, or that an older version can't hold. */
+export const badResult = (problem: string): CniError => errors.ERR_CNI_RESULT({ problem })
+
+/** Several failures of one operation, with the code of the first that has one. */
+export const several = (operation: string, failures: readonly unknown[]): CniError =>
+  errors.ERR_CNI_SEVERAL(
+    { operation, errors: failures, cniCode: failures.find(isCniError)?.cniCode ?? CniCode.internal },
+    failures[0],
   )
+
+/** What ADD failed with; what its roll-back could not undo is in `details.rollbackErrors`, and in the message. */
+export function addFailed(error: unknown, rollbackErrors: readonly unknown[]): unknown {
+  if (rollbackErrors.length === 0 || !isCniError(error)) return error
+  const { code, details, exitCode, cniCode } = error
+  const message = `${error.message}; undoing it failed too, run DEL again: ${rollbackErrors.map(messageOf).join('; ')}`
+  return new CniError(
+    { code, message, details: { ...details, rollbackErrors }, exitCode, cause: error },
+    cniCode,
+  )
+}
 
 /** An error of this package, whichever copy of it made it. */
 export function isCniError(error: unknown): error is CniError {
   return error instanceof Error && 'cniCode' in error && typeof error.cniCode === 'number'
 }
 
-/** What went wrong, in the words of whatever was thrown. */
-export function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-// A value for a message: short, on one line, whatever it is.
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 120 ? `${text.slice(0, 120)}…` : text
+function numberIn({ details }: PodwireErrorInit): number | undefined {
+  const cniCode = details?.['cniCode']
+  return typeof cniCode === 'number' ? cniCode : undefined
 }
 
 const skipped = (errors: readonly unknown[]) =>
   errors.length === 0
     ? ''
-    : `; ${errors.length === 1 ? 'one file was' : `${errors.length} files were`} skipped: ${errors.map(reason).join('; ')}`
+    : `; ${errors.length === 1 ? 'one file was' : `${errors.length} files were`} skipped: ${errors.map(messageOf).join('; ')}`
 
 // Plugins pass on what the programs they run have printed.
 const onOneLine = (text: string) => text.trim().replaceAll(/\s*[\r\n]+\s*/g, ' ')
 
-function describe(failure: PluginFailure, problem: string): string {
+function describeFailure(failure: PluginFailure, problem: string): string {
   const { plugin, network, command, exitCode, signal, durationMs, stderr } = failure
   const ending = signal ? `${signal} ` : exitCode ? `exit status ${exitCode} ` : ''
-  const said = stderr === '' || problem.includes(JSON.stringify(stderr)) ? '' : `; stderr: ${show(stderr)}`
+  const said =
+    stderr === '' || problem.includes(JSON.stringify(stderr)) ? '' : `; stderr: ${describeValue(stderr)}`
   const name = network === undefined ? '' : ` name=${JSON.stringify(network)}`
   return (
-    `plugin type=${JSON.stringify(plugin)}${name} failed (${command.toLowerCase()}): ${onOneLine(problem)} ` +
+    `plugin type=${JSON.stringify(plugin)}${name} failed (${command.toLowerCase()}): ${printable(onOneLine(problem))} ` +
     `(${ending}after ${Math.round(durationMs)} ms${said})`
   )
 }

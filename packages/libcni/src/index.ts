@@ -1,5 +1,5 @@
 export type { CacheContents, CorruptEntry } from './cache/cache.ts'
-export type { CachedAttachment } from './cache/entry.ts'
+export type { CachedAttachment, EntryKey } from './cache/entry.ts'
 export { type CNI, type CniOptions, createCni, type DelOptions } from './cni.ts'
 export {
   type ConfigProblem,
@@ -22,6 +22,7 @@ export { type NetworkWatch, type WatchOptions, watchNetworks } from './config/wa
 export { CniCode, CniError, isCniError, type PluginFailure, pluginError } from './errors.ts'
 export type { OperationOptions, TraceContext } from './invoke/deadline.ts'
 export type { Attachment } from './invoke/environment.ts'
+export { type FoundInterface, findInterface } from './invoke/find-interface.ts'
 export { findPlugin } from './invoke/find-plugin.ts'
 export type { PluginVersions } from './invoke/plugin-versions.ts'
 export { isObject, type Json, type JsonObject } from './json.ts'

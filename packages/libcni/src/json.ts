@@ -1,6 +1,7 @@
 // Narrow readers for what comes from outside. By hand because a CNI plugin is a process per call: a schema library costs
 // more to load than the rest of the plugin to run.
-import { badJson } from './errors.ts'
+import { messageOf } from '@podwire/api'
+import { errors } from './errors.ts'
 
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject
 export interface JsonObject {
@@ -10,23 +11,26 @@ export interface JsonObject {
 // Deeper than any configuration, far less than what overflows JSON.stringify's stack.
 const maxDepth = 1000
 
-/** @throws CniError `ERR_CNI_JSON` for text that isn't JSON, or is nested more than 1000 deep */
+/**
+ * @throws CniError `ERR_CNI_JSON` for text that isn't JSON, is nested more than 1000 deep, or holds a number that a double can't
+ */
 export function parseJson(text: string | Uint8Array, what: string): Json {
   const string = typeof text === 'string' ? text : new TextDecoder().decode(text)
-  if (deeperThan(string, maxDepth)) throw badJson(what, `nested more than ${maxDepth} deep`)
+  if (deeperThan(string, maxDepth))
+    throw errors.ERR_CNI_JSON({ what, problem: `nested more than ${maxDepth} deep` })
   try {
-    return JSON.parse(string)
+    return JSON.parse(string, mayOverflow.test(string) ? refuseInfinity : undefined)
   } catch (cause) {
-    const { message } = cause as SyntaxError // JSON.parse throws nothing else
-    const problem = string.trim() === '' ? 'empty, expected JSON' : message.replaceAll(/\s+/g, ' ')
-    throw badJson(what, problem, cause)
+    const problem = string.trim() === '' ? 'empty, expected JSON' : messageOf(cause).replaceAll(/\s+/g, ' ')
+    throw errors.ERR_CNI_JSON({ what, problem }, cause)
   }
 }
 
 /** @throws CniError `ERR_CNI_JSON` for anything but an object */
 export function parseJsonObject(text: string | Uint8Array, what: string): JsonObject {
   const value = parseJson(text, what)
-  if (!isObject(value)) throw badJson(what, `expected an object, not ${kindOf(value)}`)
+  if (!isObject(value))
+    throw errors.ERR_CNI_JSON({ what, problem: `expected an object, not ${kindOf(value)}` })
   return value
 }
 
@@ -38,9 +42,20 @@ export function isArray(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value)
 }
 
-/** The object's own value; undefined for null, as Go reads it, and for what every object inherits. */
-export function own(object: JsonObject, key: string): Exclude<Json, null> | undefined {
-  return Object.hasOwn(object, key) ? (object[key] ?? undefined) : undefined
+/**
+ * The value of a key, spelt in lower or upper case, as Go reads JSON: the exact spelling first, else the last of the others.
+ * Undefined for null, and for what every object inherits.
+ */
+export function readKey(object: JsonObject, key: string): Exclude<Json, null> | undefined {
+  const spelling = Object.hasOwn(object, key) ? key : spellingsOf(object, [key]).at(-1)
+  return spelling === undefined ? undefined : (object[spelling] ?? undefined)
+}
+
+/** A copy without these keys, in whatever case they are spelt. */
+export function withoutKeys(object: JsonObject, keys: readonly string[]): JsonObject {
+  const spellings = new Set(spellingsOf(object, keys))
+  // By entries, because `__proto__` is a key like any other here.
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !spellings.has(key)))
 }
 
 /** What a value is, for a message. */
@@ -48,6 +63,23 @@ export function kindOf(value: Json | undefined): string {
   if (value === null || value === undefined) return 'null'
   if (Array.isArray(value)) return 'an array'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+function spellingsOf(object: JsonObject, keys: readonly string[]): string[] {
+  const wanted = keys.map(fold)
+  return Object.keys(object).filter((key) => wanted.includes(fold(key)))
+}
+
+// As Unicode folds case: the long s is an s, and the sign of the kelvin, by toLowerCase, a k.
+const fold = (key: string): string => key.replaceAll('ſ', 's').toLowerCase()
+
+// What JSON.parse reads as infinite it would write as null.
+const mayOverflow = /[eE]\+?\d{3}|\d{300}/
+
+function refuseInfinity(key: string, value: unknown): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new RangeError(`the number at ${JSON.stringify(key)} is beyond the range of doubles`)
+  return value
 }
 
 function deeperThan(text: string, limit: number): boolean {

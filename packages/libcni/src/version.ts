@@ -1,4 +1,4 @@
-import { badVersion } from './errors.ts'
+import { errors } from './errors.ts'
 
 /** The spec versions this library speaks, oldest first. */
 export const cniVersions = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const
@@ -17,7 +17,7 @@ export function isKnownVersion(version: string): version is CniVersion {
 export function parseVersion(version: string): readonly [number, number, number] {
   if (version === '') return [0, 1, 0]
   const match = /^(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?$/.exec(version)
-  if (!match) throw badVersion(`invalid version ${JSON.stringify(version.slice(0, 80))}`, version)
+  if (!match) throw errors.ERR_CNI_VERSION({ version })
   return [Number(match[1]), Number(match[2] ?? 0), Number(match[3] ?? 0)]
 }
 

@@ -15,9 +15,10 @@ const can = isIsolated() && existsSync('/usr/lib/cni/bridge')
 if (!can) console.warn('the samples of the README are not run: they need /usr/lib/cni/bridge and namespaces')
 
 it.each([
-  ['a chain in ten lines', chain, 10],
-  ['a plugin in twenty', plugin, 20],
-])('%s', (_, code, limit) => {
+  ['a chain in ten lines', chain, 'cni.add(', 10],
+  ['a plugin in twenty', plugin, 'cniMain(', 20],
+])('%s', (_, code, heart, limit) => {
+  expect(code).toContain(heart)
   expect(code.trim().split('\n').length).toBeLessThanOrEqual(limit)
 })
 
@@ -68,6 +69,8 @@ describe.runIf(can)('the samples', () => {
         'await cni.del',
         'await cni.check(network, attachment).catch((e) => { if (e.details.plugin !== "portmap") throw e })\nawait new Promise((resolve) => process.stdin.once("data", resolve))\nconsole.log("checked")\nawait cni.del',
       )
+    for (const path of [plugins, join(directory, 'cache'), join(directory, 'net.d'), netns.path, 'checked'])
+      expect(sample, 'the sample has changed: adapt the replacements above').toContain(path)
     const program = await compile(sample, 'chain')
     const child = run(process.execPath, [program])
     await new Promise((resolve) => child.child.stdout!.once('data', resolve))

@@ -6,6 +6,8 @@ const preferred: Record<number, string> = {
   [constants.errno.EOPNOTSUPP]: 'EOPNOTSUPP',
   // A kernel-internal value that leaks out of rtnetlink for operations a driver lacks.
   524: 'ENOTSUPP',
+  // Another: nf_tables says so of a transaction for a ruleset that changed meanwhile.
+  85: 'ERESTART',
 }
 
 const names: Record<number, string> = {

@@ -1,173 +1,146 @@
-import type { Acknowledgement } from './codec/message.ts'
+import { defineErrors, describeValue, PodwireError, type PodwireErrorInit } from '@podwire/api'
 import { errnoName } from './errno.ts'
 
 /**
- * Every error of this package. `code` is stable: a kernel's refusal carries the errno's name (`EEXIST`, `EPERM`),
- * what this package finds itself begins with `ERR_`. Compare `code`, not the class.
+ * Every error of this package. `code` is stable: what the kernel refuses carries the errno's name (`EEXIST`, `EPERM`),
+ * what this package finds itself begins with `ERR_`. `details` holds what the message is made of: `operation`, `errno`,
+ * `syscall`, `path`, `kernelText`, `offset` … where known. Compare `code`, not the class.
  */
-export class NetlinkError extends Error {
-  override readonly name = 'NetlinkError'
-  readonly code: string
-  /** What the message was made of: `errno`, `syscall`, `path`, `operation`, `kernelText`, `offset` … where known. */
-  readonly details: Readonly<Record<string, unknown>>
-
-  constructor(code: string, message: string, details: Record<string, unknown> = {}, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.code = code
-    this.details = details
+export class NetlinkError extends PodwireError {
+  constructor(init: PodwireErrorInit) {
+    super(init)
+    this.name = 'NetlinkError'
   }
 }
 
-/** The C library could not be reached: another platform, or koffi's native part is not installed. */
-export const unavailable = (cause: unknown) =>
-  new NetlinkError(
-    'ERR_NETLINK_UNAVAILABLE',
-    `netlink needs Linux on x64 or arm64 (glibc or musl) and koffi's native part; this is ${process.platform} ${process.arch}. ` +
-      'Install without --omit=optional, on a machine of that kind',
-    { platform: process.platform, arch: process.arch },
-    cause,
-  )
-
-const hints: Record<string, string> = {
-  EPERM: 'it takes CAP_SYS_ADMIN: run as root, or inside a user namespace (unshare -rnm)',
+interface Refusal {
+  readonly operation: string
+  /** Its name is the error's code. */
+  readonly errno: number
+  /** The kernel's own words. */
+  readonly kernelText?: string
+  /** Where in the request the offending attribute begins, in bytes from the header. */
+  readonly offset?: number
+  /** The request's position in a batch, from 0, and how many requests the batch has. */
+  readonly request?: number
+  readonly requests?: number
 }
 
-/** A system call failed. */
-export function systemCallFailed(operation: string, syscall: string, errno: number, path?: string) {
-  const code = errnoName(errno)
-  const hint = hints[code] ? `; ${hints[code]}` : ''
-  return new NetlinkError(code, `${operation}: ${syscall} failed with ${code}${hint}`, {
-    operation,
-    syscall,
-    errno,
-    ...(path === undefined ? {} : { path }),
-  })
+const table = {
+  ERR_NETLINK_UNAVAILABLE: {
+    message: ({ platform, arch }: { platform: string; arch: string }) =>
+      `netlink needs Linux on x64 or arm64 (glibc or musl) and koffi's native part; this is ${platform} ${arch}`,
+    remedy: 'Install without --omit=optional, on a machine of that kind',
+  },
+  ERR_NETLINK_ARGUMENT: {
+    message: ({ what, value, expected }: { what: string; value: unknown; expected: string }) =>
+      `${describeValue(value)} is not a valid ${what}; expected ${expected}`,
+    exitCode: 2,
+  },
+  ERR_NETLINK_CLOSED: {
+    message: ({ operation }: { operation: string }) =>
+      `${operation}: the netlink socket is closed; open another`,
+  },
+  ERR_NETLINK_PROTOCOL: {
+    message: ({ operation, expected, actual }: { operation: string; expected: number; actual: number }) =>
+      `${operation}: it is for netlink protocol ${expected}, but the socket speaks ${actual}; ` +
+      `open one with openNetlink({ protocol: ${expected} })`,
+  },
+  ERR_NETLINK_INTERRUPTED: {
+    message: ({ operation, attempts }: { operation: string; attempts: number }) =>
+      `${operation}: the table changed while it was read, ${attempts} times in a row; try again later`,
+  },
+  ERR_NETLINK_MALFORMED: {
+    message: ({ what }: { what: string }) => `netlink message can't be read: ${what}`,
+  },
+  ERR_NETLINK_NO_REPLY: {
+    message: ({ operation }: { operation: string }) => `${operation}: the kernel gave no answer`,
+  },
+  ERR_NOT_NETNS: {
+    message: ({ path }: { path: string }) =>
+      `${path} is not a network namespace; give a path such as /run/netns/NAME or /proc/PID/ns/net`,
+  },
+  ERR_NETNS_NAME: {
+    message: ({ name }: { name: string }) =>
+      `${JSON.stringify(name)} can't name a network namespace; use 1 to 255 bytes without "/", and neither "." nor ".."`,
+    exitCode: 2,
+  },
+  ERR_NETNS_ASYNC: {
+    message: ({ path }: { path: string }) =>
+      `withNetns(${path}) got a promise; what runs after the first await is in another namespace`,
+    remedy:
+      'Do synchronous work only, such as opening a socket or spawning a process, and await the rest outside',
+  },
+  // The code of those below is the name of their errno.
+  systemCallFailed: {
+    message: ({ operation, syscall, errno }: SystemCall) => {
+      const code = errnoName(errno)
+      const hint =
+        code === 'EPERM'
+          ? '; it takes CAP_SYS_ADMIN: run as root, or inside a user namespace (unshare -rnm)'
+          : ''
+      return `${operation}: ${syscall} failed with ${code}${hint}`
+    },
+  },
+  fileFailed: {
+    message: ({ operation, syscall, errno }: SystemCall) =>
+      `${operation}: ${fileReasons[errnoName(errno)] ?? `${syscall} failed`} (${errnoName(errno)})`,
+  },
+  refused: {
+    message({ operation, errno, kernelText, request = 0, requests = 1 }: Refusal) {
+      const code = errnoName(errno)
+      const place = requests > 1 ? ` (request ${request + 1} of ${requests})` : ''
+      const reason = kernelText ?? kernelReasons[code] ?? 'the kernel refused'
+      return `${operation}${place}: ${reason} (${code})`
+    },
+  },
+  /** Several requests of one batch were refused: the first, which is the cause, with all of them. */
+  batchRefused: {
+    message: ({ failures }: { errno: number; failures: readonly NetlinkError[] }, first: unknown) =>
+      // The cause is always the first of the failures.
+      `${(first as NetlinkError).message}; ${failures.length - 1} more requests of the batch failed`,
+  },
+  nflogRefused: {
+    message: ({ operation }: { operation: string; errno: number }) =>
+      `${operation}: another socket listens to it already, or CAP_NET_ADMIN is missing (EPERM)`,
+  },
+  overrun: {
+    message: ({ operation }: { operation: string; errno: number }) =>
+      `${operation}: more happened than was read, and some of it is lost; list what you need again and watch anew (ENOBUFS)`,
+  },
+} as const
+
+interface SystemCall {
+  readonly operation: string
+  readonly syscall: string
+  readonly errno: number
+  readonly path?: string | undefined
 }
 
-/** A file could not be opened, made or removed: Node's own error, in this package's words. */
-export function fileFailed(operation: string, path: string, cause: unknown) {
-  const { code, errno, syscall } = cause as NodeJS.ErrnoException // node:fs throws nothing else
-  const reason =
-    code === 'ENOENT'
-      ? 'there is no such file'
-      : code === 'EEXIST'
-        ? 'it exists already'
-        : `${syscall} failed`
-  return new NetlinkError(
-    code ?? 'EIO',
-    `${operation}: ${reason} (${code})`,
-    { operation, path, syscall, errno: errno === undefined ? undefined : -errno },
-    cause,
-  )
-}
-
-/** The path is there but is something else than a network namespace. */
-export const notNetns = (path: string) =>
-  new NetlinkError(
-    'ERR_NOT_NETNS',
-    `${path} is not a network namespace; give a path such as /run/netns/NAME or /proc/PID/ns/net`,
-    { path },
-  )
-
-/** A name that can't be a file's name in /run/netns. */
-export const badNetnsName = (name: string) =>
-  new NetlinkError(
-    'ERR_NETNS_NAME',
-    `${JSON.stringify(name)} can't name a network namespace; use 1 to 255 bytes without "/", and neither "." nor ".."`,
-    { name },
-  )
-
-/** The function given to withNetns went on after it returned. */
-export const asyncInNetns = (path: string) =>
-  new NetlinkError(
-    'ERR_NETNS_ASYNC',
-    `withNetns(${path}) got a promise; what runs after the first await is in another namespace. Do synchronous work ` +
-      'only, such as opening a socket or spawning a process, and await outside',
-    { path },
-  )
-
-/** The kernel refused a request. */
-export function refused(
-  operation: string,
-  acknowledgement: Acknowledgement,
-  sequence?: [position: number, of: number],
-) {
-  const { errno, text, offset } = acknowledgement
-  const code = errnoName(errno)
-  const reason = text ?? kernelReasons[code] ?? 'the kernel refused'
-  const place = sequence && sequence[1] > 1 ? ` (request ${sequence[0] + 1} of ${sequence[1]})` : ''
-  return new NetlinkError(code, `${operation}${place}: ${reason} (${code})`, {
-    operation,
-    errno,
-    ...(text === undefined ? {} : { kernelText: text }),
-    ...(offset === undefined ? {} : { offset }),
-    ...(sequence ? { request: sequence[0] } : {}),
-  })
+const fileReasons: Record<string, string> = {
+  ENOENT: 'the file does not exist',
+  EEXIST: 'it exists already',
 }
 
 const kernelReasons: Record<string, string> = {
   EPERM: 'it takes CAP_NET_ADMIN in the namespace',
   EOPNOTSUPP: "the kernel or the device doesn't offer this",
-  EEXIST: 'it is there already',
+  EEXIST: 'it exists already',
+  EBUSY: 'it is in use',
   ENODEV: 'there is no such link',
-  ENOENT: 'it is not there',
+  ENOENT: 'it does not exist',
   ENOBUFS: 'more was sent than the socket could hold',
+  ERESTART: 'the ruleset is not of the generation that was expected: read it again',
 }
 
-/** Several requests of one batch failed; the first decides `code`, all are in `details.failures`. */
-export const batchRefused = (failures: NetlinkError[]) => {
-  const [first] = failures as [NetlinkError]
-  if (failures.length === 1) return first
-  return new NetlinkError(
-    first.code,
-    `${first.message}; ${failures.length - 1} more requests of the batch failed`,
-    { ...first.details, failures },
-    first,
-  )
+/** One function for each error of this package. */
+export const errors = defineErrors(table, (init) => {
+  const errno = init.details?.errno
+  return new NetlinkError(typeof errno === 'number' ? { ...init, code: errnoName(errno) } : init)
+})
+
+/** What node:fs threw, in this package's words. */
+export function fileFailed(operation: string, path: string, cause: unknown): NetlinkError {
+  const { errno = -5, syscall = 'access' } = cause as NodeJS.ErrnoException // node:fs throws nothing else
+  return errors.fileFailed({ operation, path, syscall, errno: -errno }, cause)
 }
-
-/** Bytes that aren't the netlink messages they should be. */
-export const malformed = (what: string) =>
-  new NetlinkError('ERR_NETLINK_MALFORMED', `netlink message can't be read: ${what}`, { what })
-
-/** The kernel took the request but the answer, or its end, is missing. */
-export const noReply = (operation: string) =>
-  new NetlinkError('ERR_NETLINK_NO_REPLY', `${operation}: the kernel gave no answer`, { operation })
-
-/** The tables changed under every attempt to read them. */
-export const interrupted = (operation: string, attempts: number) =>
-  new NetlinkError(
-    'ERR_NETLINK_INTERRUPTED',
-    `${operation}: the table changed while it was read, ${attempts} times in a row; try again when it is quieter`,
-    { operation, attempts },
-  )
-
-/** The socket was closed before or while it was used. */
-export const closed = (operation: string) =>
-  new NetlinkError('ERR_NETLINK_CLOSED', `${operation}: the netlink socket is closed; open another`, {
-    operation,
-  })
-
-/** A request made for another netlink protocol than the socket's. */
-export const wrongProtocol = (operation: string, expected: number, actual: number) =>
-  new NetlinkError(
-    'ERR_NETLINK_PROTOCOL',
-    `${operation}: it is for netlink protocol ${expected}, the socket speaks ${actual}; open one with openNetlink({ protocol: ${expected} })`,
-    { operation, expected, actual },
-  )
-
-/** An argument that can't be right. */
-export const invalid = (what: string, value: unknown, expected: string) =>
-  new NetlinkError('ERR_NETLINK_ARGUMENT', `${JSON.stringify(value)} is no ${what}; expected ${expected}`, {
-    what,
-    value,
-    expected,
-  })
-
-/** A monitor fell behind, and the kernel threw notifications away. */
-export const overrun = () =>
-  new NetlinkError(
-    'ENOBUFS',
-    'watch network: more happened than was read, and some of it is lost; list what you need again and watch anew (ENOBUFS)',
-    { operation: 'watch network', errno: 105 },
-  )

@@ -1,23 +1,4 @@
-export type { Results } from './batch.ts'
-export type { Address } from './codec/address.ts'
-export type { Connection, ConnectionTuple } from './codec/conntrack.ts'
-export { NETLINK_NETFILTER, NETLINK_ROUTE } from './codec/constants.ts'
-export type {
-  AddrGenMode,
-  BridgePortState,
-  BridgeState,
-  Link,
-  LinkBrief,
-  LinkStatistics,
-  OperState,
-  VxlanState,
-} from './codec/link.ts'
-export type { Neighbour, NeighbourState } from './codec/neighbour.ts'
-export type { Family, Route, RouteScope, RouteType } from './codec/route.ts'
-export type { Rule } from './codec/rule.ts'
-export type { TrafficControl } from './codec/tc.ts'
 export { NetlinkError } from './errors.ts'
-export { type NetworkChange, type Watchable, type WatchOptions, watchNetwork } from './monitor.ts'
 export {
   createNetns,
   isNetns,
@@ -32,15 +13,36 @@ export {
   removeNetns,
   withNetns,
 } from './namespaces.ts'
-export { type Netlink, type NetlinkOptions, openNetlink } from './netlink.ts'
-export * as addresses from './operations/addresses.ts'
-export * as classes from './operations/classes.ts'
-export * as conntrack from './operations/conntrack.ts'
-export * as filters from './operations/filters.ts'
-export * as links from './operations/links.ts'
-export * as neighbours from './operations/neighbours.ts'
-export * as qdiscs from './operations/qdiscs.ts'
-export * as routes from './operations/routes.ts'
-export * as rules from './operations/rules.ts'
-export type { LinkRef, Request } from './request.ts'
+export type { Connection, ConnectionTuple } from './netfilter/connection.ts'
+export * as conntrack from './netfilter/conntrack.ts'
+export { type LoggedPacket, type NflogOptions, watchNflog } from './netfilter/nflog.ts'
+export type { Address } from './rtnetlink/address.ts'
+export * as addresses from './rtnetlink/addresses.ts'
+export * as classes from './rtnetlink/classes.ts'
+export * as filters from './rtnetlink/filters.ts'
+export type {
+  AddrGenMode,
+  BridgePortState,
+  BridgeState,
+  Link,
+  LinkBrief,
+  LinkStatistics,
+  OperState,
+  VxlanState,
+} from './rtnetlink/link.ts'
+export * as links from './rtnetlink/links.ts'
+export { type NetworkChange, type Watchable, type WatchOptions, watchNetwork } from './rtnetlink/monitor.ts'
+export type { Neighbour, NeighbourState } from './rtnetlink/neighbour.ts'
+export * as neighbours from './rtnetlink/neighbours.ts'
+export { type PendingChanges, pendingChanges } from './rtnetlink/pending-changes.ts'
+export * as qdiscs from './rtnetlink/qdiscs.ts'
+export type { Route, RouteScope, RouteType } from './rtnetlink/route.ts'
+export * as routes from './rtnetlink/routes.ts'
+export type { Rule } from './rtnetlink/rule.ts'
+export * as rules from './rtnetlink/rules.ts'
+export type { TrafficControl } from './rtnetlink/traffic-control.ts'
+export type { Results } from './socket/batch.ts'
+export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
+export type { LinkRef, Request } from './socket/request.ts'
 export { readSysctl, writeSysctl } from './sysctl.ts'
+export { NETLINK_NETFILTER, NETLINK_ROUTE } from './wire/constants.ts'

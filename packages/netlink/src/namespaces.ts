@@ -11,7 +11,7 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { asyncInNetns, badNetnsName, fileFailed, type NetlinkError, notNetns } from './errors.ts'
+import { errors, fileFailed, type NetlinkError } from './errors.ts'
 import { checked, native } from './native.ts'
 
 const CLONE_NEWNET = 0x40000000
@@ -42,7 +42,7 @@ export interface NamedNetns {
 /** The path of a named namespace, as `ip netns` knows it: `/run/netns/NAME`. */
 export function namedNetns(name: string): string {
   if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name) || Buffer.byteLength(name) > 255)
-    throw badNetnsName(name)
+    throw errors.ERR_NETNS_NAME({ name })
   return join(NETNS_DIR, name)
 }
 
@@ -64,7 +64,7 @@ export function withNetns<T>(netns: Netns, fn: () => T): T {
     const result = inNetns(() => checked(native().setns(target, CLONE_NEWNET), `enter ${netns}`, 'setns'), fn)
     if (isThenable(result)) {
       result.then(undefined, () => {})
-      throw asyncInNetns(String(netns))
+      throw errors.ERR_NETNS_ASYNC({ path: String(netns) })
     }
     return result
   } finally {
@@ -129,7 +129,7 @@ export function removeNetns(path: string): void {
   if (!file) return
   // An empty file is what a creation that was killed half-way leaves, or a mount made in another mount namespace.
   const isLeftOver = file.isFile() && file.size === 0
-  if (!isNetns(path) && !isLeftOver) throw notNetns(path)
+  if (!isNetns(path) && !isLeftOver) throw errors.ERR_NOT_NETNS({ path })
   const { umount2, errno } = native()
   while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) === 0);
   if (errno() !== EINVAL) checked(-1, operation, 'umount2', path)
@@ -182,7 +182,7 @@ export function openNetns(path: string): number {
   let fd: number
   try {
     // Asked first because opening a device or a pipe may do something.
-    if (statfsSync(path).type !== NSFS_MAGIC) throw notNetns(path)
+    if (statfsSync(path).type !== NSFS_MAGIC) throw errors.ERR_NOT_NETNS({ path })
     fd = openSync(path, 'r')
   } catch (error) {
     if ((error as NetlinkError).code === 'ERR_NOT_NETNS') throw error
@@ -190,7 +190,7 @@ export function openNetns(path: string): number {
   }
   if (native().ioctl(fd, NS_GET_NSTYPE, null) === CLONE_NEWNET) return fd
   closeSync(fd)
-  throw notNetns(path)
+  throw errors.ERR_NOT_NETNS({ path })
 }
 
 function inNetns<T>(enter: () => void, fn: () => T): T {

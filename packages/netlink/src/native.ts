@@ -1,6 +1,6 @@
 import { stat } from 'node:fs'
 import { createRequire } from 'node:module'
-import { systemCallFailed, unavailable } from './errors.ts'
+import { errors } from './errors.ts'
 
 /** What this package calls in the C library. Each returns -1 on failure and leaves the reason in `errno()`. */
 export interface Native {
@@ -45,8 +45,8 @@ export function native(): Native {
 
 function load(): Native {
   try {
-    const koffi: typeof import('koffi') = createRequire(import.meta.url)('koffi')
     if (process.platform !== 'linux') throw new Error(`no netlink on ${process.platform}`)
+    const koffi = loadKoffi()
     const libc = koffi.load(null)
     const send = libc.func('intptr_t send(int, const void *, size_t, int)')
     startThreadPool()
@@ -73,7 +73,17 @@ function load(): Native {
       errno: () => koffi.errno(),
     }
   } catch (error) {
-    throw unavailable(error)
+    throw errors.ERR_NETLINK_UNAVAILABLE({ platform: process.platform, arch: process.arch }, error)
+  }
+}
+
+// koffi's own loader looks for its native part in many places, which takes longer than a command line has.
+function loadKoffi(): typeof import('koffi') {
+  const require = createRequire(import.meta.url)
+  try {
+    return createRequire(require.resolve('koffi'))(`@koromix/koffi-linux-${process.arch}`)
+  } catch {
+    return require('koffi')
   }
 }
 
@@ -85,6 +95,6 @@ function startThreadPool() {
 
 /** Passes the result of a system call on, or throws with the reason of its failure. */
 export function checked(result: number, operation: string, syscall: string, path?: string): number {
-  if (result === -1) throw systemCallFailed(operation, syscall, native().errno(), path)
+  if (result === -1) throw errors.systemCallFailed({ operation, syscall, errno: native().errno(), path })
   return result
 }

@@ -1,6 +1,9 @@
 /**
  * What other netlink protocols are built on: requests of one's own for `openNetlink`, and the attribute codec.
  */
+
+export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
+export type { LinkRef, Lookup, Request, Scope } from './socket/request.ts'
 export {
   type Attribute,
   type Attributes,
@@ -9,10 +12,18 @@ export {
   listAttributes,
   nested,
   optional,
-} from './codec/attributes.ts'
-export * from './codec/bytes.ts'
-export * from './codec/constants.ts'
-export { decodeIp, encodeIp, encodePrefix, familyOf, type Prefix } from './codec/ip.ts'
-export type { Message } from './codec/message.ts'
-export { type Netlink, type NetlinkOptions, openNetlink } from './netlink.ts'
-export type { LinkRef, Request, Scope } from './request.ts'
+} from './wire/attributes.ts'
+export * from './wire/bytes.ts'
+export {
+  NETLINK_NETFILTER,
+  NETLINK_ROUTE,
+  NLM_F_ACK,
+  NLM_F_APPEND,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_ECHO,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from './wire/constants.ts'
+export { decodeIp, encodeIp, encodePrefix, familyOf, type Prefix } from './wire/ip.ts'
+export type { Message } from './wire/message.ts'

@@ -12,7 +12,7 @@ import { createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createNetns, isNetns, listNetns, namedNetns, netnsId, removeNetns, withNetns } from '../src/index.ts'
-import { describeIsolated, openFiles, ownList, ownName, ownNetns, removeOwn } from './sandbox.ts'
+import { describeIsolated, openFiles, ownList, ownName, ownNetns, removeOwn, running } from './sandbox.ts'
 
 const here = () => readlinkSync('/proc/thread-self/ns/net')
 const inside = (path: string) => `net:[${netnsId(path).ino}]`
@@ -103,7 +103,7 @@ describeIsolated('network namespaces', () => {
     execFileSync('chmod', ['777', '/run/plain'])
     const { stdout } = spawnSync(
       'setpriv',
-      ['--bounding-set=-sys_admin', process.execPath, '--import', 'tsx', '--input-type=module', '-e', script],
+      ['--bounding-set=-sys_admin', process.execPath, ...running(script)],
       { encoding: 'utf8' },
     )
     expect(stdout).toMatch(/^EPERM create network namespace \/run\/plain\/x: .*CAP_SYS_ADMIN/)
@@ -154,7 +154,9 @@ describeIsolated('network namespaces', () => {
       expect(() => withNetns(path, async () => {})).toThrow(
         expect.objectContaining({ code: 'ERR_NETNS_ASYNC' }),
       )
-      expect(() => withNetns(path, () => Promise.reject(new Error('unheard')))).toThrow(/await outside/)
+      expect(() => withNetns(path, () => Promise.reject(new Error('unheard')))).toThrow(
+        /await the rest outside/,
+      )
       expect(here()).toBe(home)
     })
 
@@ -186,13 +188,9 @@ describeIsolated('network namespaces', () => {
         withNetns('${path}', () => readFile('/dev/null', () => {}))
         const of = (id) => readlinkSync('/proc/self/task/' + id + '/ns/net')
         console.log(JSON.stringify([...new Set(readdirSync('/proc/self/task').map(of))]))`
-      const { stdout } = spawnSync(
-        process.execPath,
-        ['--import', 'tsx', '--input-type=module', '-e', script],
-        {
-          encoding: 'utf8',
-        },
-      )
+      const { stdout } = spawnSync(process.execPath, [...running(script)], {
+        encoding: 'utf8',
+      })
       expect(JSON.parse(stdout)).toEqual([here()])
     })
 
@@ -206,11 +204,9 @@ describeIsolated('network namespaces', () => {
         const header = new Uint32Array([0x20080522, 0])
         try { withNetns('${path}', () => capset(header, new Uint32Array(6))) } catch {}
         console.log('went on')`
-      const { signal, stdout, stderr } = spawnSync(
-        process.execPath,
-        ['--import', 'tsx', '--input-type=module', '-e', script],
-        { encoding: 'utf8' },
-      )
+      const { signal, stdout, stderr } = spawnSync(process.execPath, [...running(script)], {
+        encoding: 'utf8',
+      })
       expect({ signal, stdout }).toEqual({ signal: 'SIGABRT', stdout: '' })
       expect(stderr).toContain('setns back to the own network namespace failed')
     })
@@ -251,11 +247,7 @@ describeIsolated('network namespaces', () => {
         'mount -t tmpfs tmpfs /run && exec "$@"',
         'sh',
         process.execPath,
-        '--import',
-        'tsx',
-        '--input-type=module',
-        '-e',
-        script,
+        ...running(script),
       ],
       { encoding: 'utf8' },
     )

@@ -1,8 +1,18 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { expect, it } from 'vitest'
-import { addresses, conntrack, createNetns, links, openNetlink, routes, withNetns } from '../src/index.ts'
-import { describeIsolated, openFiles, ownNetns, useSandbox } from './sandbox.ts'
+import {
+  addresses,
+  conntrack,
+  createNetns,
+  links,
+  neighbours,
+  openNetlink,
+  qdiscs,
+  routes,
+  withNetns,
+} from '../src/index.ts'
+import { describeIsolated, openFiles, ownNetns, running, useSandbox } from './sandbox.ts'
 
 const bridge = (name: string) => links.add({ kind: 'bridge', name })
 const failure = (act: () => unknown) => {
@@ -124,6 +134,32 @@ describeIsolated('openNetlink', () => {
     await expect(netlink.run(links.list())).rejects.toMatchObject({ code: 'ERR_NETLINK_CLOSED' })
   })
 
+  it('runs one request many times, also at once in two namespaces where a name means another link', async () => {
+    createNetns(ownNetns('pod'))
+    using pod = openNetlink({ netns: ownNetns('pod') })
+    const give = (index: number, address: string) => [
+      links.add({ kind: 'ifb', name: 'a', index, up: true }),
+      links.add({ kind: 'ifb', name: 'b', index: index + 1, up: true }),
+      addresses.add({ dev: index, address }),
+      addresses.add({ dev: index + 1, address: '10.9.9.9/24' }),
+      neighbours.add({ dev: index, address: '10.1.0.7', lladdr: '0a:58:00:00:00:01' }),
+      neighbours.add({ dev: index + 1, address: '10.9.9.7', lladdr: '0a:58:00:00:00:02' }),
+    ]
+    box.netlink.batchSync(give(20, '10.1.0.1/24'))
+    pod.batchSync(give(30, '10.1.0.2/24'))
+    const requests = [
+      addresses.list({ dev: 'a', family: 'inet' }),
+      routes.list({ dev: 'a', family: 'inet' }),
+      neighbours.list({ dev: 'a' }),
+      qdiscs.list({ dev: 'a' }),
+    ] as const
+    const answers = await Promise.all(
+      [box.netlink, pod, box.netlink].map((netlink) => netlink.batch(requests)),
+    )
+    const devices = answers.map((answer) => answer.map((list) => [...new Set(list.map(({ dev }) => dev))]))
+    expect(devices).toEqual([20, 30, 20].map((index) => [[index], [index], [index], [index]]))
+  })
+
   it('refuses a request of another protocol', () => {
     expect(failure(() => box.netlink.runSync(conntrack.list()))).toMatchObject({
       code: 'ERR_NETLINK_PROTOCOL',
@@ -142,7 +178,7 @@ describeIsolated('openNetlink', () => {
       await netlink.run(links.del('a'))
       pod.close()
       netlink.close()`
-    const inside = [process.execPath, '--import', 'tsx', '--input-type=module', '-e', script]
+    const inside = [process.execPath, ...running(script)]
     const { stdout, stderr } = spawnSync(
       'unshare',
       ['-rnm', 'sh', '-c', 'mount -t tmpfs tmpfs /run && exec "$@"', 'sh', ...inside],

@@ -16,6 +16,16 @@ export const describeIsolated = describe.skipIf(process.env.PODWIRE_TEST_ISOLATE
 
 export const openFiles = () => readdirSync('/proc/self/fd').length
 
+/** Arguments that make node run a script that imports this package from its source. */
+export const running = (script: string) => [
+  '--conditions=podwire-source',
+  '--import',
+  'tsx',
+  '--input-type=module',
+  '-e',
+  script,
+]
+
 export interface Sandbox {
   path: string
   netlink: Netlink

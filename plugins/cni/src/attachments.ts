@@ -6,6 +6,7 @@ import {
   type CachedAttachment,
   type CNI,
   type CniOptions,
+  findInterface,
   findPlugin,
   type NetworkConfigList,
 } from '@podwire/libcni'
@@ -22,6 +23,12 @@ export interface Attachments {
   /** CNI with the plugin directories of this network. */
   cni(network: NetworkConfigList): CNI
   attach(wanted: WantedAttachment, signal?: AbortSignal): Promise<AnyResult>
+  /** Rejects where an interface of that name is in the namespace already, which is somebody else's. */
+  assertFree(wanted: WantedAttachment, signal: AbortSignal): Promise<void>
+  /** Whether the interface is in the namespace, and up. */
+  isUp(wanted: WantedAttachment, signal: AbortSignal): Promise<boolean>
+  /** No longer remembers an attachment, and leaves its interface as it is. */
+  forget(wanted: WantedAttachment, signal: AbortSignal): Promise<void>
   /**
    * By the configuration that it was made with; where that can't be read, or can't be used, by the network of that name
    * as it is today. What is gone already is fine.
@@ -92,6 +99,11 @@ export function createAttachments({
   return {
     cni,
     detach,
+    assertFree: ({ network, attachment }, signal) => cni(network).assertFree(attachment, { signal }),
+    isUp: async ({ attachment: { netns = '', ifName } }, signal) =>
+      (await findInterface(netns, ifName, signal))?.up ?? false,
+    forget: ({ network, attachment }, signal) =>
+      forget(cni(network), network, { ...attachment, network: network.name }, { signal }),
     attach: ({ network, attachment }, signal) =>
       cni(network).add(network, attachment, { deadlineMs, ...(signal ? { signal } : {}) }),
     ready: async (network) => {

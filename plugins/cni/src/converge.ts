@@ -2,6 +2,7 @@ import { type Logger, messageOf, printable } from '@podwire/api'
 import type { AnyResult, CachedAttachment } from '@podwire/libcni'
 import { declaredCapabilities } from './announced-capabilities.ts'
 import type { Attachments } from './attachments.ts'
+import { loopback } from './loopback.ts'
 import { addressesOf } from './pod-status.ts'
 import { isAsWanted, type WantedAttachment } from './wanted-attachments.ts'
 
@@ -14,11 +15,12 @@ export interface Attached extends WantedAttachment {
 const undoMs = 30_000
 
 /**
- * Brings a sandbox from the attachments it has to those it should have, in their order. What is right stays. A failure
- * undoes what was done, last first, and throws the first error.
+ * Brings a sandbox from the attachments it has to those it should have, in their order. What is right stays. An interface
+ * in the way that none of its attachments made is refused before anything is done. A failure undoes what was done, last
+ * first, and throws the first error.
  */
 export async function converge(
-  { attach, detach }: Attachments,
+  { attach, assertFree, detach, forget, isUp }: Attachments,
   existing: readonly CachedAttachment[],
   wanted: readonly WantedAttachment[],
   { log, signal }: { log: Logger; signal: AbortSignal },
@@ -34,12 +36,20 @@ export async function converge(
   }
   const bring = async (want: WantedAttachment): Promise<Attached> => {
     const { network, attachment } = want
+    // In a namespace that was made by others it mostly is, and what they brought up is not to be taken down.
+    const isTheirs = network.name === loopback.name && (await isUp(want, signal))
     const result = await attach(want, signal)
     const cached = { ...attachment, network: network.name, config: network, result }
-    undos.push(() => detach(cached, AbortSignal.timeout(undoMs)))
+    const undone = () => AbortSignal.timeout(undoMs)
+    undos.push(() => (isTheirs ? forget(want, undone()) : detach(cached, undone())))
     return { ...want, result }
   }
 
+  for (const want of wanted) {
+    // An interface that one of them made goes with it, and lo is in every namespace.
+    const isOurs = existing.some(({ ifName }) => ifName === want.attachment.ifName)
+    if (!isOurs && want.network.name !== loopback.name) await assertFree(want, signal)
+  }
   try {
     for (const cached of unwanted(existing, wanted)) await remove(cached)
     const attached: Attached[] = []

@@ -6,7 +6,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NetworkPlugin, Pod } from '@podwire/api'
-import { type FakeHost, fakeHost, fakePod, ipJson, isIsolated, useNetns } from '@podwire/testing'
+import {
+  type FakeHost,
+  fakeHost,
+  fakePod,
+  ipJson,
+  isIsolated,
+  type TestNetns,
+  useNetns,
+} from '@podwire/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { binDir, startPlugin } from './start-plugin.ts'
 import { beside, rateTowards, run, webServer } from './traffic.ts'
@@ -65,6 +73,8 @@ describe.runIf(can)('pods of real CNI plugins', { timeout: 180_000 }, () => {
       join(directory, 'net.d', `${name}.conflist`),
       JSON.stringify({ cniVersion: '1.0.0', name: name.replace(/^\d+-/, ''), plugins, ...more }),
     )
+  const linksOf = async (netns: TestNetns) =>
+    (await netns.ip('link')).map(({ ifname, ifindex, flags }) => ({ ifname, ifindex, flags }))
   const leases = async () =>
     (await readdir(join(directory, 'leases', 'pods')).catch(() => [])).filter((name) =>
       /^[0-9a-f]+[.:]/.test(name),
@@ -164,6 +174,31 @@ describe.runIf(can)('pods of real CNI plugins', { timeout: 180_000 }, () => {
     expect(await remembered()).toEqual([])
     expect((await netns.ip('link')).map(({ ifname }) => ifname)).toEqual(['lo'])
     expect((await links()).filter((link) => !linksBefore.includes(link))).toEqual(['cni0'])
+  })
+
+  it.each(['up', 'down'])('find lo %s, as it was, where a set-up is refused', async (state) => {
+    const plugin = await start()
+    const { netns, pod } = await sandbox()
+    await netns.run('ip', 'link', 'set', 'lo', state)
+    await netns.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far')
+    const before = await linksOf(netns)
+    await expect(plugin.setUpPod(pod, signal)).rejects.toThrow(
+      /^interface eth0 is in .* already; nothing was changed/,
+    )
+    expect(await linksOf(netns)).toEqual(before)
+    expect(await remembered()).toEqual([])
+    await plugin.tearDownPod(pod, signal)
+    expect(await linksOf(netns)).toEqual(before)
+  })
+
+  it.each(['up', 'down'])('find lo %s, as it was, where a set-up fails', async (state) => {
+    await network('00-broken', [{ type: 'macvlan', master: 'absent0', ipam: { type: 'static' } }])
+    const plugin = await start()
+    const { netns, pod } = await sandbox()
+    await netns.run('ip', 'link', 'set', 'lo', state)
+    const before = await linksOf(netns)
+    await expect(plugin.setUpPod(pod, signal)).rejects.toThrow(/type="macvlan"/)
+    expect(await linksOf(netns)).toEqual(before)
   })
 
   it('are checked against the kernel', async () => {
@@ -274,7 +309,7 @@ describe.runIf(can)('pods of real CNI plugins', { timeout: 180_000 }, () => {
       await plugin.setUpPod(pod, signal)
       await plugin.tearDownPod(pod, signal)
     }
-  })
+  }, 300_000)
 })
 
 /** A CNI plugin outlives the process that ran it by a moment. */

@@ -1,139 +1,139 @@
-import { messageOf, type PodRef, PodwireError, type PortMapping, podKey } from '@podwire/api'
+import { defineErrors, messageOf, type PortMapping, printable } from '@podwire/api'
 
-export const podCidrInvalid = (podCidr: string, reason: string) =>
-  new PodwireError({
-    code: 'INVALID_POD_CIDR',
-    message: `pod CIDR "${podCidr}" can't be used: ${reason}. Give one such as 10.88.0.0/16, or 10.88.0.0/16,fd88::/64.`,
-    details: { podCidr, reason },
+type HostPort = Pick<PortMapping, 'hostPort' | 'protocol' | 'hostIP'>
+const portText = ({ hostPort, protocol, hostIP }: HostPort) =>
+  `host port ${hostIP ? `${hostIP}:` : ''}${hostPort}/${protocol}`
+
+/** All that this plugin can say. */
+export const errors = defineErrors({
+  INVALID_POD_CIDR: {
+    message: ({ podCidr, reason }: { podCidr: string; reason: string }) =>
+      `pod CIDR "${printable(podCidr)}" can't be used: ${reason}`,
+    remedy: 'Give one such as 10.88.0.0/16, or 10.88.0.0/16,fd88::/64.',
     exitCode: 2,
-  })
-
-export const podCidrUnknown = () =>
-  new PodwireError({
-    code: 'POD_CIDR_UNKNOWN',
-    message: 'kubenet has no pod CIDR yet: set podCIDR in the config, or wait for the event pod-cidr-change.',
-  })
-
-export const nonMasqueradeCidrInvalid = (nonMasqueradeCIDR: string) =>
-  new PodwireError({
-    code: 'INVALID_NON_MASQUERADE_CIDR',
-    message: `nonMasqueradeCIDR "${nonMasqueradeCIDR}" is no CIDR: give one such as 10.0.0.0/8, or several separated by commas.`,
-    details: { nonMasqueradeCIDR },
+  },
+  POD_CIDR_IN_USE: {
+    message: ({ podCidr, inTheWay }: { podCidr: string; inTheWay: string }) =>
+      `pod CIDR ${podCidr} is in use on this host: ${inTheWay} is in the way`,
+    remedy: 'Choose another podCIDR, or remove what is in the way.',
     exitCode: 2,
-  })
-
-export const noUsableAddress = (address: string, reason: string) =>
-  new PodwireError({
-    code: 'ADDRESS_NOT_USABLE',
-    message: `the address "${address}" that the pod asks for can't be given: ${reason}. Change the annotation podwire.dev/ip.`,
-    details: { address, reason },
-  })
-
-export const addressTaken = (address: string, owner: string) =>
-  new PodwireError({
-    code: 'ADDRESS_IN_USE',
-    message: `the address ${address} that the pod asks for belongs to ${owner}: choose another, or tear that pod down.`,
-    details: { address, owner },
-  })
-
-export const addressesExhausted = (network: string, inUse: number, owners: readonly string[]) =>
-  new PodwireError({
-    code: 'ADDRESSES_EXHAUSTED',
-    message:
-      `no address is left in ${network}: ${inUse} are in use, by ${owners.slice(0, 5).join(', ')}` +
-      `${owners.length > 5 ? ` and ${owners.length - 5} more pods` : ''}. Tear pods down, or use a larger pod CIDR.`,
-    details: { network, inUse, owners: owners.slice(0, 20) },
-  })
-
-export const hostPortTaken = ({ hostPort, protocol, hostIP }: PortMapping, owner: string) =>
-  new PodwireError({
-    code: 'HOST_PORT_IN_USE',
-    message: `host port ${hostIP ? `${hostIP}:` : ''}${hostPort}/${protocol} is in use by ${owner}: publish another one.`,
-    details: { hostPort, protocol, hostIP, owner },
-  })
-
-export const hostPortWithoutAddress = ({ hostPort, protocol, hostIP }: PortMapping) =>
-  new PodwireError({
-    code: 'HOST_PORT_FAMILY',
-    message: `host port ${hostIP}:${hostPort}/${protocol} can't lead to the pod: it has no address of that family. Use another hostIP, or a dual-stack pod CIDR.`,
-    details: { hostPort, protocol, hostIP },
+  },
+  NO_FREE_POD_CIDR: {
+    message: ({ tried }: { tried: readonly string[] }) =>
+      `none of the ${tried.length} pod CIDRs from ${tried[0]} to ${tried.at(-1)} is free on this host`,
+    remedy: 'Set podCIDR to a range that is.',
     exitCode: 2,
-  })
-
-export const firewallUnavailable = (reason: string, cause?: unknown) =>
-  new PodwireError({
-    code: 'FIREWALL_UNAVAILABLE',
-    message: `host ports can't be published: ${reason}.`,
-    details: { reason },
-    cause,
-  })
-
-export const shapingUnsupported = (what: string, cause: unknown) =>
-  new PodwireError({
-    code: 'SHAPING_UNSUPPORTED',
-    message: `the pod's ${what} bandwidth can't be limited: ${messageOf(cause)}. The kernel needs sch_tbf, and for egress also ifb, sch_ingress, cls_u32 and act_mirred.`,
-    details: { direction: what },
-    cause,
-  })
-
-export const sysctlRefused = (path: string, wanted: string, cause: unknown) =>
-  new PodwireError({
-    code: 'SYSCTL_REFUSED',
-    message: `${path.replaceAll('/', '.')} can't be set to ${wanted} (${messageOf(cause)}): set it outside, as root of the host.`,
-    details: { path, wanted },
-    cause,
-  })
-
-export const bridgeTaken = (bridge: string, kind: string | undefined) =>
-  new PodwireError({
-    code: 'BRIDGE_NAME_TAKEN',
-    message: `${bridge} exists and is a ${kind ?? 'physical'} link, not a bridge: name another one with plugins.kubenet.bridge.`,
-    details: { bridge, kind },
+  },
+  POD_CIDR_UNKNOWN: {
+    message: () => 'kubenet has no pod CIDR yet',
+    remedy: 'Set podCIDR in the config, or wait for the event pod-cidr-change.',
+  },
+  INVALID_NON_MASQUERADE_CIDR: {
+    message: ({ nonMasqueradeCIDR }: { nonMasqueradeCIDR: string }) =>
+      `nonMasqueradeCIDR "${printable(nonMasqueradeCIDR)}" is not a CIDR`,
+    remedy: 'Give one such as 10.0.0.0/8, or several separated by commas.',
     exitCode: 2,
-  })
-
-export const bridgeFull = (cause: unknown) =>
-  new PodwireError({
-    code: 'BRIDGE_FULL',
-    message:
-      'the bridge has no port left, as Linux gives it 1023: tear pods down, or run another host with a bridge of its own.',
-    cause,
-  })
-
-export const mtuTooSmall = (mtu: number, least: number) =>
-  new PodwireError({
-    code: 'MTU_TOO_SMALL',
-    message: `an MTU of ${mtu} bytes is too small for IPv6, which needs ${least}: set mtu to ${least} or more, or leave IPv6 out of podCIDR.`,
-    details: { mtu, least },
-  })
-
-export const interfaceTaken = (name: string, netns: string, cause: unknown) =>
-  new PodwireError({
-    code: 'INTERFACE_TAKEN',
-    message: `the network namespace ${netns} has an interface ${name} already, which kubenet did not make: remove it, or give the pod a fresh namespace.`,
-    details: { name, netns },
-    cause,
-  })
-
-export const podDiffers = (pod: PodRef, differences: readonly string[]) =>
-  new PodwireError({
-    code: 'POD_NETWORK_CHANGED',
-    message: `the network of pod ${podKey(pod)} is not as it was set up: ${differences.join('; ')}. Set the pod up again.`,
-    details: { pod: podKey(pod), sandboxId: pod.sandboxId, differences },
-  })
-
-export const recordUnreadable = (file: string, cause: unknown) =>
-  new PodwireError({
-    code: 'RECORD_UNREADABLE',
-    message: `the pod record ${file} can't be read: ${messageOf(cause)}.`,
-    details: { file },
-    cause,
-  })
-
-export const stepFailed = (pod: PodRef, step: string, cause: unknown) =>
-  new PodwireError({
-    code: 'SETUP_STEP_FAILED',
-    message: `${step} of pod ${podKey(pod)}: ${messageOf(cause)}`,
-    details: { pod: podKey(pod), sandboxId: pod.sandboxId, step },
-    cause,
-  })
+  },
+  ADDRESS_NOT_USABLE: {
+    message: ({ address, reason }: { address: string; reason: string }) =>
+      `the address "${printable(address)}" that the pod asks for can't be given: ${reason}`,
+    remedy: 'Change the annotation podwire.dev/ip.',
+  },
+  ADDRESS_IN_USE: {
+    message: ({ address, owner }: { address: string; owner: string }) =>
+      `the address ${address} that the pod asks for belongs to ${owner}`,
+    remedy: 'Choose another, or tear that pod down.',
+  },
+  ADDRESSES_EXHAUSTED: {
+    message: (about: { network: string; inUse: number; owners: readonly string[] }) =>
+      `no address is left in ${about.network}: ${about.inUse} are in use, by ${about.owners.slice(0, 5).join(', ')}` +
+      (about.inUse > 5 ? ` and ${about.inUse - 5} more pods` : ''),
+    remedy: 'Tear pods down, or use a larger pod CIDR.',
+  },
+  HOST_PORT_IN_USE: {
+    message: ({ owner, ...port }: HostPort & { owner: string }) => `${portText(port)} is in use by ${owner}`,
+    remedy: 'Publish another one.',
+  },
+  HOST_PORT_TWICE: {
+    message: ({ targets, ...port }: HostPort & { targets: readonly number[] }) =>
+      `${portText(port)} can't lead to the pod's ports ${targets.join(' and ')} at once`,
+    remedy: 'Publish it once.',
+    exitCode: 2,
+  },
+  HOST_PORT_FAMILY: {
+    message: (port: HostPort) =>
+      `${portText(port)} can't lead to the pod, which has no address of that family`,
+    remedy: 'Use another hostIP, or a dual-stack pod CIDR.',
+    exitCode: 2,
+  },
+  FIREWALL_UNAVAILABLE: {
+    message: ({ reason }: { reason: string }) => `host ports can't be published: ${reason}`,
+    remedy: 'Publish no ports, or let this process change nftables.',
+  },
+  SHAPING_UNSUPPORTED: {
+    message: ({ direction }: { direction: 'ingress' | 'egress' }, cause: unknown) =>
+      `the pod's ${direction} bandwidth can't be limited: ${messageOf(cause)}`,
+    remedy: 'The kernel needs sch_tbf, and for egress also ifb, sch_ingress, cls_u32 and act_mirred.',
+  },
+  SYSCTL_REFUSED: {
+    message: ({ path, wanted }: { path: string; wanted: string }, cause: unknown) =>
+      `${path.replaceAll('/', '.')} can't be set to ${wanted} (${messageOf(cause)})`,
+    remedy: 'Set it outside, as root of the host.',
+  },
+  BRIDGE_NAME_TAKEN: {
+    message: ({ bridge, kind }: { bridge: string; kind: string | undefined }) =>
+      `${bridge} exists and is a ${kind ?? 'physical'} link, not a bridge`,
+    remedy: 'Name another one with plugins.kubenet.bridge.',
+    exitCode: 2,
+  },
+  BRIDGE_OF_ANOTHER_HOST: {
+    message: ({ bridge, stateDir }: { bridge: string; stateDir: string }) =>
+      `bridge ${bridge} belongs to the host whose state is in ${printable(stateDir)}`,
+    remedy: 'Name another one with plugins.kubenet.bridge, or use that state directory.',
+    exitCode: 2,
+  },
+  BRIDGE_CHANGED: {
+    message: ({ bridge, stateDir, pods }: { bridge: string; stateDir: string; pods: number }) =>
+      `${pods} pods of ${stateDir} are on the bridge ${bridge}, which is not the configured one`,
+    remedy: 'Set plugins.kubenet.bridge back, tear those pods down, or use another state directory.',
+    exitCode: 2,
+  },
+  BRIDGE_FULL: {
+    message: () => 'the bridge has no port left, as Linux gives it 1023',
+    remedy: 'Tear pods down, or run another host with a bridge of its own.',
+  },
+  MTU_TOO_SMALL: {
+    message: ({ mtu, least }: { mtu: number; least: number }) =>
+      `an MTU of ${mtu} bytes is too small for IPv6, which needs ${least}`,
+    remedy: ({ least }: { least: number }) => `Set mtu to ${least} or more, or leave IPv6 out of podCIDR.`,
+  },
+  INTERFACE_TAKEN: {
+    message: ({ name, netns }: { name: string; netns: string }) =>
+      `the network namespace ${netns} has an interface ${name} already, which kubenet did not make`,
+    remedy: 'Remove it, or give the pod a fresh namespace.',
+  },
+  INVALID_SANDBOX_ID: {
+    message: ({ sandboxId }: { sandboxId: string }) => `"${printable(sandboxId)}" is not a sandbox id`,
+    remedy: 'Use 1–128 letters, digits, "_", "." or "-", a letter or digit first.',
+    exitCode: 2,
+  },
+  POD_NETWORK_CHANGED: {
+    message: ({ pod, differences }: { pod: string; sandboxId: string; differences: readonly string[] }) =>
+      `the network of pod ${pod} is not as it was set up: ${differences.join('; ')}`,
+    remedy: 'Set the pod up again.',
+  },
+  STATE_NOT_WRITABLE: {
+    message: ({ stateDir }: { stateDir: string }, cause: unknown) =>
+      `the state directory ${stateDir} can't be written: ${messageOf(cause)}`,
+    remedy: 'Make room or give this process the right to write there, or set another stateDir.',
+  },
+  RECORD_UNREADABLE: {
+    message: ({ file }: { file: string }, cause: unknown) =>
+      `the pod record ${printable(file)} can't be read: ${messageOf(cause)}`,
+    remedy: 'Tear the pod down: that takes away all that its sandbox has, and the file.',
+  },
+  SETUP_STEP_FAILED: {
+    message: ({ pod, step }: { pod: string; sandboxId: string; step: string }, cause: unknown) =>
+      `${step} of pod ${pod}: ${messageOf(cause)}`,
+  },
+})

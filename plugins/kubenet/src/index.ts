@@ -3,7 +3,8 @@ import { type KubenetOptions, optionsSchema } from './options.ts'
 import { createKubenet } from './plugin.ts'
 
 export type { KubenetOptions } from './options.ts'
-export { createKubenet, IP_ANNOTATION, type KubenetContext } from './plugin.ts'
+export { createKubenet, type KubenetContext } from './plugin.ts'
+export { IP_ANNOTATION } from './pods/set-up.ts'
 
 /** Offers `kubenet`: every pod on a bridge, all of it done in process. */
 export default definePlugin<KubenetOptions>({

@@ -1,5 +1,7 @@
-import type { StandardIssue, StandardResult, StandardSchema } from '@podwire/api'
+import { parseDuration, type StandardIssue, type StandardResult, type StandardSchema } from '@podwire/api'
 import { type AddressRange, parseRange } from './ipam/cidr.ts'
+import { isLinkName } from './kernel/link-name.ts'
+import { isPodLinkName } from './ownership/pod-links.ts'
 
 /** The config's `plugins.kubenet`, checked and complete. */
 export interface KubenetOptions {
@@ -13,16 +15,16 @@ export interface KubenetOptions {
 
 export const defaultOptions: KubenetOptions = { bridge: 'cbr0', exclude: [], repairInterval: 30_000 }
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 36e5 }
-
 type Parser = (value: unknown, fail: (message: string) => void) => unknown
 
 // Narrowed by hand: three options are not worth a tenth of a second of loading a schema library.
 const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
   bridge(value, fail) {
-    if (typeof value === 'string' && /^[^/:\s]{1,15}$/.test(value) && value !== '.' && value !== '..')
-      return value
-    fail('expected the name of a link: 1 to 15 characters without "/", ":" and space, such as "cbr0"')
+    if (typeof value === 'string' && isLinkName(value) && !isPodLinkName(value)) return value
+    fail(
+      'expected the name of a link: 1 to 15 ASCII characters without "/", ":", "%" and space, such as "cbr0"; ' +
+        'not "all" or "default", nor one that pods\' links have',
+    )
   },
   exclude(value, fail) {
     const ranges = Array.isArray(value)
@@ -32,9 +34,9 @@ const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
     fail('expected a list of addresses, ranges and CIDRs, such as ["10.88.0.1-10.88.0.9", "10.88.1.0/24"]')
   },
   repairInterval(value, fail) {
-    const [, number, unit = ''] = /^(\d+)(ms|s|m|h)$/.exec(String(value)) ?? []
     if (value === 0 || value === '0') return 0
-    if (number !== undefined) return Number(number) * (units[unit] ?? 0)
+    const interval = typeof value === 'string' ? parseDuration(value) : undefined
+    if (interval !== undefined) return interval
     fail('expected a duration such as "30s", or 0 for never')
   },
 }

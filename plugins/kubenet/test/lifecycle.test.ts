@@ -160,6 +160,7 @@ describeIsolated('kubenet', () => {
     await machine.start()
     const pods = (round: string) =>
       Promise.all(Array.from({ length: 8 }, (_, index) => machine.pod(`${round}${index}`)))
+    await machine.pod('first')
     run('ip', ['link', 'del', 'cbr0'])
     expect(await pods('gone')).toHaveLength(8)
     run('ip', ['link', 'del', 'cbr0'])
@@ -255,6 +256,7 @@ describeIsolated('kubenet', () => {
     const inA = await machine.peer('a')
     await inA.serve('tcp', 80, 'a')
     await machine.start()
+    await machine.plugin.checkPod?.(machine.host.pods.get('a')!, never())
     expect(await ipsOf('a')).toEqual(['10.88.0.2', 'fd88::2'])
     expect((await machine.again('a', { portMappings: [port(8080)] })).ip).toBe('10.88.0.2')
     expect((await machine.pod('b')).ip).toBe('10.88.0.3')
@@ -304,6 +306,7 @@ describeIsolated('kubenet', () => {
 
   it('puts rules back by itself: with the next pod, and after a while', async () => {
     await machine.start({ options: { repairInterval: 50 } })
+    await machine.pod('before')
     run('nft', ['flush', 'ruleset'])
     await expect.poll(() => machine.host.reports.length).toBeGreaterThan(0)
     await machine.start()
@@ -331,7 +334,7 @@ describeIsolated('kubenet', () => {
     }
     await check()
     run('nft', ['flush', 'map', 'inet', 'podwire', 'ports6'])
-    await expect(check()).rejects.toThrow(/host ports are not published/)
+    await expect(check()).rejects.toThrow(/host port 8080\/tcp is not published/)
     await machine.again('a', settings)
     await check()
   })
@@ -341,10 +344,20 @@ describeIsolated('kubenet', () => {
     for (const [index, id] of ['keep', 'forgotten', 'gone'].entries())
       await machine.pod(id, { portMappings: [port(8000 + index)] })
     removeNetns(machine.netnsOf('gone'))
-    run('ip', ['link', 'add', 'pw0123456789ab', 'type', 'ifb'])
+    const mark = String(/alias (podwire [0-9a-f]{32})/.exec(run('ip', ['link', 'show', 'cbr0']))?.[1])
+    const marks = {
+      pw0123456789ab: `${mark} test/old`,
+      pwba9876543210: `podwire ${'0'.repeat(32)} test/other`,
+    }
+    for (const [name, alias] of Object.entries(marks)) {
+      run('ip', ['link', 'add', name, 'type', 'ifb'])
+      run('ip', ['link', 'set', name, 'alias', alias])
+    }
     run('nft', ['add element inet podwire ports4 { udp . 99 : 10.88.0.99 . 99 }'])
     await plugin.collectGarbage?.(['keep', 'gone'], never())
-    expect(machine.traces()).toMatchObject({ pods: ['keep.json'], elements: 2, links: { length: 1 } })
+    expect(machine.traces()).toMatchObject({ pods: ['keep.json'], elements: 2, links: { length: 2 } })
+    expect(machine.traces().links).toContain('pwba9876543210')
+    run('ip', ['link', 'del', 'pwba9876543210'])
     expect(machine.traces().addresses.sort()).toEqual(['10.88.0.2', 'fd88::2'])
     await plugin.checkPod?.(machine.host.pods.get('keep')!, never())
   })
@@ -372,9 +385,9 @@ describeIsolated('kubenet', () => {
     await expect.poll(() => run('nft', ['list', 'tables'])).toContain('podwire')
     const plugin = await machine.start()
     const offers = () => hasCapabilities(plugin.capabilities(), Capability.portMappings)
+    await machine.pod('a')
     expect(offers()).toBe(false)
     expect(machine.warnings.join()).toMatch(/publishes no host ports: the kernel refuses nftables/)
-    await machine.pod('a')
     await plugin.checkPod?.(machine.host.pods.get('a')!, never())
     await expect(machine.pod('b', { portMappings: [port(8080)] })).rejects.toMatchObject({
       code: 'FIREWALL_UNAVAILABLE',

@@ -23,9 +23,22 @@ describe('the options', () => {
     expect(validate({ repairInterval: 0 })).toMatchObject({ value: { repairInterval: 0 } })
   })
 
-  it.each([
-    [{ bridge: 'a-name-of-16-chars' }, 'bridge', /1 to 15 characters/],
-    [{ bridge: 'a/b' }, 'bridge', /name of a link/],
+  it.each<readonly [object, string, RegExp]>([
+    [{ bridge: 'a-name-of-16-chars' }, 'bridge', /1 to 15 ASCII characters/],
+    ...[
+      'a/b',
+      'br%d',
+      'cbr\u00fc',
+      'a b',
+      'a:b',
+      '.',
+      '..',
+      '',
+      'all',
+      'default',
+      'pw0123456789ab',
+      'a\u0000',
+    ].map((bridge) => [{ bridge }, 'bridge', /name of a link/] as const),
     [{ exclude: ['10.88.0.9-10.88.0.1'] }, 'exclude', /list of addresses/],
     [{ exclude: '10.88.0.1' }, 'exclude', /list of addresses/],
     [{ repairInterval: 30 }, 'repairInterval', /duration such as "30s"/],
@@ -36,7 +49,7 @@ describe('the options', () => {
     })
   })
 
-  it.each([null, [], 'cbr0'])('%j is no object', (input) => {
+  it.each([null, [], 'cbr0'])('%j is not an object', (input) => {
     expect(validate(input)).toMatchObject({
       issues: [{ message: expect.stringContaining('expected an object') }],
     })

@@ -55,9 +55,12 @@ describeIsolated('a pod on the network', () => {
 
   it('may not reach what listens on the loopback of the host', async () => {
     await machine.start()
-    await machine.pod('a', { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] })
-    const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
+    const port = { hostPort: 8080, containerPort: 80, protocol: 'tcp' as const, hostIP: '127.0.0.1' }
+    await machine.pod('a')
+    await machine.pod('b', { portMappings: [port] })
+    const [inA, inB, onHost] = await Promise.all([machine.peer('a'), machine.peer('b'), machine.peer()])
     await onHost.serve('tcp', 90, 'secret', '127.0.0.1')
+    await inB.serve('tcp', 80, 'published')
     run('nsenter', [
       `--net=${machine.netnsOf('a')}`,
       'sh',
@@ -65,9 +68,12 @@ describeIsolated('a pod on the network', () => {
       'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via 10.88.0.1',
     ])
     expect(await inA.ask('tcp', '127.0.0.1', 90, { timeout: 300 })).toBe('timeout')
+    expect(await inA.ask('tcp', '127.0.0.1', 8080, { timeout: 300 })).toBe('timeout')
+    expect(await onHost.ask('tcp', '127.0.0.1', 8080)).toMatch(/^published /)
     // Nothing else stands in the way.
-    run('nft', ['flush', 'chain', 'inet', 'podwire', 'input'])
+    run('nft', ['flush', 'chain', 'inet', 'podwire', 'raw'])
     expect(await inA.ask('tcp', '127.0.0.1', 90)).toMatch(/^secret /)
+    expect(await inA.ask('tcp', '127.0.0.1', 8080)).toMatch(/^published /)
   })
 
   it.each([0, 1])('publishes ports with bridge-nf-call-iptables = %i', async (bridgeNetfilter) => {

@@ -1,8 +1,21 @@
 import { createHash } from 'node:crypto'
 import { delimiter, resolve } from 'node:path'
 import { messageOf } from '@podwire/api'
-import { type Attachment, createCni, type JsonObject, loadNetwork } from '@podwire/libcni'
-import { cniUsage } from '../errors.ts'
+import type { Attachment, JsonObject } from '@podwire/libcni'
+import { command, type DefineCommand } from '../command.ts'
+import { errors } from '../errors.ts'
+import { printError, printRaw } from '../output.ts'
+
+const define: DefineCommand = (does) =>
+  command(
+    'cnitool',
+    'run a CNI network configuration, as the Go tool of that name does',
+    'CNI_PATH=/usr/lib/cni podwire cnitool add mynet /run/netns/testing',
+  )
+    .argument('[words...]', 'add|check|del NETWORK NETNS, or gc|status|version NETWORK')
+    .option('-i, --interface <name>', 'inside the namespace (default: CNI_IFNAME, or eth0)')
+    .action(does(cnitool))
+export default define
 
 const DEFAULT_NETCONFPATH = '/etc/cni/net.d'
 
@@ -19,18 +32,18 @@ interface CnitoolEnvironment {
  * `podwire cnitool add|check|del|gc|status|version NET NETNS`: the same variables, output and exit codes as the Go tool of
  * that name, so that a script can switch. 1 for every failure, usage too; the reason alone on stderr.
  */
-export async function cnitool(
-  [command = '', network = '', netns]: readonly string[],
+async function cnitool(
+  [verb = '', network = '', netns]: readonly string[],
   { interface: ifName }: { interface?: string },
   env: CnitoolEnvironment = process.env,
 ): Promise<number> {
   try {
-    const output = await run(command, network, netns, { ...env, ...(ifName ? { CNI_IFNAME: ifName } : {}) })
+    const output = await run(verb, network, netns, { ...env, ...(ifName ? { CNI_IFNAME: ifName } : {}) })
     // As Go prints a result: four spaces, and no newline at the end.
-    if (output !== undefined) process.stdout.write(JSON.stringify(output, null, 4))
+    if (output !== undefined) printRaw(JSON.stringify(output, null, 4))
     return 0
   } catch (error) {
-    console.error(messageOf(error))
+    printError(messageOf(error))
     return 1
   }
 }
@@ -39,18 +52,19 @@ const withNetns = ['add', 'check', 'del']
 const withoutNetns = ['gc', 'status', 'version']
 
 async function run(
-  command: string,
+  verb: string,
   name: string,
   netns: string | undefined,
   env: CnitoolEnvironment,
 ): Promise<unknown> {
-  const isKnown = withNetns.includes(command) ? netns !== undefined : withoutNetns.includes(command)
-  if (!isKnown || name === '') throw cniUsage()
+  const isKnown = withNetns.includes(verb) ? netns !== undefined : withoutNetns.includes(verb)
+  if (!isKnown || name === '') throw errors.CNITOOL_USAGE()
+  const { createCni, loadNetwork } = await import('@podwire/libcni')
   const pluginDirectories = (env.CNI_PATH ?? '').split(delimiter).filter((dir) => dir !== '')
   const cni = createCni({ pluginDirectories })
   const network = await loadNetwork(env.NETCONFPATH || DEFAULT_NETCONFPATH, name)
   const attachment = () => attachmentOf(netns ?? '', env)
-  switch (command) {
+  switch (verb) {
     case 'add':
       return cni.add(network, attachment())
     case 'check':

@@ -1,20 +1,38 @@
-import { configJsonSchema } from '@podwire/core'
-import { loadConfiguration } from '../configuration.ts'
+import { command, commandGroup, type DefineCommand } from '../command.ts'
+import { installation, loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags } from '../flags.ts'
+import { stderrLogger } from '../logger.ts'
+import { print, printJson } from '../output.ts'
 
-/** `podwire config check` */
-export async function checkConfig(flags: GlobalFlags): Promise<void> {
-  const { file, dir } = await loadConfiguration(flags)
-  console.log(file ? `${file}: ok` : `No configuration from ${dir} upwards: what podwire init writes holds.`)
-}
+const define: DefineCommand = (does) =>
+  commandGroup('config', 'look at the configuration', [
+    command(
+      'check',
+      'say whether a start would accept it, the options of plugins too',
+      'podwire config check',
+    ).action(does(check)),
+    command('print', 'print it as JSON, with every default filled in', 'podwire config print').action(
+      does(async (flags: GlobalFlags) => printJson((await loadConfiguration(flags)).config, 2)),
+    ),
+    command(
+      'schema',
+      'print the JSON Schema of a configuration file, with the options of installed plugins',
+      'podwire config schema > podwire.schema.json',
+    ).action(
+      does(async (flags: GlobalFlags) => {
+        const { configurationSchema } = await import('../configuration-schema.ts')
+        printJson(await configurationSchema(flags, 'installed'), 2)
+      }),
+    ),
+  ])
+export default define
 
-/** `podwire config print` */
-export async function printConfig(flags: GlobalFlags): Promise<void> {
-  const { config } = await loadConfiguration(flags)
-  console.log(JSON.stringify(config, null, 2))
-}
-
-/** `podwire config schema` */
-export async function printSchema(): Promise<void> {
-  console.log(JSON.stringify(configJsonSchema(), null, 2))
+async function check(flags: GlobalFlags): Promise<void> {
+  const { createPluginCatalog, validateConfiguration } = await import('@podwire/core')
+  const configuration = await loadConfiguration(flags)
+  const log = stderrLogger(flags.verbose ?? false)
+  const catalog = await createPluginCatalog({ configuration, installation: installation(), log })
+  await validateConfiguration(configuration, catalog)
+  const { file, dir } = configuration
+  print(file ? `${file}: ok` : `No configuration from ${dir} upwards: what podwire init writes holds.`)
 }

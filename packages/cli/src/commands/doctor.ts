@@ -1,12 +1,25 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { messageOf } from '@podwire/api'
-import { createNetworkHost, namespaceAt } from '@podwire/core'
+import { command, type DefineCommand } from '../command.ts'
 import { loadConfiguration } from '../configuration.ts'
-import type { GlobalFlags } from '../flags.ts'
-import { formatTable } from '../table.ts'
-import { hostOptions } from '../with-host.ts'
+import type { GlobalFlags, JsonFlag } from '../flags.ts'
+import { withHost } from '../host.ts'
+import { explain, nameServersFor } from '../name-servers.ts'
+import { printJson, printTable } from '../output.ts'
+import { isPrivileged, PRIVILEGES_NEEDED } from '../privileges.ts'
+import { interrupted, unlessInterrupted } from '../signals.ts'
+
+const define: DefineCommand = (does) =>
+  command(
+    'doctor',
+    'check that this machine can do it, and say what to do where it can not',
+    'podwire doctor',
+  )
+    .option('--json', 'print JSON')
+    .action(does(doctor))
+export default define
 
 interface Finding {
   readonly check: string
@@ -16,8 +29,8 @@ interface Finding {
   readonly say: string
 }
 
-/** `podwire doctor`; exits with 1 when something failed. */
-export async function doctor(flags: GlobalFlags, { json = false }: { json?: boolean }): Promise<number> {
+/** Exits with 1 when something failed. Looks, and touches nothing. */
+async function doctor({ json = false, ...flags }: GlobalFlags & JsonFlag): Promise<number> {
   const findings = [
     kernel(),
     await native(),
@@ -25,14 +38,12 @@ export async function doctor(flags: GlobalFlags, { json = false }: { json?: bool
     tool('nft', 'for firewalls that you want to look at', 'nftables'),
     tool('ip', 'for exec plugins, and for addresses that a plugin does not tell', 'iproute2'),
     tool('/usr/lib/cni/bridge', 'for CNI configurations', 'containernetworking-plugins'),
+    nameServers(),
     await configuration(flags),
     await plugin(flags),
   ]
-  if (json) console.log(JSON.stringify(findings))
-  else
-    console.log(
-      formatTable([['CHECK', 'RESULT', ''], ...findings.map((one) => [one.check, one.result, one.say])]),
-    )
+  if (json) printJson(findings)
+  else printTable([['CHECK', 'RESULT', ''], ...findings.map((one) => [one.check, one.result, one.say])])
   return findings.some(({ result }) => result === 'failed') ? 1 : 0
 }
 
@@ -47,24 +58,24 @@ function kernel(): Finding {
 
 async function native(): Promise<Finding> {
   try {
-    await namespaceAt('/proc/self/ns/net')
+    const { netnsId } = await import('@podwire/netlink/netns')
+    netnsId('/proc/self/ns/net')
     return { check: 'native calls', result: 'ok', say: 'the kernel can be called from this process' }
   } catch (error) {
     return { check: 'native calls', result: 'failed', say: messageOf(error) }
   }
 }
 
-const CAP_NET_ADMIN = 12n
-const CAP_SYS_ADMIN = 21n
-
 function privileges(): Finding {
   const check = 'privileges'
-  const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(readIfThere('/proc/self/status'))?.[1] ?? '0'
-  const effective = BigInt(`0x${text}`)
-  const has = (capability: bigint) => ((effective >> capability) & 1n) === 1n
-  if (has(CAP_NET_ADMIN) && has(CAP_SYS_ADMIN))
-    return { check, result: 'ok', say: 'CAP_NET_ADMIN and CAP_SYS_ADMIN' }
-  return { check, result: 'failed', say: 'run as root, or in namespaces of your own: unshare -rnm' }
+  return isPrivileged()
+    ? { check, result: 'ok', say: 'CAP_NET_ADMIN and CAP_SYS_ADMIN' }
+    : { check, result: 'failed', say: PRIVILEGES_NEEDED }
+}
+
+function nameServers(): Finding {
+  const found = nameServersFor([])
+  return { check: 'name servers', result: found.kind === 'none' ? 'missing' : 'ok', say: explain(found) }
 }
 
 function tool(command: string, what: string, debianPackage: string): Finding {
@@ -107,23 +118,20 @@ async function configuration(flags: GlobalFlags): Promise<Finding> {
 async function plugin(flags: GlobalFlags): Promise<Finding> {
   const check = 'network plugin'
   try {
-    const host = await createNetworkHost({ ...(await hostOptions(flags)), recover: false })
-    const readiness = await host.status()
-    await host.close()
-    const name = host.plugin.manager.name
-    return readiness.ready
-      ? { check, result: 'ok', say: `${name} is ready` }
-      : { check, result: 'failed', say: `${name}: ${readiness.reason}` }
+    return await withHost(
+      flags,
+      async (host) => {
+        const readiness = await unlessInterrupted(host.status())
+        const name = host.configuration.config.networkPlugin
+        return readiness.ready
+          ? { check, result: 'ok', say: `${name} is ready` }
+          : { check, result: 'failed', say: `${name}: ${readiness.reason}` }
+      },
+      { recover: false },
+    )
   } catch (error) {
-    const errors = error instanceof AggregateError ? error.errors : [error]
+    interrupted.throwIfAborted()
+    const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
     return { check, result: 'failed', say: errors.map(messageOf).join('; ') }
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
   }
 }

@@ -1,8 +1,47 @@
+import { podKey } from '@podwire/api'
+import type { NetworkHost } from '@podwire/core'
+import { command, type DefineCommand } from '../command.ts'
+import { errors } from '../errors.ts'
 import { type GlobalFlags, parsePodName } from '../flags.ts'
-import { withHost } from '../with-host.ts'
+import { withHost } from '../host.ts'
+import { printNote } from '../output.ts'
+import { interrupted } from '../signals.ts'
 
-/** `podwire down` */
-export async function down(pod: string, flags: GlobalFlags): Promise<void> {
-  const name = parsePodName(pod)
-  await withHost(flags, (host) => host.tearDownPod(name))
+type Flags = GlobalFlags & { all?: boolean; force?: boolean }
+
+const define: DefineCommand = (does) =>
+  command(
+    'down',
+    "take a pod's network away; one that isn't there is fine",
+    'podwire down default/web',
+    'podwire down --all',
+  )
+    .argument('[pod]', 'NAMESPACE/NAME')
+    .option('--all', 'every pod')
+    .option('--force', 'where the plugin fails, give up on it and say what may be left')
+    .action(does(down))
+export default define
+
+async function down(pod: string | undefined, { all = false, force = false, ...flags }: Flags): Promise<void> {
+  if ((pod === undefined) !== all) throw errors.POD_OR_ALL()
+  const named = pod === undefined ? undefined : parsePodName(pod)
+  await withHost(
+    flags,
+    async (host) => {
+      const pods = named ? [named] : (await host.pods()).map((record) => record.pod)
+      const results = await Promise.allSettled(pods.map((one) => tearDown(host, one, force)))
+      const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+      if (failures.length > 0) throw new AggregateError(failures)
+    },
+    { lenient: true },
+  )
+}
+
+async function tearDown(
+  host: NetworkHost,
+  pod: { readonly namespace: string; readonly name: string },
+  force: boolean,
+): Promise<void> {
+  const left = await host.tearDownPod(pod, { signal: interrupted, force })
+  for (const one of left) printNote(`${podKey(pod)}: may be left: ${one}`)
 }

@@ -1,15 +1,31 @@
 import { podKey } from '@podwire/api'
-import { createSandboxStore, namespaceAt } from '@podwire/core'
-import { loadConfiguration } from '../configuration.ts'
-import { noSuchPod } from '../errors.ts'
-import { type GlobalFlags, parsePodName } from '../flags.ts'
+import { afterDashes, command, type DefineCommand } from '../command.ts'
+import { errors } from '../errors.ts'
+import { collect, type GlobalFlags, parseNameServer, parsePodName } from '../flags.ts'
+import { withHost } from '../host.ts'
 import { runCommand } from '../run-command.ts'
 
-/** `podwire exec`: needs the pod's record alone, not its plugin. */
-export async function exec(pod: string, command: string[], flags: GlobalFlags): Promise<number> {
+type Flags = GlobalFlags & { dns?: readonly string[] }
+
+const define: DefineCommand = (does) =>
+  command('exec', "run a command in a pod's network", 'podwire exec default/web -- ip route')
+    .argument('<pod>', 'NAMESPACE/NAME')
+    .argument('<command...>')
+    .option('--dns <address>', 'the name server of the command; may be repeated', collect(parseNameServer))
+    .passThroughOptions()
+    .action(does((pod: string, words: string[], flags: Flags) => exec(pod, afterDashes(words), flags)))
+export default define
+
+async function exec(pod: string, words: readonly string[], flags: Flags): Promise<number> {
   const name = parsePodName(pod)
-  const { config } = await loadConfiguration(flags)
-  const record = createSandboxStore(config.stateDir).find(name)
-  if (!record || !(await namespaceAt(record.netns))) throw noSuchPod({ pod: podKey(name) })
-  return runCommand(command, record.netns)
+  return withHost(
+    flags,
+    async (host) => {
+      const record = await host.pod(name)
+      if (!record) throw errors.NO_SUCH_POD({ pod: podKey(name) })
+      const { stateDir } = host.configuration.config
+      return (await runCommand(words, record, { dns: flags.dns ?? [], stateDir })).exitCode
+    },
+    { lenient: true, recover: false },
+  )
 }

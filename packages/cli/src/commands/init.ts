@@ -1,31 +1,114 @@
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import { errnoOf } from '@podwire/api'
+import { Option } from 'commander'
+import { command, type DefineCommand } from '../command.ts'
 import { STARTER_CONFIG } from '../configuration.ts'
-import { fileExists } from '../errors.ts'
+import { errors } from '../errors.ts'
+import type { GlobalFlags } from '../flags.ts'
+import { print } from '../output.ts'
 
-type Format = 'json' | 'yaml' | 'ts'
+const formats = ['json', 'yaml', 'ts'] as const
+type Format = (typeof formats)[number]
 
-const contents: Record<Format, () => string> = {
-  json: () => `${JSON.stringify(STARTER_CONFIG, null, 2)}\n`,
-  yaml: () => `# Which plugin sets pods up, and where their addresses come from.
-networkPlugin: ${STARTER_CONFIG.networkPlugin}
-podCIDR: ${STARTER_CONFIG.podCIDR}
-`,
-  ts: () => `import { defineConfig } from 'podwire'
+type Flags = GlobalFlags & { format?: Format; force?: boolean }
 
-export default defineConfig({
-  networkPlugin: '${STARTER_CONFIG.networkPlugin}',
-  podCIDR: '${STARTER_CONFIG.podCIDR}',
-})
-`,
+const define: DefineCommand = (does) =>
+  command('init', 'write a starter configuration', 'podwire init --format yaml')
+    .addOption(
+      new Option('--format <format>', 'of the file (default: json, or as --config ends)').choices(formats),
+    )
+    .option('--force', 'write over an existing file')
+    .action(does(init))
+export default define
+
+/** Beside a JSON or YAML configuration: what editors check it with, the options of installed plugins among it. */
+const SCHEMA_FILE = 'podwire.schema.json'
+
+async function init({ config, format, force = false }: Flags): Promise<void> {
+  const file = resolve(config ?? `podwire.config.${format ?? 'json'}`)
+  const written = formatOf(file, format)
+  const other = await configurationBeside(file)
+  if (other) throw errors.OTHER_CONFIGURATION({ file, other })
+  await writeFile(file, contents[written], { flag: force ? 'w' : 'wx' }).catch((error: unknown) => {
+    throw errnoOf(error) === 'EEXIST' ? errors.FILE_EXISTS({ file }) : error
+  })
+  print(`Wrote ${file}. See what it finds with: podwire plugins`)
+  if (written === 'ts') return
+  const { configurationSchema } = await import('../configuration-schema.ts')
+  const schema = join(dirname(file), SCHEMA_FILE)
+  await writeFile(
+    schema,
+    `${JSON.stringify(await configurationSchema({ config: file }, 'configured'), null, 2)}\n`,
+  )
+  print(
+    `Wrote ${schema}, for editors. Write it again after installing a plugin: podwire config schema > ${SCHEMA_FILE}`,
+  )
 }
 
-/** `podwire init`: writes podwire.config.FORMAT here. */
-export async function init({ format, force = false }: { format: Format; force?: boolean }): Promise<void> {
-  const file = resolve(`podwire.config.${format}`)
-  await writeFile(file, contents[format](), { flag: force ? 'w' : 'wx' }).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw fileExists({ file })
-    throw error
-  })
-  console.log(`Wrote ${file}. See what it finds with: podwire plugins`)
+function formatOf(file: string, asked: Format | undefined): Format {
+  const endings: Readonly<Record<string, Format>> = {
+    json: 'json',
+    yaml: 'yaml',
+    yml: 'yaml',
+    ts: 'ts',
+    mts: 'ts',
+  }
+  const found = endings[extname(file).slice(1)]
+  if (found && (asked ?? found) === found) return found
+  const expected = asked ? `a name that ends in .${asked}` : 'a name that ends in .json, .yaml or .ts'
+  throw errors.USAGE({ what: '--config', value: file, expected })
+}
+
+/** A configuration of another format, or in another place where a search finds it first. */
+async function configurationBeside(file: string): Promise<string | undefined> {
+  const { CONFIG_EXTENSIONS } = await import('@podwire/core')
+  const [name] = /^podwire\.config(?=\.)/.exec(basename(file)) ?? []
+  if (name === undefined) return undefined
+  return CONFIG_EXTENSIONS.map((extension) => join(dirname(file), `${name}.${extension}`)).find(
+    (other) => other !== file && existsSync(other),
+  )
+}
+
+const { networkPlugin, podCIDR } = STARTER_CONFIG
+
+const starter = {
+  networkPlugin,
+  podCIDR,
+  hairpinMode: 'hairpin-veth',
+  nonMasqueradeCIDR: '10.0.0.0/8',
+  mtu: 0,
+  plugins: { [networkPlugin]: {} },
+}
+
+const comments: Readonly<Record<keyof typeof starter, string>> = {
+  networkPlugin: 'Which plugin sets pods up. What there is: podwire plugins',
+  podCIDR:
+    'Where pods get their addresses from; auto: a range that is free. For both families: 10.88.0.0/16,fd00:88::/64',
+  hairpinMode:
+    'How a pod reaches itself through a port that it publishes: hairpin-veth, promiscuous-bridge or none',
+  nonMasqueradeCIDR: "Destinations that see a pod's own address; all others see the host's",
+  mtu: "Of pods' interfaces, in bytes; 0: the plugin chooses",
+  plugins: 'Options of each plugin package, by its name',
+}
+
+function commented(mark: string, entry: (key: string, value: unknown) => string): string {
+  const lines = Object.entries(starter).map(
+    // Object.entries forgets the type of the keys.
+    ([key, value]) => `${mark} ${comments[key as keyof typeof starter]}\n${entry(key, value)}\n`,
+  )
+  return lines.join('')
+}
+
+const contents: Readonly<Record<Format, string>> = {
+  json: `${JSON.stringify({ $schema: `./${SCHEMA_FILE}`, ...starter }, null, 2)}\n`,
+  // JSON is YAML.
+  yaml: `# yaml-language-server: $schema=./${SCHEMA_FILE}\n${commented('#', (key, value) => `${key}: ${typeof value === 'object' ? `\n  ${networkPlugin}: {}` : String(value)}`.replace(': \n', ':\n'))}`,
+  // The types alone are imported, so that it runs wherever podwire is installed.
+  ts: `import type { PodwireConfig } from 'podwire'
+
+export default {
+${commented('  //', (key, value) => `  ${key}: ${typeof value === 'object' ? `{ ${networkPlugin}: {} }` : typeof value === 'string' ? `'${value}'` : String(value)},`)}} satisfies PodwireConfig
+`,
 }

@@ -1,9 +1,20 @@
-import { DEFAULT_PLUGIN_NAME, describeCapabilities, messageOf, type NetworkPlugin } from '@podwire/api'
-import { createPluginCatalog, type LoadedConfig, type PluginCatalog, type PluginPackage } from '@podwire/core'
-import { loadConfiguration } from '../configuration.ts'
-import type { GlobalFlags } from '../flags.ts'
-import { stderrLogger } from '../stderr-logger.ts'
-import { formatTable } from '../table.ts'
+import { describeCapabilities, messageOf, type NetworkPlugin } from '@podwire/api'
+import type { LoadedConfig, PluginCatalog, PluginPackage } from '@podwire/core'
+import { command, type DefineCommand } from '../command.ts'
+import { installation, loadConfiguration } from '../configuration.ts'
+import type { GlobalFlags, JsonFlag } from '../flags.ts'
+import { stderrLogger } from '../logger.ts'
+import { printJson, printTable } from '../output.ts'
+
+const define: DefineCommand = (does) =>
+  command(
+    'plugins',
+    'list every plugin package found, and what is wrong with those rejected',
+    'podwire plugins',
+  )
+    .option('--json', 'print JSON')
+    .action(does(plugins))
+export default define
 
 interface PluginRow {
   readonly name: string
@@ -15,13 +26,15 @@ interface PluginRow {
   readonly reason?: string
 }
 
-/** `podwire plugins`: of all that is found, only what offers the configured plugin is imported. */
-export async function plugins(flags: GlobalFlags, { json = false }: { json?: boolean }): Promise<void> {
-  const loaded = await loadConfiguration(flags)
-  const catalog = await createPluginCatalog(loaded, stderrLogger(flags.verbose ?? false))
-  const rows = [...(await offeredRows(catalog, loaded)), ...rejectedRows(catalog)]
+/** Of all that is found, only what offers the configured plugin is imported. */
+async function plugins({ json = false, ...flags }: GlobalFlags & JsonFlag): Promise<void> {
+  const { createPluginCatalog } = await import('@podwire/core')
+  const configuration = await loadConfiguration(flags)
+  const log = stderrLogger(flags.verbose ?? false)
+  const catalog = await createPluginCatalog({ configuration, installation: installation(), log })
+  const rows = [...(await offeredRows(catalog, configuration)), ...rejectedRows(catalog)]
   if (json) {
-    console.log(JSON.stringify(rows))
+    printJson(rows)
     return
   }
   const table = rows.map((row) => [
@@ -31,11 +44,11 @@ export async function plugins(flags: GlobalFlags, { json = false }: { json?: boo
     row.capabilities.join(',') || '-',
     row.reason ?? row.path,
   ])
-  console.log(formatTable([['NAME', 'PACKAGE', 'STATE', 'CAPABILITIES', 'PATH'], ...table]))
+  printTable([['NAME', 'PACKAGE', 'STATE', 'CAPABILITIES', 'PATH'], ...table])
 }
 
 async function offeredRows(catalog: PluginCatalog, { config }: LoadedConfig): Promise<PluginRow[]> {
-  const active = config.networkPlugin || DEFAULT_PLUGIN_NAME
+  const active = config.networkPlugin
   let imported: ReadonlyMap<NetworkPlugin, PluginPackage> = new Map()
   let failure: string | undefined
   try {

@@ -1,24 +1,79 @@
 import { randomBytes } from 'node:crypto'
-import { type GlobalFlags, type PodFlags, parsePodName, podOfFlags } from '../flags.ts'
+import { podKey } from '@podwire/api'
+import type { NetworkHost, SandboxRecord } from '@podwire/core'
+import { afterDashes, command, type DefineCommand, withPodFlags } from '../command.ts'
+import { errors } from '../errors.ts'
+import {
+  collect,
+  type GlobalFlags,
+  type JsonFlag,
+  type PodFlags,
+  parseNameServer,
+  parsePodName,
+  parseTimeout,
+  podOfFlags,
+} from '../flags.ts'
+import { withHost } from '../host.ts'
+import { printJson } from '../output.ts'
+import { podJson } from '../pod.ts'
 import { runCommand } from '../run-command.ts'
-import { abortOnSignals } from '../signals.ts'
-import { withHost } from '../with-host.ts'
+import { interrupted } from '../signals.ts'
 
-/** `podwire run`: up, the command, and down whatever happens; the exit code is the command's. */
-export async function runInSandbox(
-  command: string[],
-  flags: GlobalFlags,
-  { name, ...podFlags }: PodFlags & { name?: string },
-): Promise<number> {
+type Flags = GlobalFlags &
+  PodFlags &
+  JsonFlag & { name?: string; replace?: boolean; timeout?: number; dns?: readonly string[] }
+
+const define: DefineCommand = (does) =>
+  withPodFlags(
+    command(
+      'run',
+      'run a command in a sandbox of its own, which goes when the command ends',
+      'podwire run -p 8080:80 --timeout 5m -- node server.js',
+    ),
+  )
+    .argument('<command...>')
+    .option('--name <pod>', 'NAMESPACE/NAME (default: a name of its own)')
+    .option('--replace', 'tear down the pod that has this name already')
+    .option(
+      '--timeout <duration>',
+      'end the command after this time, such as 30s, and exit with 124',
+      parseTimeout,
+    )
+    .option('--dns <address>', 'the name server of the command; may be repeated', collect(parseNameServer))
+    .option('--json', 'print how it ended as JSON; what the command prints goes to stderr')
+    .passThroughOptions()
+    .action(does((words: string[], flags: Flags) => runInSandbox(afterDashes(words), flags)))
+export default define
+
+/** Up, the command, and down whatever happens; the exit code is the command's. */
+async function runInSandbox(words: readonly string[], flags: Flags): Promise<number> {
+  const { name, replace = false, timeout, dns = [], json = false } = flags
   const pod = parsePodName(name ?? `default/run-${randomBytes(4).toString('hex')}`)
   return withHost(flags, async (host) => {
-    // Should this process be killed, the next one takes the pod down.
-    const request = { ...pod, ...podOfFlags(podFlags), ownerPid: process.pid }
-    const record = await abortOnSignals((signal) => host.setUpPod(request, signal))
+    if (replace) await host.tearDownPod(pod, { signal: interrupted })
+    else if (await host.pod(pod)) throw errors.POD_EXISTS({ pod: podKey(pod) })
+    // Should this process be killed, the next one tears the pod down.
+    const request = { ...pod, ...podOfFlags(flags), ownerPid: process.pid }
+    const record = await host.setUpPod(request, { signal: interrupted })
+    // Another run of this name was quicker.
+    if (!isOurs(record)) throw errors.POD_EXISTS({ pod: podKey(pod) })
     try {
-      return await runCommand(command, record.netns)
+      const { stateDir } = host.configuration.config
+      const ended = await runCommand(words, record, { dns, stateDir, timeout, keepStdout: json })
+      if (json) printJson({ ...podJson(record), ...ended })
+      return ended.exitCode
     } finally {
-      await host.tearDownPod(pod)
+      await tearDownOurs(host, record)
     }
   })
+}
+
+/** Somebody may have torn it down and set up another of its name. */
+async function tearDownOurs(host: NetworkHost, { pod }: SandboxRecord): Promise<void> {
+  const found = await host.pod(pod)
+  if (found && isOurs(found)) await host.tearDownPod(pod)
+}
+
+function isOurs({ owner }: SandboxRecord): boolean {
+  return owner?.pid === process.pid
 }

@@ -1,83 +1,93 @@
-import { DEFAULT_PLUGIN_NAME, messageOf, podKey } from '@podwire/api'
-import { createNetworkHost, createSandboxStore, type Readiness, type SandboxRecord } from '@podwire/core'
-import { notReady } from '../errors.ts'
-import { type GlobalFlags, parsePodName } from '../flags.ts'
-import { podJson } from '../pod-json.ts'
-import { formatTable } from '../table.ts'
-import { hostOptions } from '../with-host.ts'
+import { messageOf, podKey } from '@podwire/api'
+import type { NetworkHost, Readiness, SandboxRecord } from '@podwire/core'
+import { command, type DefineCommand } from '../command.ts'
+import { errors } from '../errors.ts'
+import { exitCodeOf } from '../exit-code.ts'
+import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
+import { withHost } from '../host.ts'
+import { print, printJson, printNote, printTable } from '../output.ts'
+import { addressesOf, podJson, printProblems } from '../pod.ts'
+import { interrupted, unlessInterrupted } from '../signals.ts'
+
+const define: DefineCommand = (does) =>
+  command('status', 'show the plugin and the pods', 'podwire status default/web --json')
+    .argument('[pod]', 'NAMESPACE/NAME')
+    .option('--json', 'print JSON')
+    .action(does(status))
+export default define
 
 interface Status {
-  readonly plugin: { name: string; package?: string; version?: string; capabilities: string[] }
+  readonly plugin: { name: string; package?: string; version?: string; capabilities: readonly string[] }
   readonly readiness: Readiness
-  readonly pods: readonly SandboxRecord[]
 }
 
-/** `podwire status`; exits with 1 while the plugin can't set pods up. */
-export async function status(
+/** Exits with 1 while the plugin can't set pods up, with 2 while the configuration can't be used. */
+async function status(
   pod: string | undefined,
-  flags: GlobalFlags,
-  { json = false }: { json?: boolean },
-) {
+  { json = false, ...flags }: GlobalFlags & JsonFlag,
+): Promise<number> {
   const name = pod === undefined ? undefined : parsePodName(pod)
-  const { plugin, readiness, pods } = await readStatus(flags)
-  const shown = name ? pods.filter((record) => podKey(record.pod) === podKey(name)) : pods
-  if (json) console.log(JSON.stringify({ plugin, ...readiness, pods: shown.map(podJson) }))
-  else printStatus({ plugin, readiness, pods: shown })
-  if (name && shown.length === 0) {
-    console.error(`podwire: there is no pod ${podKey(name)}`)
-    return 1
-  }
-  return readiness.ready ? 0 : 1
+  return withHost(
+    flags,
+    async (host, problem) => {
+      const found = await read(host, problem)
+      const pods = name ? [await host.pod(name)].filter((one) => one !== undefined) : await host.pods()
+      if (json) printJson({ plugin: found.plugin, ...found.readiness, pods: pods.map(podJson) })
+      else printStatus(found, pods)
+      if (name && pods.length === 0) {
+        printNote(errors.NO_SUCH_POD({ pod: podKey(name) }).message)
+        return 1
+      }
+      if (problem) return exitCodeOf([problem])
+      return found.readiness.ready ? 0 : 1
+    },
+    { lenient: true, recover: false },
+  )
 }
 
-async function readStatus(flags: GlobalFlags): Promise<Status> {
-  const options = await hostOptions(flags)
+async function read(host: NetworkHost, problem: Error | undefined): Promise<Status> {
+  const { networkPlugin: name } = host.configuration.config
+  if (problem)
+    return {
+      plugin: { name: 'unknown', capabilities: [] },
+      readiness: { ready: false, reason: messageOf(problem) },
+    }
   try {
-    const host = await createNetworkHost({ ...options, recover: false })
-    try {
-      const { from, manager, capabilities } = host.plugin
-      return {
-        plugin: {
-          name: manager.name,
-          ...(from ? { package: from.packageName, version: from.version } : {}),
-          capabilities: capabilities(),
-        },
-        readiness: await host.status(),
-        pods: await host.pods(),
-      }
-    } finally {
-      await host.close()
+    const { from, manager, capabilities } = await unlessInterrupted(host.plugin())
+    return {
+      plugin: {
+        name: manager.name,
+        package: from.packageName,
+        version: from.version,
+        capabilities: capabilities(),
+      },
+      readiness: await unlessInterrupted(host.status()),
     }
   } catch (error) {
-    if (!(error instanceof AggregateError)) throw error
-    // The plugin doesn't start; what is set up is known all the same.
-    const { config } = options.config
-    const { records } = createSandboxStore(config.stateDir).list()
-    const plugin = { name: config.networkPlugin || DEFAULT_PLUGIN_NAME, capabilities: [] }
-    return {
-      plugin,
-      readiness: { ready: false, reason: error.errors.map(messageOf).join('; ') },
-      pods: records,
-    }
+    interrupted.throwIfAborted()
+    // What is set up is known all the same.
+    const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
+    const reason = all.map(messageOf).join('; ')
+    return { plugin: { name, capabilities: [] }, readiness: { ready: false, reason } }
   }
 }
 
-function printStatus({ plugin, readiness, pods }: Status): void {
+function printStatus({ plugin, readiness }: Status, pods: readonly SandboxRecord[]): void {
   const from = plugin.package ? ` (${plugin.package}@${plugin.version})` : ''
   const can = plugin.capabilities.length > 0 ? `: ${plugin.capabilities.join(', ')}` : ''
-  console.log(`plugin ${plugin.name}${from}${can}`)
-  if (!readiness.ready)
-    console.error(`podwire: ${notReady({ plugin: plugin.name, reason: readiness.reason }).message}`)
+  print(`plugin ${plugin.name}${from}${can}`)
+  if (!readiness.ready) printNote(errors.NOT_READY({ plugin: plugin.name, reason: readiness.reason }).message)
   if (pods.length === 0) {
-    console.log('no pods')
+    print('no pods')
     return
   }
-  const rows = pods.map(({ pod, phase, status: network, setUpMs, netns }) => [
-    podKey(pod),
-    phase,
-    network?.ips?.join(',') ?? network?.ip ?? '-',
-    setUpMs === undefined ? '-' : `${setUpMs.toFixed(1)} ms`,
-    netns,
+  const rows = pods.map((record) => [
+    podKey(record.pod),
+    record.phase,
+    addressesOf(record).join(',') || '-',
+    record.setUpMs === undefined ? '-' : `${record.setUpMs.toFixed(1)} ms`,
+    record.pod.netns,
   ])
-  console.log(formatTable([['POD', 'PHASE', 'ADDRESS', 'SET UP IN', 'NETNS'], ...rows]))
+  printTable([['POD', 'PHASE', 'ADDRESS', 'SET UP IN', 'NETNS'], ...rows])
+  printProblems(pods)
 }

@@ -1,20 +1,25 @@
 import { podKey } from '@podwire/api'
-import { type GlobalFlags, type PodFlags, parsePodName, podOfFlags } from '../flags.ts'
-import { podJson } from '../pod-json.ts'
-import { abortOnSignals } from '../signals.ts'
-import { withHost } from '../with-host.ts'
+import { command, type DefineCommand, withPodFlags } from '../command.ts'
+import { type GlobalFlags, type JsonFlag, type PodFlags, parsePodName, podOfFlags } from '../flags.ts'
+import { withHost } from '../host.ts'
+import { print, printJson, printNote } from '../output.ts'
+import { addressesOf, podJson } from '../pod.ts'
+import { interrupted } from '../signals.ts'
 
-/** `podwire up` */
-export async function up(
-  pod: string,
-  flags: GlobalFlags,
-  podFlags: PodFlags & { json?: boolean },
-): Promise<void> {
-  const request = { ...parsePodName(pod), ...podOfFlags(podFlags) }
-  const record = await withHost(flags, (host) => abortOnSignals((signal) => host.setUpPod(request, signal)))
-  if (podFlags.json) console.log(JSON.stringify(podJson(record)))
-  else
-    console.log(
-      `${podKey(record.pod)}  ${record.status?.ips?.join(', ') ?? record.status?.ip ?? 'no address'}  ${record.netns}`,
-    )
+const define: DefineCommand = (does) =>
+  withPodFlags(command('up', 'give a pod its network', 'podwire up default/web -p 8080:80'))
+    .argument('<pod>', 'NAMESPACE/NAME')
+    .option('--json', 'print JSON')
+    .action(does(up))
+export default define
+
+async function up(pod: string, flags: GlobalFlags & PodFlags & JsonFlag): Promise<void> {
+  const request = { ...parsePodName(pod), ...podOfFlags(flags) }
+  const record = await withHost(flags, (host) => {
+    // Up again mends what is not right by now.
+    host.events.on('pod:repaired', ({ why }) => printNote(`${pod}: repaired: ${why}`))
+    return host.setUpPod(request, { signal: interrupted })
+  })
+  if (flags.json) printJson(podJson(record))
+  else print(`${podKey(record.pod)}  ${addressesOf(record).join(', ') || 'no address'}  ${record.pod.netns}`)
 }

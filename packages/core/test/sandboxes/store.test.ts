@@ -60,12 +60,12 @@ test('finds a pod whatever its sandbox is called', async () => {
 
 test('what a writer that was killed left is swept away, what a live one writes is not', async () => {
   const { dir, write } = await workspace()
-  await write('sandboxes/a.json.4000000.0a0a0a0a.tmp', '{"vers')
-  await write(`sandboxes/b.json.${process.ppid}.0a0a0a0a.tmp`, '{"vers')
+  await write('sandboxes/.4000000.0a0a0a0a.tmp', '{"vers')
+  await write(`sandboxes/.${process.ppid}.0a0a0a0a.tmp`, '{"vers')
   const store = createSandboxStore(dir)
   expect(store.list()).toEqual({ records: [], unreadable: [] })
   store.sweep()
-  expect(await readdir(join(dir, 'sandboxes'))).toEqual([`b.json.${process.ppid}.0a0a0a0a.tmp`])
+  expect(await readdir(join(dir, 'sandboxes'))).toEqual([`.${process.ppid}.0a0a0a0a.tmp`])
 })
 
 test.each([

@@ -1,25 +1,21 @@
-import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errnoOf, ignoring } from '@podwire/api'
+import { isTemporaryFile, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
 import type { Network } from '../config/network-config.ts'
-import { badResult, type CniError, cacheFailed } from '../errors.ts'
+import { badResult, type CniError, errors } from '../errors.ts'
 import type { Attachment } from '../invoke/environment.ts'
 import type { AnyResult } from '../result/result.ts'
-import { type CachedAttachment, decodeEntry, encodeEntry } from './entry.ts'
+import { type CachedAttachment, decodeEntry, type EntryKey, encodeEntry } from './entry.ts'
+import { ownerOf } from './owner.ts'
 
-/** What names an entry. */
-export interface EntryKey {
-  readonly network: string
-  readonly containerId: string
-  readonly ifName: string
-}
-
-/** A file in the cache that isn't an entry anyone can read. */
+/** A file in the cache that can't be understood. */
 export interface CorruptEntry {
   readonly path: string
   /** `NETWORK-CONTAINERID-IFNAME` */
   readonly file: string
+  /** Whose it is, where that is certain. */
+  readonly owner?: EntryKey
   readonly error: CniError
 }
 
@@ -27,7 +23,7 @@ export interface CorruptEntry {
 export interface CacheContents {
   /** Sorted by network, container and interface. */
   readonly attachments: readonly CachedAttachment[]
-  /** Entries that can't be read. DEL by their name removes them, and so does GC. */
+  /** Entries that can't be read. DEL by their name removes them; GC those whose owner is certain. */
   readonly corrupt: readonly CorruptEntry[]
 }
 
@@ -38,72 +34,55 @@ export interface Cache {
   /** @throws CniError `ERR_CNI_CACHE` for an entry that can't be read; a missing one is undefined */
   read(key: EntryKey): Promise<CachedAttachment | undefined>
   /** Removes the entry, whatever is in it; one that isn't there is fine. */
-  remove(file: EntryKey | string): Promise<void>
+  remove(key: EntryKey): Promise<void>
   list(): Promise<CacheContents>
   path(key: EntryKey): string
 }
 
-// A writer that was killed leaves its temporary file behind; an hour later nobody is going to rename it.
-const staleMs = 3_600_000
-
-// An entry is some kilobytes: a synchronous call takes 30 µs, the way to a thread and back several times that at each of four
-// steps, which together were a tenth of an ADD.
 export function openCache(directory: string): Cache {
   const results = join(directory, 'results')
-  const temporary = join(results, '.tmp')
-  const path = (key: EntryKey | string) => join(results, typeof key === 'string' ? key : entryFile(key))
+  const path = (key: EntryKey) => join(results, entryFile(key))
 
   return {
     path,
 
     async write(network, attachment, result) {
-      const target = path({ network: network.name, ...attachment })
-      const draft = join(temporary, randomBytes(8).toString('hex'))
+      const file = path({ network: network.name, ...attachment })
       try {
-        const text = encodeEntry(network, attachment, result)
-        try {
-          writeFileSync(draft, text, { mode: 0o600 })
-        } catch (error) {
-          if (codeOf(error) !== 'ENOENT') throw error
-          mkdirSync(temporary, { recursive: true, mode: 0o700 })
-          writeFileSync(draft, text, { mode: 0o600 })
-        }
-        renameSync(draft, target)
+        writeFileWhole(file, encodeEntry(network, attachment, result))
       } catch (cause) {
-        await rm(draft, { force: true }).catch(() => {})
-        throw cacheFailed("can't write the cache entry", target, cause)
+        throw errors.ERR_CNI_CACHE({ problem: "can't write the cache entry", path: file }, cause)
       }
     },
 
     async read(key) {
-      const bytes = readIfThere(path(key))
+      const file = path(key)
+      const text = readIfThere(file)
       try {
-        return bytes && decodeEntry(bytes, key)
+        return text === undefined ? undefined : decodeEntry(text, key)
       } catch (cause) {
-        throw cacheFailed("can't understand the cache entry", path(key), cause)
+        throw errors.ERR_CNI_CACHE({ problem: "can't understand the cache entry", path: file }, cause)
       }
     },
 
     async remove(key) {
-      try {
-        await rm(path(key), { force: true })
-      } catch (cause) {
-        // A directory that turned into a file holds no entry.
-        if (codeOf(cause) === 'ENOTDIR') return
-        throw cacheFailed("can't remove the cache entry", path(key), cause)
-      }
+      // Below what is not a directory, or with a name that no directory takes, there is nothing to remove.
+      await rm(path(key), { force: true })
+        .catch(ignoring('ENOTDIR', 'ENAMETOOLONG'))
+        .catch((cause) => {
+          throw errors.ERR_CNI_CACHE({ problem: "can't remove the cache entry", path: path(key) }, cause)
+        })
     },
 
     async list() {
-      await removeStale(temporary)
-      const files = await filesIn(results)
-      const outcomes = await Promise.all(files.map((file) => readEntry(path(file), file)))
-      return {
-        attachments: outcomes
-          .filter((outcome) => outcome !== undefined)
-          .filter((outcome) => 'network' in outcome),
-        corrupt: outcomes.filter((outcome) => outcome !== undefined).filter((outcome) => 'error' in outcome),
+      const attachments: CachedAttachment[] = []
+      const corrupt: CorruptEntry[] = []
+      for (const file of await filesIn(results)) {
+        const outcome = readEntry(join(results, file), file)
+        if (outcome && 'error' in outcome) corrupt.push(outcome)
+        else if (outcome) attachments.push(outcome)
       }
+      return { attachments, corrupt }
     },
   }
 }
@@ -112,49 +91,39 @@ export function openCache(directory: string): Cache {
 export const entryFile = ({ network, containerId, ifName }: EntryKey): string =>
   `${network}-${containerId}-${ifName}`
 
-async function readEntry(path: string, file: string): Promise<CachedAttachment | CorruptEntry | undefined> {
+function readEntry(path: string, file: string): CachedAttachment | CorruptEntry | undefined {
+  let text: string | undefined
   try {
-    const bytes = readIfThere(path)
-    const entry = bytes && decodeEntry(bytes)
-    if (entry && entryFile(entry) !== file) throw badResult(`it is about ${entryFile(entry)}`)
+    text = readIfThere(path)
+    if (text === undefined) return undefined
+    const entry = decodeEntry(text)
+    if (entryFile(entry) !== file) throw badResult(`it is about ${entryFile(entry)}`)
     return entry
   } catch (cause) {
-    return { path, file, error: cacheFailed("can't understand the cache entry", path, cause) }
+    const owner = ownerOf(file, text ?? '')
+    const error = errors.ERR_CNI_CACHE({ problem: "can't understand the cache entry", path }, cause)
+    return { path, file, ...(owner && { owner }), error }
   }
 }
 
-function readIfThere(path: string): Uint8Array | undefined {
+function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path)
+    return readFileIfThere(path)
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return undefined
-    throw cacheFailed("can't read the cache entry", path, cause)
+    throw errors.ERR_CNI_CACHE({ problem: "can't read the cache entry", path }, cause)
   }
 }
 
 async function filesIn(directory: string): Promise<string[]> {
   try {
+    sweepTemporaryFiles(directory)
     const entries = await readdir(directory, { withFileTypes: true })
     return entries
-      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
+      .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !isTemporaryFile(entry.name))
       .map((entry) => entry.name)
       .sort()
   } catch (cause) {
-    if (codeOf(cause) === 'ENOENT' || codeOf(cause) === 'ENOTDIR') return []
-    throw cacheFailed("can't list the cache", directory, cause)
+    if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR') return []
+    throw errors.ERR_CNI_CACHE({ problem: "can't list the cache", path: directory }, cause)
   }
 }
-
-async function removeStale(directory: string): Promise<void> {
-  const drafts = await readdir(directory).catch(() => [])
-  for (const draft of drafts) {
-    const path = join(directory, draft)
-    const age = await stat(path).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0,
-    )
-    if (age > staleMs) await rm(path, { force: true }).catch(() => {})
-  }
-}
-
-const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code // node:fs throws nothing else

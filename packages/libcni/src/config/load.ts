@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { basename, dirname, extname, join } from 'node:path'
-import { type CniError, isCniError, networkNotFound, noNetworks, unreadableConfig } from '../errors.ts'
+import { dirname, join } from 'node:path'
+import { errnoOf } from '@podwire/api'
+import { type CniError, errors, isCniError } from '../errors.ts'
 import { parseJsonObject } from '../json.ts'
 import {
   type NetworkConfigList,
@@ -52,9 +53,8 @@ export async function loadNetwork(directory: string, name: string): Promise<Netw
   const { networks, problems } = await loadNetworks(directory)
   const found = networks.find(({ network }) => network.name === name)
   if (found) return found.network
-  const errors = problems.map(({ error }) => error)
-  if (networks.length === 0 && problems.length === 0) throw noNetworks(directory, errors)
-  throw networkNotFound(directory, name, errors)
+  if (networks.length === 0 && problems.length === 0) throw errors.ERR_CNI_NO_NETWORKS({ directory })
+  throw errors.ERR_CNI_NETWORK_NOT_FOUND({ directory, name, errors: problems.map(({ error }) => error) })
 }
 
 /**
@@ -64,11 +64,14 @@ export async function loadNetwork(directory: string, name: string): Promise<Netw
  */
 export async function readNetworkFile(path: string): Promise<NetworkConfigList> {
   const raw = parseJsonObject(await read(path), path)
-  if (extname(path) !== '.conflist') return toNetworkConfigList(toNetworkConfig(raw, path))
+  if (!isListFile(path)) return toNetworkConfigList(toNetworkConfig(raw, path))
   const inlinedOnly = onlyInlinedPlugins(raw, path)
   const extra = inlinedOnly ? [] : await pluginFiles(join(dirname(path), networkName(raw, path)))
   return toList(raw, path, extra)
 }
+
+/** Whether a file holds a list, by its name; as to Go, one called `.conflist` does. */
+export const isListFile = (path: string): boolean => path.endsWith('.conflist')
 
 async function loadFile(path: string): Promise<LoadedNetwork | ConfigProblem> {
   try {
@@ -91,8 +94,7 @@ async function pluginFiles(directory: string) {
 
 async function configFiles(directory: string): Promise<string[]> {
   const names = await fileNames(directory, ['.conflist', '.conf', '.json'])
-  const isList = (name: string) => extname(name) === '.conflist'
-  const sorted = [...names.filter(isList), ...names.filter((name) => !isList(name))]
+  const sorted = [...names.filter(isListFile), ...names.filter((name) => !isListFile(name))]
   return sorted.map((name) => join(directory, name))
 }
 
@@ -101,25 +103,22 @@ async function fileNames(directory: string, extensions: readonly string[]): Prom
   try {
     const entries = await readdir(directory, { withFileTypes: true })
     return entries
-      .filter((entry) => !entry.isDirectory() && extensions.includes(extension(entry.name)))
+      .filter((entry) => !entry.isDirectory() && extensions.some((end) => entry.name.endsWith(end)))
       .map((entry) => entry.name)
       .sort()
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException // node:fs throws nothing else
+    const code = errnoOf(cause)
     if (code === 'ENOENT') return []
     // A network's directory may well be a file of that name.
     if (code === 'ENOTDIR' && extensions.length === 1) return []
-    throw unreadableConfig(directory, cause)
+    throw errors.ERR_CNI_CONFIG_READ({ path: directory }, cause)
   }
 }
-
-// Unlike extname, Go counts ".conf" as a name that is all extension.
-const extension = (name: string) => extname(name) || (name.startsWith('.') ? basename(name) : '')
 
 async function read(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (cause) {
-    throw unreadableConfig(path, cause)
+    throw errors.ERR_CNI_CONFIG_READ({ path }, cause)
   }
 }

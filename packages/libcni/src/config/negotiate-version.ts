@@ -1,5 +1,6 @@
-import { badConfig, reason } from '../errors.ts'
-import { isArray, type JsonObject, kindOf, own } from '../json.ts'
+import { messageOf } from '@podwire/api'
+import { badConfig } from '../errors.ts'
+import { isArray, type JsonObject, kindOf, readKey } from '../json.ts'
 import { compareVersions, currentVersion, isKnownVersion, parseVersion } from '../version.ts'
 
 /**
@@ -7,8 +8,8 @@ import { compareVersions, currentVersion, isKnownVersion, parseVersion } from '.
  * `cniVersion` with nothing beside it stays as it is, however new: the plugins decide.
  */
 export function negotiateVersion(raw: JsonObject, source: string): string {
-  const version = versionOf(own(raw, 'cniVersion'), 'cniVersion', source)
-  const list = own(raw, 'cniVersions')
+  const version = versionOf(readKey(raw, 'cniVersion'), 'cniVersion', source)
+  const list = readKey(raw, 'cniVersions')
   if (list !== undefined && !isArray(list))
     throw badConfig(source, `invalid type for cniVersions: ${kindOf(list)}`)
   const offered = (list ?? []).map((entry, index) =>
@@ -30,7 +31,7 @@ function versionOf(
   try {
     parseVersion(value)
   } catch (cause) {
-    throw badConfig(source, `invalid ${what}: ${reason(cause)}`, cause)
+    throw badConfig(source, `invalid ${what}: ${messageOf(cause)}`, cause)
   }
   return value
 }

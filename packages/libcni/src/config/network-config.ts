@@ -1,5 +1,6 @@
-import { badConfig, isCniError, reason } from '../errors.ts'
-import { isArray, isObject, type JsonObject, kindOf, own, parseJsonObject } from '../json.ts'
+import { describeValue, messageOf } from '@podwire/api'
+import { badConfig, isCniError } from '../errors.ts'
+import { isArray, isObject, type JsonObject, kindOf, parseJsonObject, readKey, withoutKeys } from '../json.ts'
 import { checkNetworkName } from '../names.ts'
 import { negotiateVersion } from './negotiate-version.ts'
 
@@ -78,8 +79,9 @@ export function toList(raw: JsonObject, source: string, extra: readonly PluginCo
     disableGC: flag(raw, 'disableGC', source),
     plugins,
   }
-  const whole = { ...raw, plugins: plugins.map((plugin) => plugin.raw), loadOnlyInlinedPlugins: true }
-  return { ...list, raw: extra.length > 0 ? whole : raw }
+  if (extra.length === 0) return { ...list, raw }
+  const inlined = { plugins: plugins.map((plugin) => plugin.raw), loadOnlyInlinedPlugins: true }
+  return { ...list, raw: { ...withoutKeys(raw, Object.keys(inlined)), ...inlined } }
 }
 
 export function toNetworkConfig(raw: JsonObject, source: string): NetworkConfig {
@@ -91,7 +93,7 @@ export function toNetworkConfig(raw: JsonObject, source: string): NetworkConfig 
 }
 
 export function toPlugin(raw: JsonObject, source: string): PluginConfig {
-  const type = own(raw, 'type')
+  const type = readKey(raw, 'type')
   if (type === undefined || type === '') throw badConfig(source, "missing 'type'")
   if (typeof type !== 'string') throw badConfig(source, `'type' is ${kindOf(type)}, expected a string`)
   return { type, capabilities: capabilities(raw, source), raw }
@@ -103,19 +105,19 @@ export function onlyInlinedPlugins(raw: JsonObject, source: string): boolean {
 }
 
 export function networkName(raw: JsonObject, source: string): string {
-  const name = own(raw, 'name')
+  const name = readKey(raw, 'name')
   if (name === undefined) throw badConfig(source, 'no name')
   if (typeof name !== 'string') throw badConfig(source, `invalid name type: ${kindOf(name)}`)
   try {
     checkNetworkName(name)
   } catch (cause) {
-    throw badConfig(source, reason(cause), cause)
+    throw badConfig(source, messageOf(cause), cause)
   }
   return name
 }
 
 function inlinePlugins(raw: JsonObject, source: string): PluginConfig[] {
-  const plugins = own(raw, 'plugins')
+  const plugins = readKey(raw, 'plugins')
   const inlinedOnly = onlyInlinedPlugins(raw, source)
   if (plugins === undefined) {
     if (inlinedOnly) throw badConfig(source, "'loadOnlyInlinedPlugins' is true, and no 'plugins' key")
@@ -135,7 +137,7 @@ function inlinePlugins(raw: JsonObject, source: string): PluginConfig[] {
 }
 
 function capabilities(raw: JsonObject, source: string): Map<string, boolean> {
-  const declared = own(raw, 'capabilities')
+  const declared = readKey(raw, 'capabilities')
   if (declared === undefined) return new Map()
   if (!isObject(declared))
     throw badConfig(source, `'capabilities' is ${kindOf(declared)}, expected an object of booleans`)
@@ -149,13 +151,10 @@ function capabilities(raw: JsonObject, source: string): Map<string, boolean> {
 }
 
 function flag(raw: JsonObject, key: string, source: string): boolean {
-  const value = own(raw, key)
+  const value = readKey(raw, key)
   if (value === undefined) return false
   if (typeof value === 'boolean') return value
   const word = typeof value === 'string' ? value.toLowerCase() : undefined
   if (word === 'true' || word === 'false') return word === 'true'
-  throw badConfig(
-    source,
-    `invalid value ${JSON.stringify(value).slice(0, 80)} for ${key}, expected true or false`,
-  )
+  throw badConfig(source, `invalid value ${describeValue(value)} for ${key}, expected true or false`)
 }

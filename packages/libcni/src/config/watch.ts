@@ -1,16 +1,16 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isCniError } from '../errors.ts'
-import { type LoadedNetwork, type LoadedNetworks, loadNetworks } from './load.ts'
+import { isListFile, type LoadedNetwork, type LoadedNetworks, loadNetworks } from './load.ts'
 import { watchPaths } from './watch-paths.ts'
 
 export interface WatchOptions {
   /**
    * Called with the first reading, and whenever networks or problems change. A file that can't be understood is in
-   * `problems`, and its last good network stays in `networks`; one that is still being written is in neither list anew.
+   * `problems`, and its last good network stays in `networks`; one that is still being written changes neither list.
    */
   readonly onChange: (networks: LoadedNetworks) => void
-  /** Milliseconds without a change before a file counts as written; 200 unless told. */
+  /** Milliseconds without a change before a file counts as written; by default 200. */
   readonly settleMs?: number
   /** Ends the watch. */
   readonly signal?: AbortSignal
@@ -60,8 +60,9 @@ export function watchNetworks(
     reading = before.then(async () => {
       if (closed) return
       paths.set([directory, ...current.networks.map(({ network }) => join(directory, network.name))])
+      const settledBefore = Date.now() - settleMs
       const loaded = await load(directory)
-      const { networks, unsettled } = await keepLastGood(loaded, current.networks, settleMs)
+      const { networks, unsettled } = await keepLastGood(loaded, current.networks, settledBefore)
       const problems = loaded.problems.filter(({ path }) => !unsettled.has(path))
       if (closed) return
       current = { networks, problems }
@@ -100,26 +101,25 @@ async function load(directory: string): Promise<LoadedNetworks> {
   }
 }
 
-async function keepLastGood(loaded: LoadedNetworks, before: readonly LoadedNetwork[], settleMs: number) {
+async function keepLastGood(loaded: LoadedNetworks, before: readonly LoadedNetwork[], settledBefore: number) {
   const unsettled = new Set<string>()
   const kept: LoadedNetwork[] = []
   for (const { path } of loaded.problems) {
     const last = before.find((network) => network.path === path)
     if (last) kept.push(last)
-    if (await changedWithin(path, settleMs)) unsettled.add(path)
+    if (await changedSince(settledBefore, path)) unsettled.add(path)
   }
   return { networks: [...loaded.networks, ...kept].sort(byFile), unsettled }
 }
 
-const isList = (path: string) => path.endsWith('.conflist')
 const byFile = (a: LoadedNetwork, b: LoadedNetwork) =>
-  Number(isList(b.path)) - Number(isList(a.path)) || (a.path < b.path ? -1 : 1)
+  Number(isListFile(b.path)) - Number(isListFile(a.path)) || (a.path < b.path ? -1 : 1)
 
-async function changedWithin(path: string, ms: number): Promise<boolean> {
+// A change after the reading counts as well: what was read is not what is there. One in the future is the clock's.
+async function changedSince(time: number, path: string): Promise<boolean> {
   try {
-    const { mtimeMs, ctimeMs } = await stat(path)
-    const age = Date.now() - Math.max(mtimeMs, ctimeMs)
-    return age >= 0 && age < ms
+    const { ctimeMs } = await stat(path)
+    return ctimeMs > time && ctimeMs <= Date.now()
   } catch {
     return false
   }

@@ -1,4 +1,5 @@
-import { badOutput, interrupted, isCniError, notStarted, type PluginFailure, reason } from '../errors.ts'
+import { messageOf } from '@podwire/api'
+import { type CniError, errors, isCniError, type PluginFailure } from '../errors.ts'
 import { type JsonObject, parseJson } from '../json.ts'
 import { parseResult } from '../result/parse.ts'
 import type { AnyResult } from '../result/result.ts'
@@ -38,19 +39,33 @@ export async function callPlugin(call: PluginCall): Promise<PluginAnswer> {
     ...end,
   })
   const outcome = await runProcess(path, JSON.stringify(config), env, deadline.signal).catch((cause) => {
-    if (deadline.signal.aborted) throw interrupted(deadline.passed(), failure(), deadline.signal.reason)
-    throw notStarted(path, failure(), cause)
+    const end = failure({ neverRan: true })
+    throw deadline.signal.aborted
+      ? interrupted(deadline, end)
+      : errors.ERR_CNI_PLUGIN_START({ ...end, path }, cause)
   })
   const { exitCode, signal, overflowed } = outcome
   const stderr = outcome.stderr.toString()
   const end = failure({ exitCode, signal, stderr: tail(stderr).trim() })
-  if (overflowed) throw badOutput(`it printed more than ${maxStdout} bytes`, end)
+  if (overflowed)
+    throw errors.ERR_CNI_PLUGIN_OUTPUT({ ...end, problem: `it printed more than ${maxStdout} bytes` })
   if (exitCode === 0) {
     const stdout = outcome.stdout.toString()
-    return { stdout, reject: (error) => badOutput(reason(error), end, error) }
+    return {
+      stdout,
+      reject: (error) => errors.ERR_CNI_PLUGIN_OUTPUT({ ...end, problem: messageOf(error) }, error),
+    }
   }
-  if (deadline.signal.aborted) throw interrupted(deadline.passed(), end, deadline.signal.reason)
+  if (deadline.signal.aborted) throw interrupted(deadline, end)
   throw pluginFailure(outcome.stdout.toString(), stderr, end)
+}
+
+// The plugin and its children were killed.
+function interrupted({ passed, signal }: Deadline, failure: PluginFailure): CniError {
+  const deadlineMs = passed()
+  return deadlineMs === undefined
+    ? errors.ERR_CNI_ABORTED(failure, signal.reason)
+    : errors.ERR_CNI_DEADLINE({ ...failure, deadlineMs }, signal.reason)
 }
 
 /** Runs a plugin that answers with a result. */

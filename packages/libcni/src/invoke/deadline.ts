@@ -2,7 +2,7 @@
 export interface OperationOptions {
   /** Aborting it kills the running plugin and its children. */
   readonly signal?: AbortSignal
-  /** Milliseconds for the whole operation, roll-back not counted; two minutes unless told, `Infinity` for none. */
+  /** Milliseconds for the whole operation, roll-back not counted; by default two minutes, `Infinity` for none. */
   readonly deadlineMs?: number
   /** The span that plugins continue; left out where `traceparent` isn't valid. */
   readonly trace?: TraceContext

@@ -68,7 +68,7 @@ function traceEnvironment(trace: TraceContext | undefined): NodeJS.ProcessEnv {
   }
 }
 
-// All zeroes are no trace and no span; version ff is forbidden.
+// IDs of zeroes alone are invalid, and so is version ff.
 function isValidTrace(trace: TraceContext | undefined): trace is TraceContext {
   if (!trace || `${trace.tracestate}${trace.baggage}`.includes('\0')) return false
   const match = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/.exec(trace.traceparent)

@@ -1,16 +1,15 @@
-import { CniCode, type CniError, type PluginFailure, pluginFailed } from '../errors.ts'
-import { isObject, type JsonObject, kindOf, own, parseJson } from '../json.ts'
+import { messageOf } from '@podwire/api'
+import { CniCode, type CniError, errors, type PluginFailure } from '../errors.ts'
+import { isObject, type Json, kindOf, parseJson, readKey } from '../json.ts'
 
-/** The error of a plugin that failed: its own where it printed one, else what stderr or its end tells. */
+/** The error of a plugin that failed: its own where it printed one, else what stderr or its exit tells. */
 export function pluginFailure(stdout: string, stderr: string, failure: PluginFailure): CniError {
   if (stdout.trim() !== '') return printedError(stdout, failure)
-  if (stderr.trim() !== '')
-    return pluginFailed(
-      CniCode.internal,
-      `netplugin failed: ${JSON.stringify(tail(stderr))}: ${ending(failure)}`,
-      failure,
-    )
-  return pluginFailed(CniCode.internal, `netplugin failed with no error message: ${ending(failure)}`, failure)
+  const problem =
+    stderr.trim() === ''
+      ? `netplugin failed with no error message: ${exitOf(failure)}`
+      : `netplugin failed: ${JSON.stringify(tail(stderr))}: ${exitOf(failure)}`
+  return errors.ERR_CNI_PLUGIN_FAILED({ ...failure, problem, cniCode: CniCode.internal })
 }
 
 /** The last 2 KiB of a text. */
@@ -18,41 +17,45 @@ export const tail = (text: string): string => text.slice(-2048)
 
 function printedError(stdout: string, failure: PluginFailure): CniError {
   const unreadable = (why: string) =>
-    pluginFailed(
-      CniCode.internal,
-      `netplugin failed but error parsing its diagnostic message ${JSON.stringify(tail(stdout))}: ${why}`,
-      failure,
-    )
-  let printed: ReturnType<typeof parseJson>
+    errors.ERR_CNI_PLUGIN_FAILED({
+      ...failure,
+      problem: `netplugin failed but error parsing its diagnostic message ${JSON.stringify(tail(stdout))}: ${why}`,
+      cniCode: CniCode.internal,
+    })
+  let printed: Json
   try {
     printed = parseJson(stdout, 'error')
   } catch (error) {
-    return unreadable((error as Error).message) // parseJson throws nothing else
+    return unreadable(messageOf(error))
   }
   if (!isObject(printed)) return unreadable(`expected an object, not ${kindOf(printed)}`)
   const [code, msg, details] = [
-    own(printed, 'code') ?? CniCode.internal,
-    own(printed, 'msg') ?? '',
-    own(printed, 'details') ?? '',
+    readKey(printed, 'code'),
+    readKey(printed, 'msg'),
+    readKey(printed, 'details') ?? '',
   ]
-  if (typeof code !== 'number' || !Number.isSafeInteger(code) || code < 0)
-    return unreadable('code is no number')
-  if (typeof msg !== 'string' || typeof details !== 'string') return unreadable('msg or details is no text')
-  if (!says(printed)) return unreadable('neither code nor msg')
-  return pluginFailed(code, details === '' ? msg : `${msg}; ${details}`, failure, {
-    pluginMessage: msg,
+  if (code === undefined && msg === undefined) return unreadable('it has neither code nor msg')
+  const cniCode = code ?? CniCode.internal
+  if (typeof cniCode !== 'number' || !Number.isSafeInteger(cniCode) || cniCode < 0)
+    return unreadable('code is not a whole number')
+  const pluginMessage = msg ?? ''
+  if (typeof pluginMessage !== 'string' || typeof details !== 'string')
+    return unreadable('msg or details is not a string')
+  return errors.ERR_CNI_PLUGIN_FAILED({
+    ...failure,
+    problem: details === '' ? pluginMessage : `${pluginMessage}; ${details}`,
+    cniCode,
+    pluginMessage,
     pluginDetails: details,
   })
 }
 
-const says = (printed: JsonObject) => Object.hasOwn(printed, 'code') || Object.hasOwn(printed, 'msg')
-
-// As Go words it.
-function ending({ exitCode, signal }: PluginFailure): string {
-  return signal ? `signal: ${signalWords[signal] ?? signal}` : `exit status ${exitCode}`
+// In Go's words.
+function exitOf({ exitCode, signal }: PluginFailure): string {
+  return signal ? `signal: ${signalNames[signal] ?? signal}` : `exit status ${exitCode}`
 }
 
-const signalWords: Record<string, string> = {
+const signalNames: Readonly<Record<string, string>> = {
   SIGHUP: 'hangup',
   SIGINT: 'interrupt',
   SIGABRT: 'aborted',

@@ -1,5 +1,5 @@
 import { badResult, isCniError } from '../errors.ts'
-import { isArray, own, parseJsonObject } from '../json.ts'
+import { isArray, parseJsonObject, readKey } from '../json.ts'
 import { currentVersion } from '../version.ts'
 import { callPlugin } from './call-plugin.ts'
 import type { Deadline } from './deadline.ts'
@@ -34,12 +34,12 @@ export async function askVersions(plugin: string, path: string, deadline: Deadli
 
 function readVersions(stdout: string): PluginVersions {
   const object = parseJsonObject(stdout, 'decoding version info')
-  const cniVersion = own(object, 'cniVersion')
+  const cniVersion = readKey(object, 'cniVersion')
   if (typeof cniVersion !== 'string' || cniVersion === '')
     throw badResult('decoding version info: missing field cniVersion')
-  const supported = own(object, 'supportedVersions') ?? []
+  const supported = readKey(object, 'supportedVersions') ?? []
   if (!isArray(supported) || !supported.every((version) => typeof version === 'string'))
-    throw badResult('decoding version info: supportedVersions is no list of strings')
+    throw badResult('decoding version info: supportedVersions is not a list of strings')
   if (supported.length > 0) return { cniVersion, supportedVersions: supported }
   if (cniVersion === '0.2.0') return { cniVersion, supportedVersions: ['0.1.0', '0.2.0'] }
   throw badResult('decoding version info: missing field supportedVersions')

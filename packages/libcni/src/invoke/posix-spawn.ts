@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
-import type { ProcessEnd, StartProcess } from './start-process.ts'
+import type { ProcessEnd, StartProcess } from './running-process.ts'
 
 const O_CLOEXEC = 0x80000
 const WNOHANG = 1

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ProcessEnd, startProcess } from './start-process.ts'
+import { errnoOf } from '@podwire/api'
+import type { ProcessEnd } from './running-process.ts'
+import { startProcess } from './start-process.ts'
 
 export interface ProcessOutcome extends ProcessEnd {
   readonly stdout: Buffer
@@ -37,7 +39,7 @@ export async function runProcess(
     try {
       return await runOnce(path, stdin, env, signal)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ETXTBSY' || Date.now() >= giveUp) throw error // spawn throws nothing else
+      if (errnoOf(error) !== 'ETXTBSY' || Date.now() >= giveUp) throw error
     }
     await sleep(busyRetryMs, undefined, { signal })
   }

@@ -1,5 +1,5 @@
 import { type Network, toNetworkConfigList } from '../config/network-config.ts'
-import { checkUnsupported } from '../errors.ts'
+import { errors } from '../errors.ts'
 import { callPlugin } from '../invoke/call-plugin.ts'
 import type { Attachment } from '../invoke/environment.ts'
 import { convertResult } from '../result/convert.ts'
@@ -13,7 +13,8 @@ export async function check(
   attachment: Attachment,
 ): Promise<void> {
   const network = toNetworkConfigList(given)
-  if (!atLeast(network.cniVersion, '0.4.0')) throw checkUnsupported(network.cniVersion)
+  if (!atLeast(network.cniVersion, '0.4.0'))
+    throw errors.ERR_CNI_CHECK_UNSUPPORTED({ version: network.cniVersion })
   if (network.disableCheck) return
   const cached = await context.cache.read({ network: network.name, ...attachment })
   const prevResult = cached?.result && convertResult(cached.result, network.cniVersion)

@@ -1,7 +1,6 @@
-import type { EntryKey } from '../cache/cache.ts'
-import type { CachedAttachment } from '../cache/entry.ts'
+import type { CachedAttachment, EntryKey } from '../cache/entry.ts'
 import { type Network, type NetworkConfigList, toNetworkConfigList } from '../config/network-config.ts'
-import { isCniError } from '../errors.ts'
+import { errors, isCniError } from '../errors.ts'
 import { callPlugin } from '../invoke/call-plugin.ts'
 import type { Attachment } from '../invoke/environment.ts'
 import { convertResult } from '../result/convert.ts'
@@ -10,7 +9,7 @@ import { atLeast } from '../version.ts'
 import { type OperationContext, prepareCall } from './context.ts'
 
 /**
- * Runs the chain backwards, stops at the first failure and forgets the attachment when all is done. The configuration,
+ * Runs the chain backwards, stops at the first failure and forgets the attachment at the end. The configuration,
  * arguments and namespace of the cached ADD are taken where there are any: what was set up is what must be torn down.
  */
 export async function del(
@@ -21,8 +20,8 @@ export async function del(
 ): Promise<void> {
   const key = { network: typeof given === 'string' ? given : given.name, ...attachment }
   const cached = await readCached(context, key, typeof given === 'string')
-  const network = configToUse(given, cached, configFrom)
-  if (!network) return
+  if (!cached && typeof given === 'string') return
+  const network = configToUse(given, cached, configFrom) ?? missingConfig(context, key)
   const whole = { ...cachedArguments(cached), ...attachment }
   const prevResult = atLeast(network.cniVersion, '0.4.0')
     ? asVersion(cached?.result, network.cniVersion)
@@ -50,7 +49,13 @@ function configToUse(
   configFrom: 'cache' | 'caller',
 ): NetworkConfigList | undefined {
   if (typeof given === 'string') return cached?.config
-  return (configFrom === 'cache' ? cached?.config : undefined) ?? toNetworkConfigList(given)
+  const isWhole = cached?.config !== undefined && !cached.configMayLackPlugins
+  return isWhole && configFrom === 'cache' ? cached.config : toNetworkConfigList(given)
+}
+
+function missingConfig({ cache }: OperationContext, key: EntryKey): never {
+  const problem = "the cache entry doesn't say which plugins to run; give DEL the network's configuration"
+  throw errors.ERR_CNI_CACHE({ problem, path: cache.path(key) })
 }
 
 function cachedArguments(cached: CachedAttachment | undefined): Partial<Attachment> {

@@ -1,4 +1,4 @@
-import { type CorruptEntry, entryFile } from '../cache/cache.ts'
+import { entryFile } from '../cache/cache.ts'
 import { type Network, type NetworkConfigList, toNetworkConfigList } from '../config/network-config.ts'
 import { several } from '../errors.ts'
 import { callPlugin } from '../invoke/call-plugin.ts'
@@ -12,7 +12,7 @@ export type AttachmentId = Pick<Attachment, 'containerId' | 'ifName'>
 
 /**
  * Tears down every attachment to this network that isn't in `valid`, then, from 1.1.0, tells each plugin which are.
- * Goes on past errors, and throws them together.
+ * Goes on past errors, and throws them all at its end.
  */
 export async function gc(
   context: OperationContext,
@@ -57,15 +57,9 @@ async function staleAttachments(
   const readable = attachments
     .filter((attachment) => attachment.network === network)
     .filter((attachment) => !keep.has(entryFile(attachment)))
-    .map(({ containerId, ifName }) => ({ containerId, ifName }))
+  // An entry that may be another network's is left to whoever knows.
   const unreadable = corrupt
     .filter(({ file }) => !keep.has(file))
-    .flatMap((entry) => fromFileName(entry, network))
-  return [...readable, ...unreadable]
-}
-
-// All that a corrupt entry tells is its name; an interface's name seldom holds a dash, a container's often.
-function fromFileName({ file }: CorruptEntry, network: string): Attachment[] {
-  const match = file.startsWith(`${network}-`) ? /^(.+)-([^-]+)$/.exec(file.slice(network.length + 1)) : null
-  return match ? [{ containerId: match[1]!, ifName: match[2]! }] : []
+    .flatMap(({ owner }) => (owner?.network === network ? [owner] : []))
+  return [...readable, ...unreadable].map(({ containerId, ifName }) => ({ containerId, ifName }))
 }

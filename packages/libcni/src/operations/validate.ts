@@ -1,5 +1,5 @@
 import { type Network, toNetworkConfigList } from '../config/network-config.ts'
-import { several, versionUnsupported } from '../errors.ts'
+import { errors, several } from '../errors.ts'
 import { findPlugin } from '../invoke/find-plugin.ts'
 import { askVersions } from '../invoke/plugin-versions.ts'
 import type { OperationContext } from './context.ts'
@@ -11,9 +11,9 @@ export async function validate(context: OperationContext, given: Network): Promi
   const outcomes = await Promise.allSettled(
     types.map((type) => validatePlugin(context, type, network.cniVersion)),
   )
-  const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
-  if (errors.length === 1) throw errors[0]
-  if (errors.length > 1) throw several(`network ${network.name} is not valid`, errors)
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  if (failures.length === 1) throw failures[0]
+  if (failures.length > 1) throw several(`network ${network.name} is not valid`, failures)
   const declared = network.plugins.flatMap(({ capabilities }) => [...capabilities])
   return [...new Set(declared.filter(([, supported]) => supported).map(([capability]) => capability))].sort()
 }
@@ -21,5 +21,6 @@ export async function validate(context: OperationContext, given: Network): Promi
 async function validatePlugin(context: OperationContext, type: string, version: string): Promise<void> {
   const path = await findPlugin(type, context.pluginDirectories)
   const { supportedVersions } = await askVersions(type, path, context.deadline)
-  if (!supportedVersions.includes(version)) throw versionUnsupported(type, version, supportedVersions)
+  if (!supportedVersions.includes(version))
+    throw errors.ERR_CNI_VERSION_UNSUPPORTED({ plugin: type, version, supported: supportedVersions })
 }

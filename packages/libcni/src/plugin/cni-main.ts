@@ -1,5 +1,6 @@
 import { readFileSync, statSync, writeSync } from 'node:fs'
-import { CniCode, isCniError, pluginError, reason } from '../errors.ts'
+import { errnoOf, messageOf } from '@podwire/api'
+import { CniCode, isCniError, pluginError } from '../errors.ts'
 import { convertResult } from '../result/convert.ts'
 import type { Result } from '../result/result.ts'
 import { atLeast, type CniVersion, cniVersions, currentVersion } from '../version.ts'
@@ -21,7 +22,7 @@ export type PluginResult = Omit<Result, 'cniVersion'> & { readonly cniVersion?: 
 export interface CniPlugin {
   /** Printed for a person who runs the plugin by hand: `CNI plugin dummy v1.0.0` */
   readonly about: string
-  /** The versions it speaks; all unless told. */
+  /** The versions it speaks; all by default. */
   readonly versions?: readonly CniVersion[]
   /** Attaches. Without a result it answers `prevResult`: it passes on what it was given. */
   add(request: AttachmentRequest): Promise<PluginResult | void> | PluginResult | void
@@ -46,7 +47,7 @@ export async function cniMain(plugin: CniPlugin): Promise<never> {
   }
   // What is thrown where nobody awaits it, and what waits for something that never comes, are failures too.
   process.once('uncaughtException', fail)
-  process.once('beforeExit', () => fail(new Error('the plugin stopped before it was through')))
+  process.once('beforeExit', () => fail(new Error('the plugin ended before it answered')))
   try {
     const output = await serve(plugin, versions, answer)
     if (output !== undefined) print(output)
@@ -131,7 +132,7 @@ const commands: Record<'ADD' | 'CHECK' | 'DEL' | 'GC' | 'STATUS', { since: CniVe
 }
 
 // A runtime that mistakes the host's namespace for a container's must not have the host's interfaces changed. A
-// namespace that is gone is no mistake.
+// namespace that is gone is not a mistake.
 function refuseOwnNamespace({ netns, netnsOverride }: PluginEnvironment): void {
   if (netnsOverride || !isOwnNamespace(netns)) return
   throw pluginError(
@@ -154,12 +155,12 @@ function readStdin(): string {
   try {
     return readFileSync(0, 'utf8')
   } catch (error) {
-    throw pluginError(CniCode.ioFailure, `error reading from stdin: ${reason(error)}`)
+    throw pluginError(CniCode.ioFailure, `error reading from stdin: ${messageOf(error)}`)
   }
 }
 
 function describe(error: unknown): { code: number; msg: string; details?: string } {
-  if (!isCniError(error)) return { code: CniCode.internal, msg: reason(error) }
+  if (!isCniError(error)) return { code: CniCode.internal, msg: messageOf(error) }
   const details = error.details['details']
   return { code: error.cniCode, msg: error.message, ...(typeof details === 'string' ? { details } : {}) }
 }
@@ -171,9 +172,8 @@ function print(value: object): void {
     try {
       rest = rest.subarray(writeSync(1, rest))
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException // writeSync throws nothing else
-      if (code === 'EPIPE') return
-      if (code !== 'EAGAIN') throw error
+      if (errnoOf(error) === 'EPIPE') return
+      if (errnoOf(error) !== 'EAGAIN') throw error
     }
   }
 }

@@ -35,7 +35,7 @@ async function run(command: Command, plugin: string, config: JsonObject, path: r
   return prepare(command, plugin, config, path, callPlugin)
 }
 
-// What runs processes is loaded by those plugins alone that delegate.
+// What runs processes is loaded only by plugins that delegate.
 async function prepare<Answer>(
   command: Command,
   plugin: string,

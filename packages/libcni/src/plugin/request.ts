@@ -1,5 +1,6 @@
-import { CniCode, pluginError, reason } from '../errors.ts'
-import { isArray, isObject, type JsonObject, own, parseJsonObject } from '../json.ts'
+import { messageOf } from '@podwire/api'
+import { CniCode, pluginError } from '../errors.ts'
+import { isArray, isObject, type JsonObject, parseJsonObject, readKey } from '../json.ts'
 import { checkContainerId, checkInterfaceName, checkNetworkName } from '../names.ts'
 import { convertResult } from '../result/convert.ts'
 import { parseResult } from '../result/parse.ts'
@@ -15,7 +16,7 @@ export interface NetworkRequest {
   readonly name: string
   /** The configuration's version, which the answer is converted to. */
   readonly cniVersion: string
-  /** The whole configuration, as read. */
+  /** The whole configuration as it came, keys spelt in any case: see `readKey`. */
   readonly config: JsonObject
   /** Capability arguments, the conventions' keys in their usual spelling (`hostPort`, not `HostPort`). */
   readonly runtimeConfig: JsonObject
@@ -48,17 +49,17 @@ export function parseConfig(stdin: string): { config: JsonObject; name: string; 
   try {
     config = parseJsonObject(stdin, 'network config')
   } catch (error) {
-    throw pluginError(CniCode.decodingFailure, `error unmarshalling ${reason(error)}`)
+    throw pluginError(CniCode.decodingFailure, `error unmarshalling ${messageOf(error)}`)
   }
-  const name = own(config, 'name') ?? ''
-  if (typeof name !== 'string') throw pluginError(CniCode.decodingFailure, 'the network name is no string')
+  const name = readKey(config, 'name') ?? ''
+  if (typeof name !== 'string') throw pluginError(CniCode.decodingFailure, 'the network name is not a string')
   checkNetworkName(name)
-  const cniVersion = own(config, 'cniVersion') || '0.1.0'
-  if (typeof cniVersion !== 'string') throw pluginError(CniCode.decodingFailure, 'cniVersion is no string')
+  const cniVersion = readKey(config, 'cniVersion') || '0.1.0'
+  if (typeof cniVersion !== 'string') throw pluginError(CniCode.decodingFailure, 'cniVersion is not a string')
   try {
     parseVersion(cniVersion)
   } catch (error) {
-    throw pluginError(CniCode.decodingFailure, reason(error))
+    throw pluginError(CniCode.decodingFailure, messageOf(error))
   }
   return { config, name, cniVersion }
 }
@@ -67,8 +68,8 @@ export function networkRequest(
   { config, name, cniVersion }: ReturnType<typeof parseConfig>,
   { path }: PluginEnvironment,
 ): NetworkRequest {
-  const runtimeConfig = own(config, 'runtimeConfig') ?? {}
-  if (!isObject(runtimeConfig)) throw pluginError(CniCode.invalidConfig, 'runtimeConfig is no object')
+  const runtimeConfig = readKey(config, 'runtimeConfig') ?? {}
+  if (!isObject(runtimeConfig)) throw pluginError(CniCode.invalidConfig, 'runtimeConfig is not an object')
   return {
     name,
     cniVersion,
@@ -92,16 +93,18 @@ export function attachmentRequest(
 
 export function gcRequest(network: NetworkRequest): GcRequest {
   const list =
-    own(network.config, 'cni.dev/valid-attachments') ?? own(network.config, 'cni.dev/attachments') ?? []
+    readKey(network.config, 'cni.dev/valid-attachments') ??
+    readKey(network.config, 'cni.dev/attachments') ??
+    []
   const entries = isArray(list) ? list : [list]
   const validAttachments = entries.map((entry) => {
-    const containerId = isObject(entry) ? own(entry, 'containerID') : undefined
-    const ifName = isObject(entry) ? own(entry, 'ifname') : undefined
+    const containerId = isObject(entry) ? readKey(entry, 'containerID') : undefined
+    const ifName = isObject(entry) ? readKey(entry, 'ifname') : undefined
     // Taking a misspelt entry for none would tear a live attachment down.
     if (typeof containerId !== 'string' || typeof ifName !== 'string')
       throw pluginError(
         CniCode.invalidConfig,
-        'cni.dev/valid-attachments is no list of containerID and ifname',
+        'cni.dev/valid-attachments is not a list of objects with containerID and ifname',
       )
     return { containerId, ifName }
   })
@@ -109,11 +112,11 @@ export function gcRequest(network: NetworkRequest): GcRequest {
 }
 
 function parsePrevResult({ config, cniVersion }: NetworkRequest): Result | undefined {
-  const prevResult = own(config, 'prevResult')
+  const prevResult = readKey(config, 'prevResult')
   if (prevResult === undefined) return undefined
   try {
     return convertResult(parseResult(prevResult, cniVersion), '1.1.0')
   } catch (error) {
-    throw pluginError(CniCode.decodingFailure, `could not parse prevResult: ${reason(error)}`)
+    throw pluginError(CniCode.decodingFailure, `could not parse prevResult: ${messageOf(error)}`)
   }
 }

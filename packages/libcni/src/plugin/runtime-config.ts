@@ -1,4 +1,4 @@
-import { isArray, isObject, type Json, type JsonObject, own } from '../json.ts'
+import { isArray, isObject, type Json, type JsonObject } from '../json.ts'
 
 // Go matches keys without regard to case, so that runtimes may send what they like: containerd sends HostPort. These
 // are the spellings of the conventions.
@@ -20,13 +20,6 @@ export function normaliseRuntimeConfig(config: JsonObject): JsonObject {
     return [name, value === undefined ? value : normaliseValue(value)] as const
   })
   return Object.fromEntries(entries)
-}
-
-/** The value of a key in any spelling; the exact one where there are several. For keys that no convention knows. */
-export function readCaseless(object: JsonObject, key: string): Exclude<Json, null> | undefined {
-  if (Object.hasOwn(object, key)) return own(object, key)
-  const found = Object.keys(object).find((candidate) => candidate.toLowerCase() === key.toLowerCase())
-  return found === undefined ? undefined : own(object, found)
 }
 
 function normaliseValue(value: Json): Json {

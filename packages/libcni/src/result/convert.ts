@@ -1,3 +1,4 @@
+import { describeValue } from '@podwire/api'
 import { badResult } from '../errors.ts'
 import { isKnownVersion } from '../version.ts'
 import { addresses, list } from './fields.ts'
@@ -27,7 +28,7 @@ export function convertResult<Version extends AnyResult['cniVersion']>(
 ): ResultOf<Version>
 export function convertResult(result: AnyResult, version: string): AnyResult
 export function convertResult(result: AnyResult, version: string): AnyResult {
-  if (!isKnownVersion(version)) throw badResult(`unsupported CNI result version "${version.slice(0, 80)}"`)
+  if (!isKnownVersion(version)) throw badResult(`unsupported CNI result version ${describeValue(version)}`)
   if (result.cniVersion === version) return result
   // Versions of one form differ in nothing but their name: there is nothing to lose, and nothing to insist on.
   if (form(result.cniVersion) === form(version)) return { ...result, cniVersion: version } as AnyResult // of the same form, just compared

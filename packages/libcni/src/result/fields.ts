@@ -1,18 +1,19 @@
 import { isIP } from 'node:net'
+import { describeValue } from '@podwire/api'
 import { badResult } from '../errors.ts'
-import { isArray, isObject, type JsonObject, kindOf, own } from '../json.ts'
+import { isArray, isObject, type JsonObject, kindOf, readKey } from '../json.ts'
 
 export function text(object: JsonObject, key: string): string | undefined {
-  const value = own(object, key)
+  const value = readKey(object, key)
   if (value === undefined || typeof value === 'string') return value
   throw badResult(`${key} is ${kindOf(value)}, expected a string`)
 }
 
 export function number(object: JsonObject, key: string): number | undefined {
-  const value = own(object, key)
+  const value = readKey(object, key)
   if (value === undefined) return undefined
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value
-  throw badResult(`${key} is ${JSON.stringify(value).slice(0, 80)}, expected a whole number`)
+  throw badResult(`${key} is ${describeValue(value)}, expected a whole number`)
 }
 
 export function strings(object: JsonObject, key: string): string[] {
@@ -43,7 +44,7 @@ export const addresses = {
     const value = text(object, key)
     if (value !== undefined && isCidr(value)) return value
     throw badResult(
-      `${key} is ${value === undefined ? 'missing' : quote(value)}, expected an address with its prefix length`,
+      `${key} is ${value === undefined ? 'missing' : describeValue(value)}, expected an address with its prefix length`,
     )
   },
 
@@ -51,17 +52,18 @@ export const addresses = {
     const value = text(object, key)
     if (value === undefined || value === '') return undefined
     if (isAddress(value)) return value
-    throw badResult(`${key} is ${quote(value)}, expected an IP address`)
+    throw badResult(`${key} is ${describeValue(value)}, expected an IP address`)
   },
 
-  /** The family of a CIDR; an IPv4 address spelt in IPv6 counts as IPv4, as in Go. */
+  /** The family of a CIDR; an IPv4 address that IPv6 maps (`::ffff:a00:1`) counts as IPv4, as in Go. */
   family(cidr: string): '4' | '6' {
-    return cidr.includes(':') && !/^::ffff:\d+\.\d+\.\d+\.\d+\//i.test(cidr) ? '6' : '4'
+    const [address = ''] = cidr.split('/')
+    return isIP(address) === 6 && !isMapped(address) ? '6' : '4'
   },
 }
 
 function items(object: JsonObject, key: string) {
-  const value = own(object, key)
+  const value = readKey(object, key)
   if (value === undefined) return []
   if (isArray(value)) return value
   throw badResult(`${key} is ${kindOf(value)}, expected an array`)
@@ -73,6 +75,8 @@ function isCidr(value: string): boolean {
   return Number(length) <= (isIP(address) === 4 ? 32 : 128)
 }
 
-const isAddress = (value: string): boolean => isIP(value) !== 0 && !value.includes('%')
+// A URL's host is spelt in one way only, however the address was.
+const isMapped = (ipv6: string): boolean =>
+  /^\[::ffff:[0-9a-f]+:[0-9a-f]+\]$/.test(new URL(`http://[${ipv6}]`).hostname)
 
-const quote = (value: string) => JSON.stringify(value.slice(0, 80))
+const isAddress = (value: string): boolean => isIP(value) !== 0 && !value.includes('%')

@@ -1,5 +1,6 @@
+import { describeValue } from '@podwire/api'
 import { badResult } from '../errors.ts'
-import { isObject, type Json, type JsonObject, kindOf, own } from '../json.ts'
+import { isObject, type Json, type JsonObject, kindOf, readKey } from '../json.ts'
 import { type CniVersion, isKnownVersion } from '../version.ts'
 import { addresses, list, number, objects, strings, text } from './fields.ts'
 import type {
@@ -26,7 +27,7 @@ export function parseResult(value: Json | undefined, version: string): AnyResult
   if (value !== null && !isObject(value)) throw badResult(`a result is an object, not ${kindOf(value)}`)
   const object = value ?? {}
   const declared = text(object, 'cniVersion') || version || '0.1.0'
-  if (!isKnownVersion(declared)) throw badResult(`unsupported CNI result version "${declared.slice(0, 80)}"`)
+  if (!isKnownVersion(declared)) throw badResult(`unsupported CNI result version ${describeValue(declared)}`)
   return readers[declared](object, declared)
 }
 
@@ -74,7 +75,7 @@ const readers: Record<CniVersion, Reader> = {
 }
 
 function family(object: JsonObject, key: 'ip4' | 'ip6'): IpConfig020 | undefined {
-  const config = own(object, key)
+  const config = readKey(object, key)
   if (config === undefined) return undefined
   if (!isObject(config)) throw badResult(`${key} is ${kindOf(config)}, expected an object`)
   return {
@@ -97,7 +98,7 @@ function versionedIp(object: JsonObject): IpConfig & { version: '4' | '6' } {
   const version = text(object, 'version') ?? ''
   if (version === '4' || version === '6') return { version, ...config }
   if (version === '') return { version: addresses.family(config.address), ...config }
-  throw badResult(`ips version is ${JSON.stringify(version.slice(0, 80))}, expected "4" or "6"`)
+  throw badResult(`ips version is ${describeValue(version)}, expected "4" or "6"`)
 }
 
 function basicRoute(object: JsonObject): BasicRoute {
@@ -133,7 +134,7 @@ function fullInterface(object: JsonObject): Interface {
 }
 
 function dns(object: JsonObject): Dns | undefined {
-  const value = own(object, 'dns')
+  const value = readKey(object, 'dns')
   if (value === undefined) return undefined
   if (!isObject(value)) throw badResult(`dns is ${kindOf(value)}, expected an object`)
   const settings = {

@@ -42,7 +42,7 @@ it('any bytes, and any prefix or damage of an entry, are read or refused with a 
   })
   fc.assert(fc.property(damage, decodeOrTypedError), { numRuns: 5000 })
   fc.assert(fc.property(fc.uint8Array(), decodeOrTypedError), { numRuns: 2000 })
-})
+}, 300_000)
 
 it('is listed past strangers in the directory', async () => {
   const play = await playground()

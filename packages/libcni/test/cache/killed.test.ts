@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseNetworkConfigList } from '@podwire/libcni'
@@ -44,13 +44,15 @@ it('what a process leaves that is killed at any moment never breaks the next ope
     expect(await play.cacheFiles()).toEqual([])
   }
   expect(left).toBeGreaterThan(3)
-})
+}, 300_000)
 
-it('sweeps up drafts that nobody will finish', async () => {
-  const drafts = join(play.cache, 'results/.tmp')
-  await mkdir(drafts, { recursive: true })
-  for (const name of ['old', 'new']) await writeFile(join(drafts, name), '{')
-  await utimes(join(drafts, 'old'), new Date(0), new Date(0))
-  await play.cni.attachments()
-  expect(await readdir(drafts)).toEqual(['new'])
+it('sweeps up files that nobody will finish writing, and takes none for an entry', async () => {
+  const results = join(play.cache, 'results')
+  await mkdir(results, { recursive: true })
+  const child = spawn('true')
+  await once(child, 'exit')
+  const [dead, alive] = [child.pid, process.pid].map((pid) => `.${pid}.0123abcd.tmp`)
+  for (const name of [dead, alive]) await writeFile(join(results, name!), '{')
+  expect(await play.cni.attachments()).toEqual({ attachments: [], corrupt: [] })
+  expect(await readdir(results)).toEqual([alive])
 })

@@ -23,6 +23,7 @@ const found = async (name: string) => (await loadNetwork(play.configs, name)).pl
 describe('a network by name', () => {
   const cases: [string, files: Record<string, string>, types: string[]][] = [
     ['a list', { '10.conflist': list('a') }, ['x']],
+    ['a list in a file that is all extension', { '.conflist': list('a') }, ['x']],
     ['a single .conf', { '10.conf': single('a') }, ['x']],
     ['a single .json', { '10.json': single('a') }, ['x']],
     [
@@ -54,7 +55,7 @@ describe('a network by name', () => {
       ['y'],
     ],
     [
-      'without what is no .conf there',
+      'without what is not a .conf there',
       { '10.conflist': list('a'), 'a/10.json': '{"type":"y"}', 'a/b.conf/x': '' },
       ['x'],
     ],

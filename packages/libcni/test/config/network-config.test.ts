@@ -44,7 +44,7 @@ describe('a list', () => {
       { cniVersion: null, cniVersions: null, disableCheck: null },
       { cniVersion: '0.1.0', disableCheck: false },
     ],
-    ['checks and collects unless told', {}, { disableCheck: false, disableGC: false }],
+    ['checks and collects by default', {}, { disableCheck: false, disableGC: false }],
     ['takes a boolean', { disableCheck: true, disableGC: true }, { disableCheck: true, disableGC: true }],
     ['takes a word', { disableCheck: 'true', disableGC: 'false' }, { disableCheck: true, disableGC: false }],
     ['takes a word in capitals', { disableGC: 'TRUE' }, { disableGC: true }],
@@ -128,7 +128,7 @@ describe('a list', () => {
   })
 
   it.each(['', ' ', '{', '[1', '[]', 'null', '1', '"x"', '{"a":1}{', `${'['.repeat(100_000)}`])(
-    'is no %j',
+    'is not %j',
     (text) => {
       expect(() => parseNetworkConfigList(text)).toThrow(
         expect.objectContaining({ code: 'ERR_CNI_JSON', cniCode: 6 }),
@@ -213,4 +213,17 @@ it('40,000 inputs make the parsers throw nothing but typed errors', () => {
     { numRuns: 10_000 },
   )
   fc.assert(fc.property(fc.uint8Array(), check), { numRuns: 3_000 })
+}, 300_000)
+
+it.each(['1e999', '-1e999', '1e+0400', `1${'0'.repeat(400)}`])(
+  'a number beyond the range of doubles is refused: %s',
+  (number) => {
+    const text = `{"name":"n","cniVersion":"1.0.0","plugins":[{"type":"x","deep":[{"y":${number}}]}]}`
+    expect(() => parseNetworkConfigList(text)).toThrow(/the number at "y" is beyond the range of doubles/)
+  },
+)
+
+it('a text that looks like such a number is kept', () => {
+  const text = '{"name":"n","plugins":[{"type":"x","y":"1e999","z":1e-999,"e":12.5e200}]}'
+  expect(parseNetworkConfigList(text).plugins[0]?.raw).toEqual({ type: 'x', y: '1e999', z: 0, e: 12.5e200 })
 })

@@ -17,15 +17,17 @@ afterEach(async () => {
 })
 
 const settleMs = 80
+// The times of files are counted in ticks of the kernel.
+const clockTickMs = 10
 const list = (name: string, type = 'x') => JSON.stringify({ name, plugins: [{ type }] })
 const describeNetworks = ({ networks, problems }: LoadedNetworks) =>
   [
     ...networks.map(({ network }) => `${network.name}:${network.plugins.map(({ type }) => type).join('+')}`),
     ...problems.map(({ error }) => `!${error.code}`),
   ].join(' ')
-const start = async (directory = play.configs) => {
+const start = async (directory = play.configs, patience = settleMs) => {
   watch = watchNetworks(directory, {
-    settleMs,
+    settleMs: patience,
     onChange: (networks) => seen.push(describeNetworks(networks)),
   })
   await watch.ready
@@ -58,22 +60,40 @@ it('keeps the last good network of a file that breaks, and reports the break', a
 })
 
 it('says nothing about a file that is half written', async () => {
-  await start()
   const text = list('a')
-  for (let size = 5; size < text.length; size += 8) {
-    await write('10.conflist', text.slice(0, size))
-    await new Promise((resolve) => setTimeout(resolve, settleMs / 2))
+  const sizes = Array.from({ length: Math.floor(text.length / 8) }, (_, index) => 5 + index * 8)
+  // Only a file that is written to more often than every `settleMs` is being written; on a machine too busy for that, the
+  // watch gets more time.
+  for (let patience = settleMs; ; patience *= 2) {
+    seen = []
+    await start(play.configs, patience)
+    let longestGap = 0
+    let previous: number | undefined
+    for (const part of [...sizes.map((size) => text.slice(0, size)), text]) {
+      const begun = performance.now()
+      await write('10.conflist', part)
+      longestGap = Math.max(longestGap, performance.now() - (previous ?? begun))
+      previous = begun
+      if (part !== text) await new Promise((resolve) => setTimeout(resolve, patience / 2))
+    }
+    await untilSeen('a:x')
+    if (longestGap < patience - clockTickMs) break
+    watch.close()
+    await rm(join(play.configs, '10.conflist'))
   }
-  await write('10.conflist', text)
-  await untilSeen('a:x')
   expect(seen).toEqual(['', 'a:x'])
 })
 
 it('tells many changes at once', async () => {
   await start()
-  for (let index = 10; index < 60; index++) await write(`${index}.conflist`, list(`n${index}`))
+  const next = join(play.directory, 'next')
+  await mkdir(next)
+  for (let index = 10; index < 60; index++)
+    await writeFile(join(next, `${index}.conflist`), list(`n${index}`))
+  await rename(play.configs, join(play.directory, 'old'))
+  await rename(next, play.configs)
   await vi.waitFor(() => expect(watch.current.networks).toHaveLength(50), { timeout: 5000 })
-  expect(seen.length).toBeLessThan(5)
+  expect(seen).toHaveLength(2)
 })
 
 it('says nothing when nothing that matters changed', async () => {
@@ -82,7 +102,9 @@ it('says nothing when nothing that matters changed', async () => {
   await write('10.conflist', list('a'))
   await write('README', 'x')
   await settled()
-  expect(seen).toEqual(['a:x'])
+  await write('20.conflist', list('b'))
+  await untilSeen('a:x b:x')
+  expect(seen).toEqual(['a:x', 'a:x b:x'])
 })
 
 it('waits for a directory that is not there, nor its parents', async () => {

@@ -153,12 +153,10 @@ describe('a plugin that ends badly', () => {
 
 describe('a plugin that goes its own way', () => {
   it('hangs until the deadline, and is killed with its children', async () => {
-    await play.install('one', { ADD: `sleep 60 & echo $! > '${play.directory}/child'; sleep 60` })
-    const started = performance.now()
-    const error = await add('one', 300)
-    expect(performance.now() - started).toBeLessThan(5000)
-    expect(error).toMatchObject({ code: 'ERR_CNI_DEADLINE', cniCode: 11, details: { deadlineMs: 300 } })
-    expect(error.message).toContain('no answer within the deadline of 300 ms')
+    await play.install('one', { ADD: `sleep 600 & echo $! > '${play.directory}/child'; sleep 600` })
+    const error = await add('one', 2000)
+    expect(error).toMatchObject({ code: 'ERR_CNI_DEADLINE', cniCode: 11, details: { deadlineMs: 2000 } })
+    expect(error.message).toContain('no answer within the deadline of 2000 ms')
     expect(await isAlive(await childOf(play))).toBe(false)
   })
 
@@ -172,7 +170,7 @@ describe('a plugin that goes its own way', () => {
     await play.install('one')
     const error = await failureOf(play.cni.add(network(), attachment, { signal: AbortSignal.abort() }))
     expect(error.code).toBe('ERR_CNI_ABORTED')
-    expect(await play.order()).not.toContain('one ADD')
+    expect(await play.order()).toEqual([])
   })
 
   it.each(['', 'exec <&-; sleep 0.05;'])('ends without reading a 10 MB config: %j', async (before) => {
@@ -210,11 +208,9 @@ describe('a plugin that goes its own way', () => {
     ['stderr', '>/dev/null'],
   ])('leaves a child behind that keeps %s open', async (_, redirect) => {
     await play.install('one', {
-      ADD: `sleep 60 ${redirect} & echo $! > '${play.directory}/child'; echo '{"cniVersion":"1.0.0"}'`,
+      ADD: `sleep 600 ${redirect} & echo $! > '${play.directory}/child'; echo '{"cniVersion":"1.0.0"}'`,
     })
-    const started = performance.now()
     expect(await play.cni.add(network(), attachment)).toEqual({ cniVersion: '1.0.0' })
-    expect(performance.now() - started).toBeLessThan(3000)
     const child = await childOf(play)
     expect(await isAlive(child)).toBe(true)
     process.kill(child, 'SIGKILL')

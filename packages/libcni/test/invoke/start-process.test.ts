@@ -6,7 +6,8 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadPosixSpawn } from '../../src/invoke/posix-spawn.ts'
-import { type StartProcess, startByNode, startProcess } from '../../src/invoke/start-process.ts'
+import type { StartProcess } from '../../src/invoke/running-process.ts'
+import { startByNode, startProcess } from '../../src/invoke/start-process.ts'
 
 const url = new URL('../../src/invoke/start-process.ts', import.meta.url).href
 const runSource = ['--import', new URL('../../../../.dev/run-source.mjs', import.meta.url).pathname]

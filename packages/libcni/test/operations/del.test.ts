@@ -123,7 +123,7 @@ describe('DEL', () => {
     ['of another kind', '{"kind":"cniCacheV9"}'],
     ['about someone else', '{"kind":"cniCacheV1","containerId":"c2","ifName":"eth0","networkName":"net1"}'],
     [
-      'with a config that is none',
+      'with a config that is not JSON',
       '{"kind":"cniCacheV1","containerId":"c1","ifName":"eth0","networkName":"net1","config":"!!"}',
     ],
     [
@@ -165,6 +165,16 @@ describe('DEL', () => {
     })
   })
 
+  it('is fine where the name of its entry would be too long for any file', async () => {
+    const long = { ...attachment, containerId: 'c'.repeat(250) }
+    await mkdir(join(play.cache, 'results'), { recursive: true })
+    await play.cni.del(listOf(['one']), long)
+    await play.cni.del(listOf(['one']), long)
+    expect(await play.order()).toEqual(['one DEL', 'one DEL'])
+    expect((await failureOf(play.cni.add(listOf(['one']), long))).code).toBe('ERR_CNI_CACHE')
+    expect(await calledSince(2)).toEqual([])
+  })
+
   it('works where the cache directory is a file', async () => {
     await rm(play.cache, { recursive: true, force: true })
     await writeFile(play.cache, '')
@@ -176,7 +186,7 @@ describe('DEL', () => {
 describe('CHECK', () => {
   it.each(['0.1.0', '0.2.0', '0.3.0', '0.3.1'])('does not exist in %s', async (cniVersion) => {
     const error = await failureOf(play.cni.check(listOf(['one'], { cniVersion }), attachment))
-    expect(error.message).toBe(`configuration version "${cniVersion}" does not support the CHECK command`)
+    expect(error.message).toMatch(`configuration version "${cniVersion}" does not support the CHECK command`)
     expect(await play.order()).toEqual([])
   })
 
@@ -254,7 +264,8 @@ describe('GC', () => {
   })
 
   it('runs beside nothing else on the network, while ADDs run side by side', async () => {
-    await play.install('one', { ADD: 'sleep 0.3; echo null' })
+    const both = `[ "$(grep -c 'one ADD' "$here/calls/log")" -ge 2 ]`
+    await play.install('one', { ADD: `until ${both}; do sleep 0.02; done; echo null` })
     const network = listOf(['one', 'two'], { cniVersion: '1.1.0' })
     await Promise.all([
       play.cni.add(network, at('c1')),
@@ -262,8 +273,9 @@ describe('GC', () => {
       play.cni.gc(network, [at('c1'), at('c2')]),
       play.cni.add(network, at('c3')),
     ])
-    const both = ['one ADD', 'one ADD', 'two ADD', 'two ADD']
-    expect(await play.order()).toEqual([...both, 'one GC', 'two GC', 'one ADD', 'two ADD'])
+    const order = await play.order()
+    expect(order.slice(0, 4).sort()).toEqual(['one ADD', 'one ADD', 'two ADD', 'two ADD'])
+    expect(order.slice(4)).toEqual(['one GC', 'two GC', 'one ADD', 'two ADD'])
     expect(await play.cacheFiles()).toEqual(['net1-c1-eth0', 'net1-c2-eth0', 'net1-c3-eth0'])
   })
 
@@ -282,16 +294,40 @@ describe('GC', () => {
     expect(await play.cacheFiles()).toEqual(['net1-c1-eth0'])
   })
 
-  it('collects a corrupt entry by its name, and spares that of a valid attachment', async () => {
+  it('collects a corrupt entry whose owner is certain, and spares that of a valid attachment', async () => {
     const network = listOf(['one'])
-    for (const id of ['c1', 'a-b', 'c3']) await play.cni.add(network, at(id))
-    for (const name of ['net1-a-b-eth0', 'net1-c3-eth0'])
+    for (const id of ['c1', 'c2', 'a-b', 'c3']) await play.cni.add(network, at(id))
+    for (const name of ['net1-c2-eth0', 'net1-c3-eth0'])
       await writeFile(join(play.cache, 'results', name), '{')
+    const cutOff = '{"kind":"cniCacheV1","containerId":"a-b","config":"eyJ'
+    await writeFile(join(play.cache, 'results', 'net1-a-b-eth0'), cutOff)
     await play.cni.gc(network, [at('c1'), at('c3')])
-    const calls = await calledSince(3)
-    expect(calls.map(({ env }) => [env['CNI_CONTAINERID'], env['CNI_IFNAME']])).toEqual([['a-b', 'eth0']])
+    const calls = await calledSince(4)
+    expect(calls.map(({ env }) => [env['CNI_CONTAINERID'], env['CNI_IFNAME']])).toEqual([
+      ['a-b', 'eth0'],
+      ['c2', 'eth0'],
+    ])
     expect(await play.cacheFiles()).toEqual(['net1-c1-eth0', 'net1-c3-eth0'])
   })
+
+  const oldEntry = '{"cniVersion":"0.4.0","ips":[{"version":"4","address":"10.1.2.3/24"}],"dns":{}}'
+  it.each([
+    ['old', oldEntry],
+    ['empty', ''],
+    ['cut off', '{"kind":"cniCacheV1","containerId":"c1","conf'],
+  ])(
+    "leaves an entry alone that is %s and another network's, whose name begins alike",
+    async (_, content) => {
+      await mkdir(join(play.cache, 'results'), { recursive: true })
+      await writeFile(join(play.cache, 'results/net1-x-c1-eth0'), content)
+      await play.cni.gc(listOf(['one']), [])
+      expect(await play.order()).toEqual([])
+      expect(await play.cacheFiles()).toEqual(['net1-x-c1-eth0'])
+      const filesOf = async (id: string) => (await play.cni.attachments(id)).corrupt.map(({ file }) => file)
+      expect(await filesOf('x')).toEqual([])
+      expect(await filesOf('c1')).toEqual(['net1-x-c1-eth0'])
+    },
+  )
 })
 
 describe('STATUS', () => {
@@ -379,14 +415,14 @@ describe('VERSION', () => {
     ['no version', `echo '{"supportedVersions":["1.0.0"]}'`, 'missing field cniVersion'],
     ['no versions', `echo '{"cniVersion":"1.0.0"}'`, 'missing field supportedVersions'],
     [
-      'versions that are no list',
+      'versions that are not a list',
       `echo '{"cniVersion":"1.0.0","supportedVersions":"1.0.0"}'`,
-      'no list of strings',
+      'not a list of strings',
     ],
     [
       'versions that are numbers',
       `echo '{"cniVersion":"1.0.0","supportedVersions":[1]}'`,
-      'no list of strings',
+      'not a list of strings',
     ],
     ['another error', `echo '{"code":7,"msg":"no"}'; exit 1`, 'no (exit status 1'],
   ]

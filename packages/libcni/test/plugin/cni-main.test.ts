@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Json, type JsonObject, parseNetworkConfigList } from '@podwire/libcni'
-import { parseCniArgs, readCaseless } from '@podwire/libcni/plugin'
+import { parseCniArgs } from '@podwire/libcni/plugin'
 import { buildSync } from 'esbuild'
 import { afterAll, describe, expect, it } from 'vitest'
 import { attachment, playground } from '../support/playground.ts'
@@ -148,7 +148,7 @@ describe('what ends with an error', () => {
       'ADD',
       config({ hangs: true }),
       {},
-      { cniVersion: '1.0.0', code: 999, msg: 'the plugin stopped before it was through' },
+      { cniVersion: '1.0.0', code: 999, msg: 'the plugin ended before it answered' },
     ],
     ['thrown text', 'ADD', config({ throws: 'text' }), {}, { code: 999, msg: 'just text' }],
     [
@@ -159,7 +159,7 @@ describe('what ends with an error', () => {
       { code: 999, msg: expect.stringContaining('no prevResult') },
     ],
     [
-      'a prevResult that is none',
+      'a prevResult that is not a result',
       'ADD',
       config({ prevResult: { ips: 7 } }),
       {},
@@ -182,7 +182,7 @@ describe('what ends with an error', () => {
       { cniVersion: '1.1.0', code: 50, msg: 'down' },
     ],
     [
-      'GC of a list that is none',
+      'GC of a list of something else',
       'GC',
       config({ cniVersion: '1.1.0', 'cni.dev/valid-attachments': [{ id: 1 }] }),
       {},
@@ -273,6 +273,19 @@ describe('what succeeds', () => {
     })
   })
 
+  it('a configuration in any case', () => {
+    const prevResult = { CNIVersion: '0.3.1', IPs: [{ Version: '4', Address: '10.0.0.9/8' }] }
+    const stdin = { Name: 'net1', CNIVersion: '0.3.1', Type: 'x', pass: true, PrevResult: prevResult }
+    expect(call('ADD', JSON.stringify(stdin)).printed).toEqual({
+      cniVersion: '0.3.1',
+      ips: [{ version: '4', address: '10.0.0.9/8' }],
+      dns: {},
+    })
+    const valid = [{ ContainerId: 'a', IfName: 'b' }]
+    const gc = { name: 'net1', cniVersion: '1.1.0', 'CNI.dev/valid-attachments': valid }
+    expect(call('GC', JSON.stringify(gc))).toMatchObject({ status: 0 })
+  })
+
   it('2 MB of result through a pipe', () => {
     const { printed } = call('ADD', config({ big: true }))
     expect(((printed!['interfaces'] as Json[])[0] as JsonObject)['name']).toHaveLength(2_000_000)
@@ -319,10 +332,4 @@ describe('CNI_ARGS', () => {
       expect(() => parseCniArgs(text, ['A', 'B'])).toThrow(expect.objectContaining({ cniCode: 4 }))
     },
   )
-})
-
-it('reads a key in any spelling, the exact one first', () => {
-  expect(readCaseless({ HOSTPORT: 1, hostPort: 2 }, 'hostPort')).toBe(2)
-  expect(readCaseless({ HOSTPORT: 1 }, 'hostPort')).toBe(1)
-  expect(readCaseless({}, 'constructor')).toBeUndefined()
 })

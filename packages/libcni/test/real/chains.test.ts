@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import {
   type Attachment,
   createCni,
+  findInterface,
   type JsonObject,
   parseNetworkConfigList,
   type Result100,
 } from '@podwire/libcni'
 import { ipJson, isIsolated, type TestNetns, useNetns } from '@podwire/testing'
+import { build } from 'esbuild'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { beside, run, senderSeen, transfer } from './traffic.ts'
 
@@ -140,6 +142,78 @@ describe.runIf(can)('real plugins', () => {
     expect(await leased('half')).toEqual([])
     expect(await netns.ip('link', 'show')).not.toContainEqual(expect.objectContaining({ ifname: 'eth0' }))
     expect((await cni().attachments()).attachments).toEqual([])
+  })
+
+  const interfaces = async () =>
+    (await netns.ip('link', 'show')).map(({ ifname, ifindex, flags }) => ({ ifname, ifindex, flags }))
+
+  it.each([
+    ['an attachment to another network', { containerId: 'pod1' }],
+    ['an attachment of another container', { containerId: 'pod2' }],
+  ])('ADD refuses an interface that is there, as %s, and touches nothing', async (_, second) => {
+    const bridge = (name: string, subnet: string) =>
+      network(name, { type: 'bridge', bridge: 'cni-first', isGateway: true, ipam: hostLocal(subnet) })
+    const [first, other] = [bridge('first', '10.79.0.0/24'), bridge('other', '10.80.0.0/24')]
+    await cni().add(first, attach())
+    const before = await interfaces()
+    const again = attach(second)
+    await expect(cni().add(other, again)).rejects.toMatchObject({
+      code: 'ERR_CNI_INTERFACE_EXISTS',
+      message: expect.stringMatching(
+        /^interface eth0 is in .* already, as container pod1's attachment to network first/,
+      ),
+    })
+    await expect(cni().add(first, again)).rejects.toMatchObject({ code: 'ERR_CNI_INTERFACE_EXISTS' })
+    expect(await interfaces()).toEqual(before)
+    expect(before).toContainEqual(
+      expect.objectContaining({ ifname: 'lo', flags: expect.arrayContaining(['UP']) }),
+    )
+    expect(await leased('first')).toEqual(['10.79.0.2'])
+    expect(await leased('other')).toEqual([])
+    await cni().check(first, attach())
+    expect((await cni().attachments()).attachments).toHaveLength(1)
+    await cni().del(first, attach())
+  })
+
+  it('ADD refuses an interface that no attachment made', async () => {
+    await netns.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far')
+    const before = await interfaces()
+    const chain = network('late', { type: 'bridge', bridge: 'cni-late', ipam: hostLocal('10.81.0.0/24') })
+    await expect(cni().add(chain, attach())).rejects.toThrow(
+      `interface eth0 is in ${netns.path} already; nothing was changed. Give this attachment another interface name`,
+    )
+    expect(await interfaces()).toEqual(before)
+    expect((await cni().attachments()).attachments).toEqual([])
+  })
+
+  it.each(['up', 'down'])('a failed ADD leaves lo %s, as it was', async (state) => {
+    await netns.run('ip', 'link', 'set', 'lo', state)
+    const chain = network('lo', { type: 'loopback' }, { type: 'tuning', sysctl: { 'net.no.such.key': '1' } })
+    await expect(cni().add(chain, attach({ ifName: 'lo' }))).rejects.toMatchObject({
+      details: { plugin: 'tuning' },
+    })
+    expect((await findInterface(netns.path, 'lo'))?.up).toBe(state === 'up')
+    expect((await cni().attachments()).attachments).toEqual([])
+  })
+
+  it('looks into a namespace by programs where there is no koffi', async () => {
+    const outfile = join(directory, 'look.mjs')
+    const contents = `
+      import { findInterface } from '@podwire/libcni'
+      for (const name of ['lo', 'eth0', 'eth1'])
+        console.log(name, (await findInterface('${netns.path}', name))?.up)
+      console.log(await findInterface('${netns.path}.gone', 'lo'))`
+    const stdin = { contents, resolveDir: import.meta.dirname }
+    await build({
+      stdin,
+      outfile,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      conditions: ['podwire-source'],
+    })
+    await netns.run('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far')
+    expect(await run(process.execPath, [outfile])).toBe('lo true\neth0 false\neth1 undefined\nundefined\n')
   })
 
   it('ptp: a route each way', async () => {

@@ -124,7 +124,10 @@ it.each(['', '0.5.0', '1.2.0', 'x'])('knows no version %j', (version) => {
 const ip4 = fc.ipV4().map((address) => `${address}/24`)
 const ip6 = fc
   .ipV6()
-  .filter((address) => !/^::ffff:\d+\.|^::\d+\./i.test(address))
+  .filter(
+    (address) =>
+      !/^\[::ffff:[^:]+:[^:]+\]$|^\[::[^:]+:[^:]+\]$/.test(new URL(`http://[${address}]`).hostname),
+  )
   .map((address) => `${address}/64`)
 const optional = <Value>(key: string, value: fc.Arbitrary<Value>) =>
   fc.option(value, { nil: undefined }).map((chosen) => (chosen === undefined ? {} : { [key]: chosen }))
@@ -253,4 +256,20 @@ it('60,000 inputs make the parser throw nothing but typed errors', () => {
   }
   fc.assert(fc.property(node, check), { numRuns: 20_000 })
   fc.assert(fc.property(fc.dictionary(key, node), check), { numRuns: 40_000 })
+}, 300_000)
+
+it.each(['::ffff:0:0/96', '::FFFF:0.0.0.0/96', '0:0:0:0:0:ffff:0:0/96'])(
+  'IPv4 that IPv6 maps is IPv4, however it is spelt: %s',
+  (dst) => {
+    const mapped = { cniVersion: '1.0.0', ips: [{ address: '10.0.0.1/8' }], routes: [{ dst }] } as const
+    expect(convertResult(mapped, '0.2.0')).toMatchObject({ ip4: { routes: [{ dst }] } })
+    const hex = { cniVersion: '1.0.0', ips: [{ address: '::ffff:a00:1/104' }] } as const
+    expect(convertResult(hex, '0.4.0').ips).toEqual([{ version: '4', address: '::ffff:a00:1/104' }])
+  },
+)
+
+it('IPv6 that ends like a mapped address is IPv6', () => {
+  const ips = ['::ffff:1:a00:1/64', 'fd00::ffff:a00:1/64', '::a00:1/64'].map((address) => ({ address }))
+  const versions = convertResult({ cniVersion: '1.0.0', ips }, '0.4.0').ips?.map(({ version }) => version)
+  expect(versions).toEqual(['6', '6', '6'])
 })

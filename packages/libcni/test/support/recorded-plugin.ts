@@ -1,5 +1,5 @@
 // A CNI plugin that shows what it was asked, and does as its configuration says.
-import { cniMain, parseCniArgs, pluginError, readCaseless } from '@podwire/libcni/plugin'
+import { cniMain, parseCniArgs, pluginError, readKey } from '@podwire/libcni/plugin'
 
 const lateError = (message: string) => {
   throw new Error(message)
@@ -17,7 +17,7 @@ await cniMain({
     if (config['throws'] === 'aside') void Promise.reject(new Error('on the side'))
     if (config['throws'] || config['hangs']) await new Promise(() => {})
     if (config['known']) parseCniArgs(args, ['K8S_POD_NAME'])
-    if (config['ipam']) return request.delegate.add(String(readCaseless(config, 'ipam')))
+    if (config['ipam']) return request.delegate.add(String(readKey(config, 'ipam')))
     if (config['pass']) return
     if (config['big']) return { interfaces: [{ name: 'x'.repeat(2_000_000) }] }
     return {

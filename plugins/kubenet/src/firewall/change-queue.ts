@@ -1,4 +1,4 @@
-import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
+import { elementKey, type PortElement } from './port-elements.ts'
 
 type Elements = readonly PortElement[]
 

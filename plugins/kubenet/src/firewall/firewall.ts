@@ -1,13 +1,19 @@
 import { createHash } from 'node:crypto'
-import { messageOf } from '@podwire/api'
-import { conntrack, type Netlink, openNetlink } from '@podwire/netlink'
-import { NETLINK_NETFILTER } from '@podwire/netlink/transport'
-import { codeOf } from '../datapath/courier.ts'
-import { elementKey, type PortElement } from '../host-ports/port-elements.ts'
+import { errnoOf as codeOf, messageOf } from '@podwire/api'
+import { conntrack, NETLINK_NETFILTER, type Netlink, openNetlink } from '@podwire/netlink'
+import {
+  type Change,
+  type Data,
+  elements,
+  generation,
+  generationAfter,
+  rules,
+  tables,
+  transaction,
+} from '@podwire/netlink/nftables'
 import { createChangeQueue } from './change-queue.ts'
-import { addElements, deleteElements, getElement, listElements } from './elements.ts'
-import { type FirewallPlan, setNames, TABLE } from './layout.ts'
-import { countRules, deleteTable, generation, type Step, tableUserData, transaction } from './nf-tables.ts'
+import { BRIDGE_TABLE, type FirewallPlan, families, setNames, setRef, TABLE } from './layout.ts'
+import { elementKey, type PortElement } from './port-elements.ts'
 import { rebuildTables, ruleCounts } from './ruleset.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
@@ -32,10 +38,7 @@ export interface Firewall {
   close(): void
 }
 
-const portMaps = ([4, 6] as const).flatMap((family) => [
-  setNames(family).ports,
-  setNames(family).addressPorts,
-])
+const portMaps = families.flatMap((family) => [setNames(family).ports, setNames(family).addressPorts])
 
 /** @param publishedPorts the ports of all pods, to fill tables that are made anew */
 export function openFirewall(publishedPorts: () => readonly PortElement[]): Firewall {
@@ -52,27 +55,31 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   const change = createChangeQueue(attempt, maxElements)
 
   /** Runs the steps as one transaction. When nobody else changed anything meanwhile, the rules are still trusted. */
-  function commit(steps: readonly Step[]) {
-    const before = netlink.runSync(generation())
-    netlink.batchSync(transaction(steps))
-    if (trusted === before) trusted = before + 1
+  function commit(steps: readonly (Change | readonly Change[])[]) {
+    try {
+      netlink.batchSync(transaction(steps, { generation: trusted }))
+      if (trusted !== undefined) trusted = generationAfter(trusted)
+    } catch (error) {
+      if (codeOf(error) !== 'ERESTART') throw error
+      trusted = undefined
+      netlink.batchSync(transaction(steps))
+    }
   }
 
   function rebuild(current: FirewallPlan) {
     trusted = netlink.runSync(generation())
-    commit(rebuildTables(current, fingerprint(current)))
+    commit([...rebuildTables(current, fingerprint(current)), ...additions(firstOfEachPort(publishedPorts()))])
     if (!current.dropDuplicatesFrom)
-      ignoring(['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'], () => commit([deleteTable('bridge', TABLE)]))
-    for (const part of parts(publishedPorts())) commit(part.flatMap(additions))
+      ignoring(['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'], () => commit([tables.del(BRIDGE_TABLE)]))
   }
 
   function isIntact(current: FirewallPlan): boolean {
     try {
       const counts = ruleCounts(current)
       return (
-        netlink.runSync(tableUserData('inet', TABLE))?.equals(fingerprint(current)) === true &&
-        netlink.runSync(countRules('inet', TABLE)) === counts.inet &&
-        (counts.bridge === 0 || netlink.runSync(countRules('bridge', TABLE)) === counts.bridge)
+        netlink.runSync(tables.get(TABLE)).comment === fingerprint(current) &&
+        netlink.runSync(rules.count(TABLE)) === counts.inet &&
+        (counts.bridge === 0 || netlink.runSync(rules.count(BRIDGE_TABLE)) === counts.bridge)
       )
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return false
@@ -108,8 +115,8 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
 
   function isThere({ map, element }: PortElement): boolean {
     try {
-      const found = netlink.runSync(getElement('inet', { table: TABLE, set: map }, element.key))
-      return found?.value?.equals(element.value ?? Buffer.alloc(0)) === true
+      const { value } = netlink.runSync(elements.get(setRef(map), element.key))
+      return bytesOf(value).equals(element.value)
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return false
       throw error
@@ -117,11 +124,11 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   }
 
   function current(): Map<string, PortElement> {
-    const found = portMaps.flatMap(
-      (map) =>
-        netlink
-          .runSync(listElements('inet', { table: TABLE, set: map }))
-          .map((element) => ({ map, element }) as PortElement), // its mapping is not known, and not asked for
+    const found = portMaps.flatMap((map) =>
+      netlink.runSync(elements.list(setRef(map))).map(({ key, value }) => {
+        const element = { key: bytesOf(key), value: bytesOf(value) }
+        return { map, element } as PortElement // its mapping is not known, and not asked for
+      }),
     )
     return new Map(found.map((element) => [elementKey(element), element]))
   }
@@ -175,44 +182,42 @@ function noFirewall(problem: string): Firewall {
 
 const refusal = (error: unknown) => `the kernel refuses nftables (${messageOf(error)})`
 
-// A transaction must fit into one datagram of at most 64 KiB; an element takes up to 100 bytes.
+// How many elements the changes of one turn may have together, so that none of them holds the event loop up for long.
 const maxElements = 200
 
-function parts(elements: readonly PortElement[]): (readonly PortElement[])[][] {
-  const result: (readonly PortElement[])[][] = []
-  for (let start = 0; start < elements.length; start += maxElements)
-    result.push([elements.slice(start, start + maxElements)])
-  return result
-}
+const bytesOf = (data: Data | undefined) => (data instanceof Uint8Array ? Buffer.from(data) : Buffer.alloc(0))
 
-const additions = (elements: readonly PortElement[]) => byMap(elements, addElements)
-const removals = (elements: readonly PortElement[]) => byMap(elements, deleteElements)
-
-function byMap(elements: readonly PortElement[], make: typeof addElements): Step[] {
-  return portMaps.flatMap((map) => {
-    const own = elements.filter((element) => element.map === map)
-    return own.length > 0
-      ? [
-          make(
-            'inet',
-            { table: TABLE, set: map },
-            own.map(({ element }) => element),
-          ),
-        ]
-      : []
+/** Of two that want one port the first has it: the tables must not fail for it. */
+function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
+  const seen = new Set<string>()
+  return ports.filter(({ map, element }) => {
+    const port = `${map} ${element.key.toString('hex')}`
+    return !seen.has(port) && seen.add(port)
   })
 }
 
-/** Tells tables of this plan from those of another one, or of another version of this package. */
-function fingerprint(plan: FirewallPlan): Buffer {
+const additions = (ports: readonly PortElement[]) => byMap(ports, elements.add)
+const removals = (ports: readonly PortElement[]) => byMap(ports, elements.del)
+
+const byMap = (ports: readonly PortElement[], make: typeof elements.add): Change[] =>
+  portMaps.flatMap((map) => {
+    const own = ports.filter((port) => port.map === map).map(({ element }) => element)
+    return own.length > 0 ? make(setRef(map), own) : []
+  })
+
+// One more whenever the same plan leads to other rules.
+const VERSION = 2
+
+/** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
+function fingerprint(plan: FirewallPlan): string {
   const text = JSON.stringify(plan, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
-  return createHash('sha256').update(`1 ${text}`).digest().subarray(0, 16)
+  return `kubenet ${VERSION} ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
 }
 
 function ignoring(codes: readonly string[], act: () => void) {
   try {
     act()
   } catch (error) {
-    if (!codes.includes(codeOf(error))) throw error
+    if (!codes.includes(codeOf(error) ?? '')) throw error
   }
 }

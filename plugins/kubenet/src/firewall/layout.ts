@@ -1,12 +1,22 @@
+import {
+  type BaseChain,
+  type DataType,
+  type HeaderField,
+  header,
+  type NewSet,
+  priorities,
+  type SetRef,
+  type SetType,
+  type TableRef,
+} from '@podwire/netlink/nftables'
 import type { AddressRange, IpFamily } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
-import type { FieldType, SetLayout } from './nf-tables.ts'
 
-export const TABLE = 'podwire'
+export const TABLE: TableRef = { family: 'inet', table: 'podwire' }
+export const BRIDGE_TABLE: TableRef = { family: 'bridge', table: 'podwire' }
 
 /** What the rules depend on besides the published ports. */
 export interface FirewallPlan {
-  readonly bridge: string
   /** What the names of the pods' links on the bridge begin with. */
   readonly linkPrefix: string
   readonly networks: readonly PodNetwork[]
@@ -16,30 +26,42 @@ export interface FirewallPlan {
   readonly dropDuplicatesFrom: string | undefined
 }
 
-const types = {
-  ipv4: { code: 7, bytes: 4 },
-  ipv6: { code: 8, bytes: 16 },
-  protocol: { code: 12, bytes: 4 },
-  port: { code: 13, bytes: 4 },
-} satisfies Record<string, FieldType>
-
-/** Fields one after the other, each in whole registers, as `nft` writes `ipv4_addr . inet_service`. */
-const joined = (...fields: FieldType[]): FieldType => ({
-  code: fields.reduce((code, field) => (code << 6) | field.code, 0),
-  bytes: fields.reduce((sum, field) => sum + field.bytes, 0),
-})
-
-/** Where the addresses are in a family's header. */
+/** How a family's addresses are written, and where they are in its header. */
 export interface Layout {
   readonly nfproto: number
-  readonly address: FieldType
-  readonly source: number
-  readonly destination: number
+  readonly translation: 'ip' | 'ip6'
+  readonly address: DataType
+  readonly bytes: number
+  readonly source: HeaderField
+  readonly destination: HeaderField
 }
 
 export const layouts: Record<IpFamily, Layout> = {
-  4: { nfproto: 2, address: types.ipv4, source: 12, destination: 16 },
-  6: { nfproto: 10, address: types.ipv6, source: 8, destination: 24 },
+  4: {
+    nfproto: 2,
+    translation: 'ip',
+    address: 'ipv4_addr',
+    bytes: 4,
+    source: header.ip.saddr,
+    destination: header.ip.daddr,
+  },
+  6: {
+    nfproto: 10,
+    translation: 'ip6',
+    address: 'ipv6_addr',
+    bytes: 16,
+    source: header.ip6.saddr,
+    destination: header.ip6.daddr,
+  },
+}
+
+export type ChainName = 'raw' | 'prerouting' | 'output' | 'postrouting'
+
+export const chains: Record<ChainName, BaseChain> = {
+  raw: { type: 'filter', hook: 'prerouting', priority: priorities.raw },
+  prerouting: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat },
+  output: { type: 'nat', hook: 'output', priority: priorities.dstnat },
+  postrouting: { type: 'nat', hook: 'postrouting', priority: priorities.srcnat },
 }
 
 export const setNames = (family: IpFamily) => ({
@@ -53,14 +75,22 @@ export const setNames = (family: IpFamily) => ({
 
 export const families: readonly IpFamily[] = [4, 6]
 
-export function setsOf(family: IpFamily): SetLayout[] {
+/** An element of a map of ports. */
+export interface MapElement {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+export const setRef = (set: string): SetRef => ({ ...TABLE, set })
+
+export function setsOf(family: IpFamily): [SetRef, NewSet][] {
   const { address } = layouts[family]
   const names = setNames(family)
-  const target = joined(address, types.port)
+  const value: SetType = [address, 'inet_service']
   return [
-    { name: names.pods, key: address, isInterval: true },
-    { name: names.direct, key: address, isInterval: true },
-    { name: names.ports, key: joined(types.protocol, types.port), value: target },
-    { name: names.addressPorts, key: joined(address, types.protocol, types.port), value: target },
+    [setRef(names.pods), { key: address, interval: true }],
+    [setRef(names.direct), { key: address, interval: true }],
+    [setRef(names.ports), { key: ['inet_proto', 'inet_service'], value }],
+    [setRef(names.addressPorts), { key: [address, 'inet_proto', 'inet_service'], value }],
   ]
 }

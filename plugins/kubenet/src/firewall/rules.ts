@@ -1,69 +1,72 @@
-import { encodeIp } from '@podwire/netlink/transport'
+import {
+  accept,
+  ct,
+  differs,
+  dnat,
+  drop,
+  type Expression,
+  equals,
+  fib,
+  type HeaderField,
+  header,
+  isIn,
+  isNotIn,
+  linkName,
+  mapped,
+  mask,
+  masquerade,
+  meta,
+  payload,
+} from '@podwire/netlink/nftables'
+import { be16, encodeIp, u8, u32 } from '@podwire/netlink/transport'
 import { addressToNumber, type IpFamily, numberToAddress } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
-import * as x from './expressions.ts'
-import { type FirewallPlan, families, type Layout, layouts, setNames } from './layout.ts'
+import { type ChainName, type FirewallPlan, families, layouts, setNames } from './layout.ts'
 
-export type Rule = ReturnType<typeof x.drop>[]
+export type Rule = readonly Expression[]
 
-const RTN_UNICAST = u32Native(1)
-const RTN_LOCAL = u32Native(2)
-const IPS_DST_NAT = u32Native(1 << 5)
-const NONE = u32Native(0)
+const RTN_UNICAST = u32(1)
+const RTN_LOCAL = u32(2)
+const IPS_DST_NAT = u32(1 << 5)
+const NONE = u32(0)
 
-export type ChainRule = readonly [chain: string, rule: Rule]
+export type ChainRule = readonly [chain: ChainName, rule: Rule]
 
 /** The rules of the inet table, each with its chain. */
 export function rules(plan: FirewallPlan): ChainRule[] {
   return [
     ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
-    ...loopback(plan),
+    ...loopback(),
   ]
 }
 
-const isFamily = (family: IpFamily): Rule => [
-  x.loadMeta('nfproto', x.R0),
-  x.isEqual(x.R0, Buffer.of(layouts[family].nfproto)),
-]
-const source = ({ source, address }: Layout) => x.loadPayload('network', source, address.bytes, x.R0)
-const destination = ({ destination, address }: Layout) =>
-  x.loadPayload('network', destination, address.bytes, x.R0)
-const isTranslated = ({ not }: { not: boolean }): Rule => [
-  x.loadConnectionStatus(x.R0),
-  x.mask(x.R0, IPS_DST_NAT),
-  x.isEqual(x.R0, NONE, { not: !not }),
-]
-const LOOPBACK_V4 = Buffer.of(127)
-const isLoopbackV4 = (offset: number): Rule => [
-  x.loadPayload('network', offset, 1, x.R0),
-  x.isEqual(x.R0, LOOPBACK_V4),
-]
+const isFamily = (family: IpFamily): Rule => [meta('nfproto'), equals(u8(layouts[family].nfproto))]
+const isTranslated: Rule = [ct('status'), mask(IPS_DST_NAT), differs(NONE)]
+const isLoopbackV4 = (part: HeaderField): Rule => [payload({ ...part, length: 1 }), equals(u8(127))]
+const destinationIs = (type: Buffer): Rule => [fib('type', ['daddr']), equals(type)]
 
 /** What comes for a published port of this host, from elsewhere or from the host itself, goes to the pod. */
 function publishing(family: IpFamily): ChainRule[] {
-  const layout = layouts[family]
+  const { translation, bytes, destination } = layouts[family]
   const names = setNames(family)
-  const words = layout.address.bytes / 4
+  // Registers hold four bytes each.
+  const afterAddress = bytes / 4
   const isLocal: Rule = [
     ...isFamily(family),
     // Linux lets nothing for ::1 leave the host: it is refused at once this way.
-    ...(family === 6 ? [destination(layout), x.isEqual(x.R0, encodeIp('::1'), { not: true })] : []),
-    x.loadDestinationType(x.R0),
-    x.isEqual(x.R0, RTN_LOCAL),
+    ...(family === 6 ? [payload(destination), differs(encodeIp('::1'))] : []),
+    ...destinationIs(RTN_LOCAL),
   ]
-  const protocolAndPort = (at: number): Rule => [
-    x.loadMeta('l4proto', at),
-    x.loadPayload('transport', 2, 2, at + 1),
-  ]
-  const toPod = x.dnat(layout.nfproto, x.R0, x.R0 + words)
+  const protocolAndPort = (at: number): Rule => [meta('l4proto', at), payload(header.th.dport, at + 1)]
+  const toPod = dnat(translation, 0, afterAddress)
   const onAddress: Rule = [
     ...isLocal,
-    destination(layout),
-    ...protocolAndPort(x.R0 + words),
-    x.findIn(names.addressPorts, x.R0),
+    payload(destination),
+    ...protocolAndPort(afterAddress),
+    mapped(names.addressPorts),
     toPod,
   ]
-  const onAny: Rule = [...isLocal, ...protocolAndPort(x.R0), x.findIn(names.ports, x.R0), toPod]
+  const onAny: Rule = [...isLocal, ...protocolAndPort(0), mapped(names.ports), toPod]
   return [onAddress, onAny].flatMap((rule): ChainRule[] => [
     ['prerouting', rule],
     ['output', rule],
@@ -71,49 +74,44 @@ function publishing(family: IpFamily): ChainRule[] {
 }
 
 function masquerading(family: IpFamily, { direct }: FirewallPlan): ChainRule[] {
-  const layout = layouts[family]
+  const { source, destination } = layouts[family]
   const { pods, direct: exceptions } = setNames(family)
-  const fromPod: Rule = [...isFamily(family), source(layout), x.isIn(pods, x.R0)]
+  const fromPod: Rule = [...isFamily(family), payload(source), isIn(pods)]
   // A pod that reaches a pod, itself perhaps, by a port of the host: the answer must come back through the host.
-  const podToPod: Rule = [
-    ...fromPod,
-    destination(layout),
-    x.isIn(pods, x.R0),
-    ...isTranslated({ not: false }),
-    x.masquerade(),
-  ]
+  const podToPod: Rule = [...fromPod, payload(destination), isIn(pods), ...isTranslated, masquerade]
   const podToOutside: Rule = [
     ...fromPod,
-    destination(layout),
-    x.isIn(exceptions, x.R0, { not: true }),
-    x.loadDestinationType(x.R0),
-    x.isEqual(x.R0, RTN_UNICAST),
-    x.masquerade(),
+    payload(destination),
+    isNotIn(exceptions),
+    ...destinationIs(RTN_UNICAST),
+    masquerade,
   ]
   return [['postrouting', podToPod], ...(direct ? [['postrouting', podToOutside] as const] : [])]
 }
 
-/** The host reaches published ports by 127.0.0.1, and pods don't reach the host by it though route_localnet lets them in. */
-function loopback({ bridge }: FirewallPlan): ChainRule[] {
-  const layout = layouts[4]
+/**
+ * The host reaches published ports by 127.0.0.1, for which the kernel must let addresses of the loopback net pass links
+ * (route_localnet). So nobody else may: what comes for them by another link than lo is dropped before it is translated.
+ */
+function loopback(): ChainRule[] {
+  const { source, destination } = layouts[4]
   const hostToPod: Rule = [
     ...isFamily(4),
-    ...isLoopbackV4(layout.source),
-    destination(layout),
-    x.isIn(setNames(4).pods, x.R0),
-    x.masquerade(),
+    ...isLoopbackV4(source),
+    payload(destination),
+    isIn(setNames(4).pods),
+    masquerade,
   ]
-  const podToHost: Rule = [
-    x.loadMeta('iifname', x.R0),
-    x.isEqual(x.R0, linkName(bridge)),
+  const fromElsewhere: Rule = [
+    meta('iifname'),
+    differs(linkName('lo')),
     ...isFamily(4),
-    ...isLoopbackV4(layout.destination),
-    ...isTranslated({ not: true }),
-    x.drop(),
+    ...isLoopbackV4(destination),
+    drop,
   ]
   return [
     ['postrouting', hostToPod],
-    ['input', podToHost],
+    ['raw', fromElsewhere],
   ]
 }
 
@@ -121,21 +119,20 @@ function loopback({ bridge }: FirewallPlan): ChainRule[] {
 export function duplicateRules({ dropDuplicatesFrom, linkPrefix, networks }: FirewallPlan): Rule[] {
   const mac = Buffer.from((dropDuplicatesFrom ?? '').replaceAll(':', ''), 'hex')
   return networks.flatMap((network): Rule[] => {
-    const etherType = Buffer.from(network.family === 4 ? '0800' : '86dd', 'hex')
     const fromBridge: Rule = [
-      x.loadMeta('oifname', x.R0),
-      x.isEqual(x.R0, Buffer.from(linkPrefix)),
-      x.loadPayload('link', 6, 6, x.R0),
-      x.isEqual(x.R0, mac),
-      x.loadMeta('protocol', x.R0),
-      x.isEqual(x.R0, etherType),
+      meta('oifname'),
+      equals(Buffer.from(linkPrefix)),
+      payload(header.ether.saddr),
+      equals(mac),
+      meta('protocol'),
+      equals(be16(network.family === 4 ? 0x0800 : 0x86dd)),
+      payload(layouts[network.family].source),
     ]
-    const from = source(layouts[network.family])
     const prefix = encodeIp(numberToAddress(network.first, network.family))
     const netmask = encodeIp(numberToAddress(netmaskOf(network), network.family))
     return [
-      [...fromBridge, from, x.isEqual(x.R0, encodeIp(network.gateway)), x.accept()],
-      [...fromBridge, from, x.mask(x.R0, netmask), x.isEqual(x.R0, prefix), x.drop()],
+      [...fromBridge, equals(encodeIp(network.gateway)), accept],
+      [...fromBridge, mask(netmask), equals(prefix), drop],
     ]
   })
 }
@@ -143,11 +140,3 @@ export function duplicateRules({ dropDuplicatesFrom, linkPrefix, networks }: Fir
 const netmaskOf = ({ first, last, family }: PodNetwork) =>
   addressToNumber(family === 4 ? '255.255.255.255' : 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff') ^
   (last - first)
-
-const linkName = (name: string) => Buffer.from(name.padEnd(16, '\0'))
-
-function u32Native(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32LE(value)
-  return bytes
-}

@@ -1,31 +1,40 @@
+import {
+  type Change,
+  type Element,
+  elements,
+  chains as nftChains,
+  rules as nftRules,
+  sets,
+  tables,
+} from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import { type AddressRange, type IpFamily, mergeRanges, numberToAddress } from '../ipam/cidr.ts'
-import { addElements, type Element } from './elements.ts'
-import { type FirewallPlan, families, setNames, setsOf, TABLE } from './layout.ts'
-import { addChain, addRule, addSet, addTable, type Chain, deleteTable, type Step } from './nf-tables.ts'
+import {
+  BRIDGE_TABLE,
+  chains,
+  type FirewallPlan,
+  families,
+  setNames,
+  setRef,
+  setsOf,
+  TABLE,
+} from './layout.ts'
 import { duplicateRules, rules } from './rules.ts'
 
-const chains: readonly Chain[] = [
-  { table: TABLE, name: 'prerouting', type: 'nat', hook: 0, priority: -100 },
-  { table: TABLE, name: 'output', type: 'nat', hook: 3, priority: -100 },
-  { table: TABLE, name: 'postrouting', type: 'nat', hook: 4, priority: 100 },
-  { table: TABLE, name: 'input', type: 'filter', hook: 1, priority: 0 },
-]
-
 /** Makes the tables anew, without published ports: whatever was in them is gone in the same transaction. */
-export function rebuildTables(plan: FirewallPlan, userData: Buffer): Step[] {
+export function rebuildTables(plan: FirewallPlan, comment: string): (Change | readonly Change[])[] {
   return [
-    addTable('inet', TABLE),
-    deleteTable('inet', TABLE),
-    addTable('inet', TABLE, userData),
-    ...families.flatMap(setsOf).map((set, index) => addSet('inet', TABLE, set, index + 1)),
-    ...families.flatMap((family) => [
+    tables.add(TABLE),
+    tables.del(TABLE),
+    tables.add(TABLE, { comment }),
+    families.flatMap(setsOf).map(([ref, set]) => sets.add(ref, set)),
+    families.flatMap((family) => [
       ...fill(setNames(family).pods, plan.networks, family),
       ...fill(setNames(family).direct, [...plan.networks, ...(plan.direct ?? [])], family),
     ]),
-    ...chains.map((chain) => addChain('inet', chain)),
-    ...rules(plan).map(([chain, rule]) => addRule('inet', TABLE, chain, rule)),
-    ...duplicatesFilter(plan),
+    Object.entries(chains).map(([chain, base]) => nftChains.add({ ...TABLE, chain }, { base })),
+    rules(plan).map(([chain, rule]) => nftRules.add({ ...TABLE, chain }, rule)),
+    duplicatesFilter(plan),
   ]
 }
 
@@ -35,24 +44,23 @@ export const ruleCounts = (plan: FirewallPlan) => ({
   bridge: plan.dropDuplicatesFrom ? duplicateRules(plan).length : 0,
 })
 
-function fill(set: string, ranges: readonly AddressRange[], family: IpFamily): Step[] {
+function fill(set: string, ranges: readonly AddressRange[], family: IpFamily): Change[] {
   const bytes = (value: bigint) => encodeIp(numberToAddress(value, family))
-  const highest = family === 4 ? 2n ** 32n - 1n : 2n ** 128n - 1n
-  const elements = mergeRanges(ranges, family).flatMap(({ first, last }): Element[] => [
-    { key: bytes(first) },
-    ...(last === highest ? [] : [{ key: bytes(last + 1n), isIntervalEnd: true }]),
-  ])
-  return elements.length > 0 ? [addElements('inet', { table: TABLE, set }, elements)] : []
+  const list: Element[] = mergeRanges(ranges, family).flatMap(({ first, last }) =>
+    elements.range(bytes(first), bytes(last)),
+  )
+  return elements.add(setRef(set), list)
 }
 
 /** A promiscuous bridge both forwards a pod's packet and lets the host route it back: the second one is dropped. */
-function duplicatesFilter(plan: FirewallPlan): Step[] {
+function duplicatesFilter(plan: FirewallPlan): Change[] {
   if (!plan.dropDuplicatesFrom) return []
+  const chain = { ...BRIDGE_TABLE, chain: 'output' }
   return [
-    addTable('bridge', TABLE),
-    deleteTable('bridge', TABLE),
-    addTable('bridge', TABLE),
-    addChain('bridge', { table: TABLE, name: 'output', type: 'filter', hook: 3, priority: 0 }),
-    ...duplicateRules(plan).map((rule) => addRule('bridge', TABLE, 'output', rule)),
+    tables.add(BRIDGE_TABLE),
+    tables.del(BRIDGE_TABLE),
+    tables.add(BRIDGE_TABLE),
+    nftChains.add(chain, { base: { type: 'filter', hook: 'output', priority: 0 } }),
+    ...duplicateRules(plan).map((rule) => nftRules.add(chain, rule)),
   ]
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { parseCIDR } from '@podwire/api'
 import { decodeIp, encodeIp } from '@podwire/netlink/transport'
 
 export type IpFamily = 4 | 6
@@ -21,7 +22,7 @@ export interface AddressRange {
 
 const bitsOf = (family: IpFamily) => (family === 4 ? 32 : 128)
 
-/** 4 or 6, undefined for what is no address (a zone makes it none). */
+/** 4 or 6; undefined for what is not an address, and for one with a zone. */
 export function familyOf(address: string): IpFamily | undefined {
   const family = address.includes('%') ? 0 : isIP(address)
   return family === 4 || family === 6 ? family : undefined
@@ -37,12 +38,11 @@ export function numberToAddress(value: bigint, family: IpFamily): string {
   return decodeIp(Buffer.from(value.toString(16).padStart(bitsOf(family) / 4, '0'), 'hex'))
 }
 
-/** `10.88.0.0/16`; host bits are cut off. Undefined for what is no CIDR. */
+/** `10.88.0.0/16`; host bits are cut off. Undefined for what is not a CIDR. */
 export function parseCidr(text: string): Cidr | undefined {
-  const [, address = '', length = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? []
-  const family = familyOf(address)
-  const prefixLength = Number(length)
-  if (!family || prefixLength > bitsOf(family)) return undefined
+  const cidr = parseCIDR(text)
+  if (!cidr) return undefined
+  const { family, address, prefixLength } = cidr
   const size = 1n << BigInt(bitsOf(family) - prefixLength)
   const first = (addressToNumber(address) / size) * size
   return { family, first, last: first + size - 1n, prefixLength }
@@ -68,6 +68,11 @@ export function contains(range: AddressRange, address: string): boolean {
   if (familyOf(address) !== range.family) return false
   const value = addressToNumber(address)
   return range.first <= value && value <= range.last
+}
+
+/** Whether the two have an address in common. */
+export function overlaps(one: AddressRange, other: AddressRange): boolean {
+  return one.family === other.family && one.first <= other.last && other.first <= one.last
 }
 
 /** The same addresses in as few ranges as possible, sorted, of one family. */

@@ -1,11 +1,13 @@
-import { noUsableAddress, podCidrInvalid } from '../errors.ts'
+import { errors } from '../errors.ts'
 import {
+  type AddressRange,
   addressToNumber,
   type Cidr,
   contains,
   formatCidr,
   type IpFamily,
   numberToAddress,
+  overlaps,
   parseCidr,
 } from './cidr.ts'
 
@@ -20,20 +22,41 @@ export interface PodNetwork extends Cidr {
  * family's.
  * @throws PodwireError `INVALID_POD_CIDR`
  */
-export function parsePodCidrs(text: string): PodNetwork[] {
-  const networks = text.split(',').map((part) => parsePodNetwork(part.trim(), text))
+export function parsePodCidrs(podCidr: string): PodNetwork[] {
+  const networks = podCidr.split(',').map((part) => parsePodNetwork(part.trim(), podCidr))
   const families = new Set(networks.map(({ family }) => family))
-  if (families.size < networks.length) throw podCidrInvalid(text, 'it has two networks of one family')
+  if (families.size < networks.length)
+    throw errors.INVALID_POD_CIDR({ podCidr, reason: 'it has two networks of one family' })
   return networks
 }
 
-function parsePodNetwork(part: string, text: string): PodNetwork {
+function parsePodNetwork(part: string, podCidr: string): PodNetwork {
+  const refuse = (reason: string) => errors.INVALID_POD_CIDR({ podCidr, reason })
   const cidr = parseCidr(part)
-  if (!cidr) throw podCidrInvalid(text, `"${part}" is no CIDR`)
+  if (!cidr) throw refuse(`"${part}" is not a CIDR`)
+  if (cidr.prefixLength === 0) throw refuse(`${part} is every address there is`)
+  const special = specialRanges.find(({ range }) => overlaps(range, cidr))
+  if (special) throw refuse(`${part} overlaps ${formatCidr(special.range)}, which is ${special.purpose}`)
   // A gateway and a pod at least; IPv4 also gives up its broadcast address.
-  if (cidr.last - cidr.first < 3n) throw podCidrInvalid(text, `${part} has no room for a gateway and a pod`)
+  if (cidr.last - cidr.first < 3n) throw refuse(`${part} has no room for a gateway and a pod`)
   return { ...cidr, gateway: numberToAddress(cidr.first + 1n, cidr.family) }
 }
+
+// RFC 6890 and 4291: what no router passes on, or means something else.
+const specialRanges = [
+  ['0.0.0.0/8', '"this network"'],
+  ['127.0.0.0/8', "the host's loopback"],
+  ['169.254.0.0/16', 'link-local'],
+  ['224.0.0.0/4', 'multicast'],
+  ['240.0.0.0/4', 'reserved'],
+  ['::/127', "the host's loopback"],
+  ['::ffff:0:0/96', 'IPv4 addresses written as IPv6'],
+  ['fe80::/10', 'link-local'],
+  ['ff00::/8', 'multicast'],
+].flatMap(([text = '', purpose = '']) => {
+  const range = parseCidr(text)
+  return range ? [{ range, purpose }] : []
+})
 
 /** The addresses a pod may be given on request. @throws PodwireError `ADDRESS_NOT_USABLE` */
 export function staticAddresses(
@@ -42,18 +65,29 @@ export function staticAddresses(
 ): Partial<Record<IpFamily, string>> {
   const chosen: Partial<Record<IpFamily, string>> = {}
   for (const address of annotation.split(',').map((part) => part.trim())) {
+    const refuse = (reason: string) => errors.ADDRESS_NOT_USABLE({ address, reason })
     const network = networks.find((candidate) => contains(candidate, address))
-    if (!network)
-      throw noUsableAddress(
-        address,
-        `it is in none of the pod networks ${networks.map(formatCidr).join(', ')}`,
-      )
-    if (chosen[network.family]) throw noUsableAddress(address, 'one address of each family is enough')
+    if (!network) throw refuse(`it is in none of the pod networks ${networks.map(formatCidr).join(', ')}`)
+    if (chosen[network.family]) throw refuse('one address of each family is enough')
     const value = addressToNumber(address)
-    if (value === addressToNumber(network.gateway)) throw noUsableAddress(address, "it is the gateway's")
+    if (value === addressToNumber(network.gateway)) throw refuse("it is the gateway's")
     if (value === network.first || (network.family === 4 && value === network.last))
-      throw noUsableAddress(address, 'it is the first or last of its network')
+      throw refuse('it is the first or last of its network')
     chosen[network.family] = numberToAddress(value, network.family)
   }
   return chosen
+}
+
+/**
+ * The destinations that see pods' own addresses; undefined: all, as of 0.0.0.0/0 and ::/0.
+ * @throws PodwireError `INVALID_NON_MASQUERADE_CIDR`
+ */
+export function parseDirectRanges(nonMasqueradeCIDR: string): AddressRange[] | undefined {
+  const parts = nonMasqueradeCIDR.split(',').map((part) => part.trim())
+  const ranges = parts.filter(Boolean).map((part) => {
+    const cidr = parseCidr(part)
+    if (!cidr) throw errors.INVALID_NON_MASQUERADE_CIDR({ nonMasqueradeCIDR })
+    return cidr
+  })
+  return ranges.some(({ prefixLength }) => prefixLength === 0) ? undefined : ranges
 }

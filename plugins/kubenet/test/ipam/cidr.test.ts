@@ -34,10 +34,10 @@ describe('CIDRs and ranges', () => {
     'fd88::%eth0/64',
     '10.88.0.0/-1',
     '10.88.0.0/8/8',
-  ])('"%s" is no CIDR', (text) => expect(parseCidr(text)).toBeUndefined())
+  ])('"%s" is not a CIDR', (text) => expect(parseCidr(text)).toBeUndefined())
 
   it.each(['10.88.0.9-10.88.0.1', '10.88.0.1-fd88::1', '10.88.0.1-', '-', '10.88.0.1-10.88.0.2-10.88.0.3'])(
-    '"%s" is no range',
+    '"%s" is not a range',
     (text) => expect(parseRange(text)).toBeUndefined(),
   )
 
@@ -74,4 +74,24 @@ describe('a pod CIDR', () => {
     (text) =>
       expect(() => parsePodCidrs(text)).toThrow(expect.objectContaining({ code: 'INVALID_POD_CIDR' })),
   )
+
+  it.each([
+    ['0.0.0.0/0', /every address there is/],
+    ['::/0', /every address there is/],
+    ['127.0.0.0/8', /127\.0\.0\.0\/8, which is the host's loopback/],
+    ['127.3.0.0/16', /127\.0\.0\.0\/8/],
+    ['64.0.0.0/2', /127\.0\.0\.0\/8/],
+    ['0.1.0.0/16', /"this network"/],
+    ['169.254.7.0/24', /link-local/],
+    ['224.0.0.0/8', /multicast/],
+    ['255.255.255.0/24', /reserved/],
+    ['fe80::/64', /link-local/],
+    ['ff05::/64', /multicast/],
+    ['::/64', /the host's loopback/],
+    ['::ffff:10.88.0.0/112', /IPv4 addresses written as IPv6/],
+  ])('"%s" is refused, and says why', (text, why) => {
+    expect(() => parsePodCidrs(text)).toThrow(
+      expect.objectContaining({ code: 'INVALID_POD_CIDR', message: expect.stringMatching(why) }),
+    )
+  })
 })

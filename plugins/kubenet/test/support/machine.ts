@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import type { HairpinMode, NetworkPlugin, PodNetworkStatus } from '@podwire/api'
+import type { HairpinMode, NetworkPlugin, Pod, PodNetworkStatus } from '@podwire/api'
 import { addresses, createNetns, links, openNetlink, removeNetns, routes } from '@podwire/netlink'
 import koffi from 'koffi'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
@@ -28,10 +28,7 @@ export interface Machine {
   /** Starts the plugin, or starts it anew on the same state, as another process would. */
   start(settings?: Settings): Promise<NetworkPlugin>
   /** Makes a sandbox known to the host, with a namespace of its own. */
-  sandbox(
-    id: string,
-    settings?: PodSettings,
-  ): { namespace: string; name: string; sandboxId: string; netns: string }
+  sandbox(id: string, settings?: PodSettings): Pod
   /** Makes a sandbox and sets its pod up. */
   pod(id: string, settings?: PodSettings): Promise<PodNetworkStatus>
   /** Sets a pod up again, with other settings when given. */
@@ -110,7 +107,7 @@ export function useMachine(): Machine {
   }
 
   function sandbox(id: string, settings?: PodSettings) {
-    return { ...host.addPod(id, namespace(id), settings), netns: netnsOf(id) }
+    return host.addPod(id, namespace(id), settings)
   }
 
   async function setUp(id: string, settings?: PodSettings) {
@@ -179,9 +176,14 @@ function filesIn(dir: string): string[] {
 function publishedPorts(): number {
   const maps = ['ports4', 'ports6', 'address-ports4', 'address-ports6']
   return maps.reduce((sum, map) => {
-    const { nftables } = JSON.parse(run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map])) as {
-      nftables: { map?: { elem?: unknown[] } }[]
+    let listed: string
+    try {
+      listed = run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map])
+    } catch {
+      // There are no tables before the first pod.
+      return sum
     }
+    const { nftables } = JSON.parse(listed) as { nftables: { map?: { elem?: unknown[] } }[] }
     return sum + nftables.reduce((count, entry) => count + (entry.map?.elem?.length ?? 0), 0)
   }, 0)
 }

@@ -1,0 +1,89 @@
+// Bundles a package that is run, in its directory, before tsc writes its types: bundle.mjs [ENTRY POINT beside `exports`…]
+// Node takes a good millisecond to find and read a module, however small, so a command loads few: a file for each entry point
+// and what they share. Code of other packages that is used goes into them, and what isn't used of it stays away.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { build } from 'esbuild'
+import { thirdPartyLicences } from './third-party-licences.mjs'
+
+rmSync('dist', { recursive: true, force: true })
+
+const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
+const exported = Object.values(exports).flatMap(({ 'podwire-source': source, default: built }) =>
+  source ? [{ in: source, out: built.replace(/^\.\/dist\/|\.js$/g, '') }] : [],
+)
+const named = process.argv.slice(2).map((entry) => ({ in: entry, out: basename(entry, '.ts') }))
+const entryPoints = [...exported, ...named]
+
+const { metafile } = await build({
+  entryPoints,
+  metafile: true,
+  outdir: 'dist',
+  bundle: true,
+  // Where entry points are named, they alone are files: what else they import when it is wanted is small beside a file's cost.
+  splitting: named.length === 0,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  sourcemap: true,
+  conditions: ['podwire-source'],
+  // Native, or found on disk as plugins are, or wanted by few.
+  external: ['koffi', 'tsx', 'yaml', '@podwire/plugin-*'],
+  plugins: [lazyBuiltins(['child_process', 'crypto', 'dgram']), entriesApart(entryPoints)],
+  // What is CommonJS inside asks for Node's modules so.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+})
+
+const licences = thirdPartyLicences(metafile)
+if (licences !== '') writeFileSync('dist/THIRD-PARTY-LICENSES.txt', licences)
+
+/** Node's modules that take milliseconds to load, and that most commands never call: loaded at the first call of a function. */
+function lazyBuiltins(names) {
+  const filter = new RegExp(`^node:(${names.join('|')})$`)
+  return {
+    name: 'lazy-builtins',
+    setup(build) {
+      // What is CommonJS inside takes all that there is, and would have it at once: it gets the functions alone.
+      build.onResolve({ filter }, ({ path, kind }) => ({
+        path,
+        namespace: kind === 'require-call' ? 'functions' : 'lazy-builtin',
+        sideEffects: false,
+      }))
+      build.onLoad({ filter }, async ({ path, namespace }) => {
+        const found = `process.getBuiltinModule('${path}')`
+        const contents = Object.entries(await import(path)).map(([name, value]) => {
+          const isCalled = typeof value === 'function' && /^[a-z]/.test(name)
+          if (isCalled && name !== 'default')
+            return `export const ${name} = (...args) => ${found}.${name}(...args)`
+          // A class can't wait: it is asked for itself.
+          const got = `/* @__PURE__ */ (() => ${name === 'default' ? found : `${found}.${name}`})()`
+          if (namespace === 'functions') return ''
+          return name === 'default' ? `export default ${got}` : `export const ${name} = ${got}`
+        })
+        return { contents: contents.join('\n') }
+      })
+    },
+  }
+}
+
+/** `import()` of an entry point, a file's or a package's, stays one, of what is made of it. */
+function entriesApart(entries) {
+  // A package has its name, everything else is a file here.
+  const files = new Map(
+    entries.map(({ in: entry, out }) => [entry.endsWith('.ts') ? resolve(entry) : entry, `./${out}.js`]),
+  )
+  return {
+    name: 'entries-apart',
+    setup(build) {
+      build.onResolve({ filter: /./ }, ({ kind, path, resolveDir }) => {
+        const file =
+          kind === 'dynamic-import' && files.get(path.startsWith('.') ? resolve(resolveDir, path) : path)
+        return file ? { path: file, external: true } : undefined
+      })
+    },
+  }
+}

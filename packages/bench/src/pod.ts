@@ -1,0 +1,146 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { promisify } from 'node:util'
+import { createNetworkHost, type NetworkHost } from '@podwire/core'
+import { type CReference, missingForC, startCReference } from './c-reference.ts'
+import { type Figure, figure, median, quantile, timed } from './figure.ts'
+import { settled } from './pods.ts'
+
+const gateway = '10.122.0.1'
+const warmUps = 300
+const blocks = 8
+const podsInBlock = 40
+
+/** Milliseconds of each pod. */
+interface Samples {
+  readonly up: number[]
+  readonly down: number[]
+}
+
+/**
+ * What a user waits for: a pod with kubenet by the library, everything included, one at a time; beside a C program that asks
+ * the kernel for a network namespace, a link on a bridge, an address and a route, and does nothing else.
+ */
+export async function pod(): Promise<Figure[]> {
+  const missing = missingForC()
+  if (missing) {
+    console.error(`bench: pod is skipped; it needs: ${missing}`)
+    return []
+  }
+  const dir = mkdtempSync('/run/podwire-bench-')
+  makeBridge('c-bridge')
+  const c = startCReference(dir, { bridge: 'c-bridge', gateway, prefixLength: 16 })
+  const host = await startHost(dir)
+  try {
+    await checkReference(c)
+    for (let pod = 0; pod < warmUps; pod++) await setUpAndTearDown(host, [`warm-${pod}`])
+    const ours: Samples = { up: [], down: [] }
+    const reference: Samples = { up: [], down: [] }
+    for (let block = 0; block < blocks; block++) {
+      const names = Array.from({ length: podsInBlock }, (_, pod) => `block-${block}-${pod}`)
+      add(reference, await addAndDel(c, names))
+      await settled()
+      add(ours, await setUpAndTearDown(host, names))
+      await settled()
+    }
+    return (['up', 'down'] as const).flatMap((way) =>
+      ([0.5, 0.99] as const).map((share) =>
+        figure({
+          bench: 'pod',
+          row: `host.${way === 'up' ? 'setUpPod' : 'tearDownPod'} with kubenet, p${share * 100}; the fewest messages, in C`,
+          unit: 'ms',
+          ours: quantile(ours[way], share),
+          reference: quantile(reference[way], share),
+          goal: '–',
+        }),
+      ),
+    )
+  } finally {
+    await host.close()
+    c.close()
+    execFileSync('ip', ['link', 'delete', 'c-bridge'])
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+/** The same of kubenet alone, by how many pods there are. */
+export async function many(): Promise<Figure[]> {
+  const dir = mkdtempSync('/run/podwire-bench-')
+  const host = await startHost(dir)
+  const ups: number[] = []
+  try {
+    for (let pod = 0; pod < warmUps; pod++) await setUpAndTearDown(host, [`warm-${pod}`])
+    await settled()
+    for (let pod = 0; pod < 1000; pod++) ups.push(await timed(() => host.setUpPod(podOf(`many-${pod}`))))
+    const around = (count: number) => median(ups.slice(Math.max(0, count - 50), count))
+    return [300, 1000].map((count) =>
+      figure({
+        bench: 'many',
+        row: `host.setUpPod, one at a time, p50 of the 50 pods up to ${count}; of the first 50`,
+        unit: 'ms',
+        ours: around(count),
+        reference: around(50),
+        goal: '–',
+      }),
+    )
+  } finally {
+    await Promise.all((await host.pods()).map(({ pod }) => host.tearDownPod(pod)))
+    await host.close()
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+const podOf = (name: string) => ({ namespace: 'bench', name })
+
+const startHost = (dir: string): Promise<NetworkHost> =>
+  createNetworkHost({
+    config: {
+      networkPlugin: 'kubenet',
+      podCIDR: '10.123.0.0/16',
+      discovery: { packages: [new URL('../../../plugins/kubenet', import.meta.url).pathname] },
+    },
+    stateDir: `${dir}/state`,
+  })
+
+/** One after the other: all up, then all down. */
+async function setUpAndTearDown(host: NetworkHost, names: readonly string[]): Promise<Samples> {
+  const samples: Samples = { up: [], down: [] }
+  for (const name of names) samples.up.push(await timed(() => host.setUpPod(podOf(name))))
+  for (const name of names) samples.down.push(await timed(() => host.tearDownPod(podOf(name))))
+  return samples
+}
+
+async function addAndDel(c: CReference, names: readonly string[]): Promise<Samples> {
+  const samples: Samples = { up: [], down: [] }
+  for (const [index, name] of names.entries()) samples.up.push(await c.add(name, `10.122.1.${index + 1}`))
+  for (const name of names) samples.down.push(await c.del(name))
+  return samples
+}
+
+function add(all: Samples, more: Samples): void {
+  all.up.push(...more.up)
+  all.down.push(...more.down)
+}
+
+function makeBridge(name: string): void {
+  execFileSync('ip', ['link', 'add', name, 'type', 'bridge'])
+  execFileSync('ip', ['address', 'add', `${gateway}/16`, 'dev', name])
+  execFileSync('ip', ['link', 'set', name, 'up'])
+}
+
+/** A figure beside a network that doesn't work says nothing: from a pod of the reference, one connects to the host. */
+async function checkReference(c: CReference): Promise<void> {
+  await c.add('check', '10.122.0.2')
+  const server = createServer((socket) => socket.end(String(socket.remoteAddress)))
+  await new Promise<void>((resolve) => server.listen(8000, gateway, resolve))
+  try {
+    const connect = `exec 3<>/dev/tcp/${gateway}/8000; cat <&3`
+    const args = ['netns', 'exec', 'check', 'timeout', '10', 'bash', '-c', connect]
+    const { stdout } = await promisify(execFile)('ip', args)
+    if (stdout !== '10.122.0.2') throw new Error(`the C reference's pod comes from ${stdout || 'nowhere'}`)
+  } finally {
+    server.close()
+    await c.del('check')
+  }
+}

@@ -1,0 +1,35 @@
+import { podKey } from '@podwire/api'
+import { command, type DefineCommand } from '../command.ts'
+import type { GlobalFlags, JsonFlag } from '../flags.ts'
+import { withHost } from '../host.ts'
+import { print, printJson, printNote } from '../output.ts'
+import { interrupted } from '../signals.ts'
+
+type Flags = GlobalFlags & JsonFlag & { all?: boolean }
+
+const define: DefineCommand = (does) =>
+  command(
+    'prune',
+    'tear down pods that are stuck, or whose owner is gone',
+    'podwire prune',
+    'podwire prune --all',
+  )
+    .option('--all', 'every pod')
+    .option('--json', 'print JSON')
+    .action(does(prune))
+export default define
+
+/** Exits with 1 when one of them is still there. */
+async function prune({ all = false, json = false, ...flags }: Flags): Promise<number> {
+  const pruned = await withHost(flags, (host) => host.prune({ all, signal: interrupted }), {
+    lenient: true,
+    recover: false,
+  })
+  if (json) printJson(pruned)
+  else if (pruned.length === 0) print('nothing to prune')
+  for (const { pod, why, failed } of json ? [] : pruned) {
+    if (failed === undefined) print(`${podKey(pod)}: torn down: ${why}`)
+    else printNote(`${podKey(pod)}: not torn down, though ${why}: ${failed}`)
+  }
+  return pruned.some(({ failed }) => failed !== undefined) ? 1 : 0
+}

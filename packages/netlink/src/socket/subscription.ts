@@ -1,0 +1,83 @@
+import { errors, type NetlinkError } from '../errors.ts'
+import { native } from '../native.ts'
+import type { Message } from '../wire/message.ts'
+import { closeSocket, receive } from './socket.ts'
+
+export interface Subscription<T> {
+  /** In words, for errors: `watch network`. */
+  readonly operation: string
+  /** What a message tells; nothing when it isn't one of those that are listened for. */
+  read(message: Message): readonly T[]
+  /** Ends the iteration, without an error. */
+  readonly signal?: AbortSignal | undefined
+  /** How many may wait to be read: the newest are lost beyond that, and when the kernel has lost some. Otherwise that is an error. */
+  readonly capacity?: number
+}
+
+/** What a socket hears from now on, until the loop is left or the signal aborts. The socket is closed then. */
+export function subscribe<T>(
+  fd: number,
+  { operation, read, signal, capacity }: Subscription<T>,
+): AsyncIterableIterator<T> {
+  const queue: T[] = []
+  let isEnded = false
+  let failure: unknown
+  let wake = () => {}
+
+  function take(messages: readonly Message[]) {
+    for (const message of messages)
+      for (const value of read(message))
+        if (capacity === undefined || queue.length < capacity) queue.push(value)
+  }
+
+  const poll = native().whenReadable(fd, () => {
+    try {
+      for (let messages = receive(fd); messages; messages = receive(fd)) take(messages)
+    } catch (error) {
+      const isOverrun = (error as NetlinkError).code === 'ENOBUFS' // other errors have other codes
+      if (!isOverrun || capacity === undefined) {
+        failure = isOverrun ? errors.overrun({ operation, errno: ENOBUFS }) : error
+        end()
+      }
+    }
+    wake()
+  })
+
+  function end() {
+    if (isEnded) return
+    isEnded = true
+    signal?.removeEventListener('abort', end)
+    poll.stop()
+    closeSocket(fd)
+    wake()
+  }
+
+  if (signal?.aborted) end()
+  signal?.addEventListener('abort', end)
+
+  async function next(): Promise<IteratorResult<T>> {
+    while (queue.length === 0 && !isEnded)
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    if (queue.length > 0) return { value: queue.shift()!, done: false }
+    if (!failure) return { value: undefined, done: true }
+    const error = failure
+    failure = undefined
+    throw error
+  }
+
+  return {
+    next,
+    async return() {
+      queue.length = 0
+      end()
+      return { value: undefined, done: true }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
+
+const ENOBUFS = 105

@@ -1,0 +1,160 @@
+import { type HairpinMode, ignoring, podKey } from '@podwire/api'
+import { addresses, links, type NetworkChange, neighbours, readSysctl } from '@podwire/netlink'
+import type { Kernel } from '../../kernel/kernel.ts'
+import { ensureSysctls } from '../../kernel/sysctls.ts'
+import { parseMark } from '../../ownership/mark.ts'
+import type { PodLinks } from '../../ownership/pod-links.ts'
+import type { Datapath, PodLink } from '../datapath.ts'
+import { configureInside, insideDifferences } from '../inside.ts'
+import { isPodMac } from '../mac.ts'
+import { ensureBridge, findBridge, gatewayOf } from './bridge.ts'
+import type { BridgeOwner } from './bridge-owner.ts'
+import { connectPort, mendPort, type PortSettings, portDifferences } from './port.ts'
+
+export interface BridgeOptions {
+  readonly bridge: string
+  readonly hairpinMode: HairpinMode
+}
+
+/** Every pod a port of one bridge, which is their gateway. */
+export function createBridgeDatapath(
+  kernel: Kernel,
+  podLinks: PodLinks,
+  owner: BridgeOwner,
+  { bridge: name, hairpinMode }: BridgeOptions,
+): Datapath {
+  const promiscuous = hairpinMode === 'promiscuous-bridge'
+  const settings: { -readonly [Key in keyof PortSettings]: PortSettings[Key] } = { bridge: 0, hairpin: false }
+  let mac: string | undefined
+  // Until it was put back.
+  let isLost = false
+
+  const hostLink = (pod: Pick<PodLink, 'sandboxId'>) => kernel.findLink(podLinks.names(pod.sandboxId).host)
+
+  /** The bridge as {@link Datapath.ensure} left it, also where an earlier process made it. */
+  async function found(): Promise<PortSettings> {
+    if (settings.bridge !== 0) return settings
+    return { bridge: (await findBridge(kernel, name))?.index ?? 0, hairpin: needsHairpin(hairpinMode) }
+  }
+
+  /** Whether the kernel told of an address or a route of the bridge that went. */
+  function hasLost(): boolean {
+    const changes = kernel.changes()
+    isLost ||= changes === undefined || changes.some((change) => isLossOf(settings.bridge, change))
+    return isLost
+  }
+
+  return {
+    async inspect() {
+      await owner.check(name, await findBridge(kernel, name))
+    },
+    async ensure(plan) {
+      const found = await findBridge(kernel, name)
+      await owner.check(name, found)
+      // What is lost from now on is told of; what was lost before is seen now.
+      kernel.changes()
+      const gateways = plan.networks.map(gatewayOf)
+      const earlierGateways = owner.take(name, gateways)
+      const { bridge, ...ensured } = await ensureBridge(kernel, {
+        ...plan,
+        name,
+        promiscuous,
+        alias: !found?.alias || parseMark(found.alias) ? owner.alias() : undefined,
+        earlierGateways,
+      })
+      owner.keep(name, gateways)
+      settings.bridge = bridge.index
+      settings.hairpin = needsHairpin(hairpinMode)
+      mac = bridge.address
+      isLost = false
+      return ensured
+    },
+    async isIntact() {
+      if (hasLost()) return false
+      const bridge = await kernel.run(links.brief(name)).catch(ignoring('ENODEV'))
+      // Another process may have made it anew.
+      return bridge?.up === true && bridge.index === settings.bridge
+    },
+    isThere: async () => (await kernel.findLink(name)) !== undefined,
+    async addressesOfOthers() {
+      const dev = settings.bridge
+      const own = await kernel.run(addresses.list({ dev }))
+      const seen = await kernel.run(neighbours.list({ dev }))
+      return [
+        ...own.map(({ address }) => address.replace(/\/.*/, '')),
+        ...seen.filter(({ lladdr }) => lladdr && !isPodMac(lladdr)).map(({ address }) => address),
+      ]
+    },
+    routeLoopback: (isGuarded) =>
+      ensureSysctls([[`net/ipv4/conf/${name}/route_localnet`, isGuarded ? '1' : '0']]).refused,
+    async restore(pods) {
+      const there = new Map(
+        (await kernel.runOffLoop(links.list({ kind: 'veth' }))).map((link) => [link.name, link]),
+      )
+      const repaired: string[] = []
+      const missing: string[] = []
+      for (const pod of pods) {
+        const host = podLinks.names(pod.sandboxId).host
+        const link = there.get(host)
+        if (!link) {
+          missing.push(`link ${host} of pod ${podKey(pod)}`)
+          continue
+        }
+        const differences = portDifferences(link, settings)
+        if (differences.length === 0) continue
+        await mendPort(kernel, link, settings)
+        repaired.push(...differences.map((difference) => `pod ${podKey(pod)}: ${difference}`))
+      }
+      return { repaired, missing }
+    },
+    isOwn: (link) => link.name === name || podLinks.isOwn(link),
+    get duplicatesFrom() {
+      return promiscuous ? mac : undefined
+    },
+
+    connect: (pod, sandbox) => connectPort(kernel, podLinks, settings, pod, sandbox),
+    async differences(pod) {
+      const link = await hostLink(pod)
+      if (!link) return [`its link ${podLinks.names(pod.sandboxId).host} is gone`]
+      return [...portDifferences(link, await found()), ...(await insideDifferences(kernel, pod))]
+    },
+    async mend(pod, sandbox) {
+      const link = await hostLink(pod)
+      const inside = link && (await insideIndex(kernel, pod))
+      if (!link || inside === undefined) {
+        await this.disconnect(pod)
+        return connectPort(kernel, podLinks, settings, pod, sandbox)
+      }
+      if (portDifferences(link, settings).length > 0) await mendPort(kernel, link, settings)
+      await configureInside(kernel, pod, sandbox, inside)
+      return link.index
+    },
+    disconnect: (pod) => kernel.removeLinks([podLinks.names(pod.sandboxId).host]),
+  }
+}
+
+const MAIN_TABLE = 254
+
+function isLossOf(bridge: number, { change, ...changed }: NetworkChange): boolean {
+  if (change !== 'deleted') return false
+  if (changed.what === 'address') return changed.address.dev === bridge
+  return changed.what === 'route' && changed.route.dev === bridge && changed.route.table === MAIN_TABLE
+}
+
+async function insideIndex(kernel: Kernel, { netns, interfaceName }: PodLink): Promise<number | undefined> {
+  using inside = kernel.open(netns.path)
+  return (await inside.findLink(interfaceName))?.index
+}
+
+/**
+ * A promiscuous bridge is enough where packets between ports of a bridge are none of the firewall's business. Where they
+ * are, the kernel (since 6.9) forgets the connection of the copy that the bridge itself gets: the port must turn it round.
+ */
+function needsHairpin(mode: HairpinMode): boolean {
+  if (mode !== 'promiscuous-bridge') return mode === 'hairpin-veth'
+  try {
+    return ['iptables', 'ip6tables'].some((table) => readSysctl(`net/bridge/bridge-nf-call-${table}`) === '1')
+  } catch {
+    return false
+  }
+}

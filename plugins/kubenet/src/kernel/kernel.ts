@@ -1,0 +1,78 @@
+import { ignoring } from '@podwire/api'
+import {
+  type Link,
+  links,
+  type Netns,
+  type NetworkChange,
+  openNetlink,
+  type PendingChanges,
+  pendingChanges,
+  type Request,
+  type Results,
+  withNetns,
+} from '@podwire/netlink'
+import { createLinkRemoval } from './link-removal.ts'
+import { createScheduling, type Scheduling } from './scheduling.ts'
+
+/** Requests to the kernel in one network namespace, run at once or off the event loop, as {@link Scheduling} decides. */
+export interface Requests {
+  run<T>(request: Request<T>): Promise<T>
+  batch<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>>
+  /** A link, undefined when there is none of this name. */
+  findLink(name: string): Promise<Link | undefined>
+}
+
+/** The host's network. */
+export interface Kernel extends Requests {
+  /** For what the kernel is known to take milliseconds for. */
+  runOffLoop<T>(request: Request<T>): Promise<T>
+  /**
+   * The network of a sandbox, by path or descriptor.
+   * @param visit runs in the sandbox's network namespace, synchronously
+   */
+  open(netns: Netns, visit?: () => void): Requests & Disposable
+  /** Cuts the links off now; resolves when the kernel has forgotten them. Those that aren't there are no error. */
+  removeLinks(names: readonly string[]): Promise<void>
+  /** Changes of the host's addresses and routes since the last call; undefined after too many to tell. */
+  changes(): NetworkChange[] | undefined
+  close(): void
+}
+
+/** Errors: `ERR_NETLINK_UNAVAILABLE` on other platforms. */
+export function openKernel(): Kernel {
+  const netlink = openNetlink()
+  const scheduling = createScheduling(() => removal.isBusy())
+  const requests = requestsOf(netlink, scheduling)
+  let pending: PendingChanges | undefined
+  const removal = createLinkRemoval(requests)
+  return {
+    ...requests,
+    runOffLoop: (request) => netlink.run(request),
+    open(netns, visit) {
+      const inside = withNetns(netns, () => {
+        visit?.()
+        return openNetlink()
+      })
+      return { ...requestsOf(inside, scheduling), [Symbol.dispose]: () => inside.close() }
+    },
+    removeLinks: removal.remove,
+    changes() {
+      pending ??= pendingChanges(netlink, ['address', 'route'])
+      return pending.take()
+    },
+    close() {
+      pending?.close()
+      netlink.close()
+      removal.close()
+    },
+  }
+}
+
+function requestsOf(netlink: ReturnType<typeof openNetlink>, scheduling: Scheduling): Requests {
+  const run: Requests['run'] = (request) => scheduling.run(netlink, request)
+  return {
+    run,
+    batch: (requests) => scheduling.batch(netlink, requests),
+    findLink: (name) => run(links.get(name)).catch(ignoring('ENODEV')),
+  }
+}

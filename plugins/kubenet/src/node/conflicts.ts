@@ -1,0 +1,51 @@
+import { addresses, links, routes } from '@podwire/netlink'
+import { type AddressRange, overlaps, parseCidr } from '../ipam/cidr.ts'
+import type { Requests } from '../kernel/kernel.ts'
+
+interface Use {
+  readonly range: AddressRange
+  /** Index of the link. */
+  readonly dev: number
+  readonly text: string
+  /** By a gateway, and so not on the link itself. */
+  readonly isBeyond: boolean
+}
+
+/**
+ * What of the host's routes and addresses has addresses of these ranges, in a phrase; undefined when they are free. A route by
+ * a gateway to a larger network is none: what is more exact wins.
+ * @param isOwn whether a link leads to the pods themselves
+ */
+export async function conflictWith(
+  kernel: Requests,
+  ranges: readonly AddressRange[],
+  isOwn: (link: { name: string; alias?: string }) => boolean,
+): Promise<string | undefined> {
+  const uses = (await usesOf(kernel)).filter((use) => ranges.some((range) => isInTheWay(use, range)))
+  for (const { dev, text } of uses) {
+    const link = await kernel.run(links.get(dev)).catch(() => undefined)
+    if (link && !isOwn(link)) return `${text} on ${link.name}`
+  }
+  return undefined
+}
+
+const isInTheWay = ({ range, isBeyond }: Use, wanted: AddressRange) =>
+  overlaps(range, wanted) && !(isBeyond && contained(wanted, range))
+
+/** Whether all of the one is in the other, which is larger. */
+const contained = (one: AddressRange, other: AddressRange) =>
+  other.first <= one.first && one.last <= other.last && other.last - other.first > one.last - one.first
+
+async function usesOf(kernel: Requests): Promise<Use[]> {
+  const ways = (await kernel.run(routes.list())).flatMap(({ destination, dev, gateway, type }): Use[] => {
+    const range = type === 'unicast' ? parseCidr(destination) : undefined
+    if (!range || dev === undefined) return []
+    const text = `route ${destination}${gateway === undefined ? '' : ` via ${gateway}`}`
+    return [{ range, dev, text, isBeyond: gateway !== undefined }]
+  })
+  const own = (await kernel.run(addresses.list())).flatMap(({ address, dev }): Use[] => {
+    const range = parseCidr(`${address.split('/')[0]}/${address.includes(':') ? 128 : 32}`)
+    return range ? [{ range, dev, text: `address ${address}`, isBeyond: false }] : []
+  })
+  return [...ways, ...own]
+}

@@ -1,0 +1,241 @@
+import { errnoOf, type Host, type InitOptions, type Logger, messageOf, USE_DEFAULT_MTU } from '@podwire/api'
+import { createBridgeDatapath } from '../datapath/bridge/bridge-datapath.ts'
+import { createBridgeOwner } from '../datapath/bridge/bridge-owner.ts'
+import { errors } from '../errors.ts'
+import { openFirewall } from '../firewall/firewall.ts'
+import { portElements } from '../firewall/port-elements.ts'
+import { type Allocator, createAllocator } from '../ipam/allocator.ts'
+import { contains, formatCidr, parseCidr } from '../ipam/cidr.ts'
+import { type Claims, openClaims } from '../ipam/claims.ts'
+import { type PodNetwork, parseDirectRanges, parsePodCidrs } from '../ipam/network.ts'
+import { IPV6_LEAST_MTU } from '../kernel/ipv6.ts'
+import { openKernel } from '../kernel/kernel.ts'
+import { ensureSysctls } from '../kernel/sysctls.ts'
+import type { KubenetOptions } from '../options.ts'
+import { createPodLinks, LINK_PREFIX } from '../ownership/pod-links.ts'
+import { openStateId } from '../ownership/state-id.ts'
+import type { PodContext, SetUpContext } from '../pods/context.ts'
+import { isNetnsOf, type PodRecord } from '../pods/record.ts'
+import { openRecords } from '../pods/records.ts'
+import { createHostPorts } from '../ports/host-ports.ts'
+import { conflictWith } from './conflicts.ts'
+import { AUTO, openChosenCidr } from './free-cidr.ts'
+import { defaultMtu } from './mtu.ts'
+import { forwardingSysctls } from './sysctls.ts'
+
+/** This machine's side of the pod network: what all pods share. Nothing of it is made before a pod wants it. */
+export interface Node extends PodContext {
+  /** Takes a pod CIDR; pods of an earlier one keep theirs. Looks whether it can be used, and makes nothing. */
+  setPodCidr(podCidr: string): Promise<void>
+  /** Looks, and touches nothing. @throws PodwireError: why pods can't be set up */
+  check(): Promise<void>
+  /** Whether the network was made by this process. */
+  readonly isBuilt: boolean
+  /** Makes the network for the pod CIDR, or what is missing of it; what that was, each in a phrase. */
+  build(): Promise<readonly string[]>
+  /** Whether what was made is still there, as far as that is seen in some ten microseconds. */
+  isIntact(): Promise<boolean>
+  /** After pods were torn down: takes away what only pods of an earlier pod CIDR needed, when they were the last ones. */
+  dropEarlierNetworks(): Promise<void>
+  /** What setting pods up takes. @throws PodwireError: why that isn't there */
+  forSetUp(): SetUpContext
+  close(): void
+}
+
+export interface NodeInit {
+  readonly options: KubenetOptions
+  readonly stateDir: string
+  readonly log: Logger
+  readonly host: Host
+  readonly init: InitOptions
+}
+
+/** @throws PodwireError `INVALID_NON_MASQUERADE_CIDR`; NetlinkError `ERR_NETLINK_UNAVAILABLE` on other platforms */
+export function openNode({ options, stateDir, log, host, init }: NodeInit): Node {
+  const direct = parseDirectRanges(init.nonMasqueradeCIDR)
+  const stateId = openStateId(stateDir)
+  const podLinks = createPodLinks(stateId.get)
+  const kernel = openKernel()
+  const chosenCidr = openChosenCidr(kernel, stateDir)
+  const records = openRecords(stateDir)
+  const claims = openClaims(stateDir)
+  const firewall = openFirewall(() => records.list().flatMap(portElements))
+  const owner = createBridgeOwner(kernel, stateId, stateDir, () => records.ids().length)
+  const datapath = createBridgeDatapath(kernel, podLinks, owner, {
+    ...options,
+    hairpinMode: init.hairpinMode,
+  })
+  const hostPorts = createHostPorts(firewall, livingOwner)
+  let networks: readonly PodNetwork[] = []
+  let mtu: number = init.mtu
+  let allocator: Allocator | undefined
+  let problem: unknown = errors.POD_CIDR_UNKNOWN()
+  let isBuilt = false
+  let areRulesLost = false
+  let hasStaleNetwork = false
+  let warned: ReadonlySet<string> = new Set()
+  // Many set-ups may find at once that something is missing.
+  let building: Promise<readonly string[]> | undefined
+
+  function livingOwner(address: string) {
+    const sandboxId = claims.ownerOf(address)
+    const record = podOf(sandboxId ?? '')
+    return record && isNetnsOf(record) ? record : undefined
+  }
+
+  function podOf(sandboxId: string) {
+    try {
+      return records.read(sandboxId)
+    } catch {
+      return undefined
+    }
+  }
+
+  async function setPodCidr(podCidr: string) {
+    try {
+      networks = parsePodCidrs(podCidr === AUTO ? await chosenCidr.choose() : podCidr)
+      mtu = init.mtu === USE_DEFAULT_MTU ? await defaultMtu(kernel) : init.mtu
+      if (mtu < IPV6_LEAST_MTU && networks.some(({ family }) => family === 6))
+        throw errors.MTU_TOO_SMALL({ mtu, least: IPV6_LEAST_MTU })
+      await look()
+      allocator = createAllocator(networks, options.exclude, claims, podOf)
+      problem = undefined
+      isBuilt = false
+    } catch (error) {
+      problem = error
+      allocator = undefined
+      throw error
+    }
+  }
+
+  async function look() {
+    await datapath.inspect()
+    const inTheWay = await conflictWith(kernel, networks, datapath.isOwn)
+    if (inTheWay) throw errors.POD_CIDR_IN_USE({ podCidr: networks.map(formatCidr).join(), inTheWay })
+  }
+
+  async function build(): Promise<readonly string[]> {
+    stateId.keep()
+    chosenCidr.keep()
+    const all = [...networks, ...earlierNetworks(networks, claims, podOf)]
+    const { repaired, refused } = await datapath.ensure({ mtu, networks: all })
+    const forwarding = ensureSysctls(forwardingSysctls(new Set(all.map(({ family }) => family))))
+    areRulesLost = !ensureRules() || areRulesLost
+    firewall.apply({
+      linkPrefix: LINK_PREFIX,
+      networks: all,
+      direct,
+      dropDuplicatesFrom: datapath.duplicatesFrom,
+    })
+    // After the rules, which keep pods from the host's own services.
+    const loopback = datapath.routeLoopback(firewall.problem === undefined)
+    allocator?.reserve(await datapath.addressesOfOthers())
+    warn([...refused, ...forwarding.refused, ...loopback])
+    const lost = areRulesLost ? ['firewall rules'] : []
+    areRulesLost = false
+    isBuilt = true
+    return [...repaired, ...forwarding.repaired, ...lost]
+  }
+
+  /** False when the rules had to be made anew. */
+  function ensureRules(): boolean {
+    try {
+      return firewall.ensure()
+    } catch {
+      // Without its guard the way to the host's loopback is closed; why there is none is told when the rules are applied.
+      datapath.routeLoopback(false)
+      return false
+    }
+  }
+
+  function warn(refused: readonly string[]) {
+    const reasons = refused.map((reason) => `kubenet: ${reason}`)
+    if (firewall.problem)
+      reasons.push(`kubenet masquerades nothing and publishes no host ports: ${firewall.problem}`)
+    // Once each, however often the network is repaired.
+    for (const reason of reasons) if (!warned.has(reason)) log.warn(reason)
+    warned = new Set(reasons)
+  }
+
+  return {
+    kernel,
+    datapath,
+    podLinks,
+    firewall,
+    hostPorts,
+    records,
+    claims,
+    log,
+    report: (event, details) => host.report(event, details),
+    published() {
+      try {
+        return firewall.problem ? [] : firewall.compare([]).leftover
+      } catch (error) {
+        // There are no tables.
+        if (errnoOf(error) === 'ENOENT') return []
+        throw error
+      }
+    },
+    releaseAddress(address, sandboxId) {
+      if (allocator) allocator.release(address, sandboxId)
+      else claims.release(address, sandboxId)
+      if (!networks.some((network) => contains(network, address))) hasStaleNetwork = true
+    },
+    setPodCidr,
+    async check() {
+      if (problem) throw problem
+      records.checkWritable()
+      await look()
+    },
+    get isBuilt() {
+      return isBuilt
+    },
+    build() {
+      building ??= build().finally(() => {
+        building = undefined
+      })
+      return building
+    },
+    async isIntact() {
+      if (!isBuilt) return false
+      areRulesLost = !ensureRules() || areRulesLost
+      return !areRulesLost && (await datapath.isIntact())
+    },
+    async dropEarlierNetworks() {
+      if (!hasStaleNetwork || problem !== undefined) return
+      hasStaleNetwork = false
+      try {
+        if (await datapath.isThere()) await this.build()
+      } catch (error) {
+        // The pod is gone all the same, and the next set-up builds anew.
+        log.warn(`kubenet could not take an earlier pod CIDR's gateway away: ${messageOf(error)}`)
+      }
+    },
+    forSetUp() {
+      if (!allocator) throw problem
+      return { ...this, allocator, mtu }
+    },
+    close() {
+      kernel.close()
+      claims.close()
+      firewall.close()
+    },
+  }
+}
+
+/** Networks that pods were given addresses of before the pod CIDR changed. */
+function earlierNetworks(
+  networks: readonly PodNetwork[],
+  claims: Claims,
+  podOf: (sandboxId: string) => PodRecord | undefined,
+): PodNetwork[] {
+  const earlier = new Map<string, PodNetwork>()
+  for (const address of claims.claimed()) {
+    if (networks.some((network) => contains(network, address))) continue
+    const sandboxId = claims.ownerOf(address)
+    const own = podOf(sandboxId ?? '')?.addresses.find((candidate) => candidate.address === address)
+    const cidr = own && parseCidr(`${own.address}/${own.prefixLength}`)
+    if (own && cidr) earlier.set(own.gateway, { ...cidr, gateway: own.gateway })
+  }
+  return [...earlier.values()]
+}

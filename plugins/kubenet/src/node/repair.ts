@@ -1,0 +1,69 @@
+import { type Logger, messageOf } from '@podwire/api'
+import { elementKey, type PortElement, portElements } from '../firewall/port-elements.ts'
+import type { SetUpContext } from '../pods/context.ts'
+import type { PodRecord } from '../pods/record.ts'
+import type { Node } from './node.ts'
+
+/** What a set-up works with, the network made or mended before where that is needed. */
+export async function prepare(node: Node): Promise<SetUpContext> {
+  const context = node.forSetUp()
+  if (!node.isBuilt) await node.build()
+  else if (!(await node.isIntact())) await repair(node)
+  return context
+}
+
+/**
+ * Puts back what someone else deleted or flushed of what pods share, the rules, the published ports and the host's ends of pods'
+ * links, and tells the host of it. A pod whose link is gone is only told of: setting it up again mends it.
+ */
+export async function repair(node: Node): Promise<void> {
+  // Where there are no pods, nothing was made, and nothing is missing.
+  if (!node.isBuilt && node.records.ids().length === 0) return
+  node.forSetUp()
+  const repaired = [...(await node.build())]
+  const published = node.published()
+  const pods = await node.records.readAll()
+  repaired.push(...(await restorePorts(node, pods, published)))
+  const links = await node.datapath.restore(pods)
+  repaired.push(...links.repaired)
+  if (repaired.length + links.missing.length > 0) node.report('repair', { repaired, missing: links.missing })
+}
+
+/** Repairs every now and then; the timer keeps no process alive. */
+export function startRepairing(node: Node, interval: number, log: Logger): { stop(): void } | undefined {
+  if (interval === 0) return undefined
+  let isRunning = false
+  const timer = setInterval(async () => {
+    if (isRunning) return
+    isRunning = true
+    try {
+      await repair(node)
+    } catch (error) {
+      log.warn(`kubenet could not repair the network: ${messageOf(error)}`)
+    } finally {
+      isRunning = false
+    }
+  }, interval)
+  timer.unref()
+  return { stop: () => clearInterval(timer) }
+}
+
+// The ports were looked at before the records, and each record is looked at again: a pod that is being torn down
+// meanwhile must not have its ports back. Whether a change that has begun is still under way can't be seen here; the next
+// set-up of the pod finishes it.
+async function restorePorts(
+  { firewall, records }: Node,
+  pods: readonly PodRecord[],
+  published: readonly PortElement[],
+): Promise<string[]> {
+  if (firewall.problem) return []
+  const there = new Set(published.map(elementKey))
+  const missing = pods
+    .filter((pod) => portElements(pod).some((element) => !there.has(elementKey(element))))
+    .flatMap(({ sandboxId }) => records.read(sandboxId) ?? [])
+    .filter(({ leaving, changing }) => !leaving && !changing)
+    .flatMap(portElements)
+    .filter((element) => !there.has(elementKey(element)) && !firewall.holds([element]))
+  await firewall.change(missing, [])
+  return missing.map(({ mapping }) => `host port ${mapping.hostPort}/${mapping.protocol}`)
+}

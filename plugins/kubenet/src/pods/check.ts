@@ -1,0 +1,28 @@
+import type { PodRef } from '@podwire/api'
+import { portElements } from '../firewall/port-elements.ts'
+import { shapingDifferences } from '../shaping/shaping.ts'
+import type { PodContext } from './context.ts'
+import { shapedLinkOf } from './links.ts'
+import { isNetnsOf, type PodRecord } from './record.ts'
+
+/** In what a pod's network is not as it was set up, each in a phrase; empty when it is right. */
+export async function podDifferences(context: PodContext, pod: PodRef): Promise<string[]> {
+  const record = context.records.read(pod.sandboxId)
+  if (!record) return ['it was never set up here']
+  if (!isNetnsOf(record)) return ['its network namespace is gone']
+  const differences = await context.datapath.differences(record)
+  const link = await shapedLinkOf(context, record)
+  if (link) differences.push(...(await shapingDifferences(context.kernel, link, record.bandwidth)))
+  differences.push(...unpublished(context, record))
+  if (record.changing) differences.push('a change of its ports or limits was not finished')
+  return differences
+}
+
+function unpublished({ firewall }: PodContext, record: PodRecord): string[] {
+  if (firewall.problem) return []
+  const missing = portElements(record).filter((element) => !firewall.holds([element]))
+  const mappings = new Set(missing.map(({ mapping }) => mapping))
+  return [...mappings].map(
+    ({ hostPort, protocol }) => `its host port ${hostPort}/${protocol} is not published`,
+  )
+}

@@ -1,0 +1,34 @@
+import type { EventDetails, Logger } from '@podwire/api'
+import type { Datapath } from '../datapath/datapath.ts'
+import type { Firewall } from '../firewall/firewall.ts'
+import type { PortElement } from '../firewall/port-elements.ts'
+import type { Allocator } from '../ipam/allocator.ts'
+import type { Claims } from '../ipam/claims.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import type { PodLinks } from '../ownership/pod-links.ts'
+import type { HostPorts } from '../ports/host-ports.ts'
+import type { Records } from './records.ts'
+
+/** What is done to pods is done with these. */
+export interface PodContext {
+  readonly kernel: Kernel
+  readonly datapath: Datapath
+  readonly podLinks: PodLinks
+  readonly firewall: Firewall
+  readonly hostPorts: HostPorts
+  readonly records: Records
+  readonly log: Logger
+  /** Tells the host's listeners. */
+  report(event: string, details: EventDetails): void
+  readonly claims: Claims
+  /** All ports that are published, of whomever. */
+  published(): readonly PortElement[]
+  releaseAddress(address: string, sandboxId: string): void
+}
+
+/** What setting a pod up takes besides: it is there when the node is ready. */
+export interface SetUpContext extends PodContext {
+  readonly allocator: Allocator
+  /** In bytes, of pods from now on. */
+  readonly mtu: number
+}

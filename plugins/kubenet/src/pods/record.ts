@@ -1,0 +1,42 @@
+import type { Bandwidth, PodRef, PortMapping } from '@podwire/api'
+import { errnoOf } from '@podwire/api'
+import { netnsId } from '@podwire/netlink'
+import type { PodAddress } from '../ipam/allocator.ts'
+
+/** What of a pod may change while it runs. */
+export interface PodSettings {
+  readonly ports: readonly PortMapping[]
+  readonly bandwidth: Bandwidth
+}
+
+/** All that is needed to check a pod's network, to make it anew and to take it away. */
+export interface PodRecord extends PodRef, PodSettings {
+  readonly netns: { readonly path: string; readonly dev: number; readonly ino: number }
+  /** The interface inside the sandbox. */
+  readonly interfaceName: string
+  /** In bytes. */
+  readonly mtu: number
+  /** The primary one first. */
+  readonly addresses: readonly PodAddress[]
+  /** A change that has begun: the kernel may hold some of these settings, some of the ones above, or both. */
+  readonly changing?: PodSettings
+  /** Its tear-down has begun: nothing of it is to be put back. */
+  readonly leaving?: true
+}
+
+/** Whether the pod's namespace is still the one that it was set up in. */
+export function isNetnsOf({ netns }: Pick<PodRecord, 'netns'>): boolean {
+  try {
+    const { dev, ino } = netnsId(netns.path)
+    return dev === netns.dev && ino === netns.ino
+  } catch (error) {
+    // Whatever else fails says nothing about the namespace.
+    if (['ENOENT', 'ENOTDIR', 'ERR_NOT_NETNS'].includes(errnoOf(error) ?? '')) return false
+    throw error
+  }
+}
+
+/** The ports that the kernel may publish for the pod: more than it should have while a change is not finished. */
+export function publishedFor({ addresses, ports, changing }: PodRecord) {
+  return { addresses, ports: [...ports, ...(changing?.ports ?? [])] }
+}

@@ -1,0 +1,96 @@
+import { accessSync, constants, existsSync, rmSync, statfsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { namesIn, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
+import { errors } from '../errors.ts'
+import { isSandboxId, parseRecord } from './parse-record.ts'
+import type { PodRecord } from './record.ts'
+
+/**
+ * What outlives a process of each pod: a file. Several processes may share the directory. A pod's record is there before
+ * anything else of the pod and goes last, so that whatever has no record is garbage.
+ */
+export interface Records {
+  /** @throws PodwireError `RECORD_UNREADABLE` */
+  read(sandboxId: string): PodRecord | undefined
+  write(record: PodRecord): void
+  remove(sandboxId: string): void
+  /** The sandboxes that have a record. */
+  ids(): string[]
+  /** Every pod whose record can be read. */
+  list(): PodRecord[]
+  /** The same in pieces, as a thousand files read in one go would hold up everything else. */
+  readAll(onUnreadable?: (error: Error) => void): Promise<PodRecord[]>
+  /** Removes what a process that was killed half-way through a write has left. */
+  sweep(): void
+  /** Looks whether records can be written. @throws PodwireError `STATE_NOT_WRITABLE` */
+  checkWritable(): void
+}
+
+const suffix = '.json'
+
+export function openRecords(stateDir: string): Records {
+  const pods = join(stateDir, 'pods')
+  const fileOf = (sandboxId: string) => {
+    if (!isSandboxId(sandboxId)) throw errors.INVALID_SANDBOX_ID({ sandboxId })
+    return join(pods, `${sandboxId}${suffix}`)
+  }
+
+  function read(sandboxId: string): PodRecord | undefined {
+    const file = fileOf(sandboxId)
+    // Asked first, as an error takes longer to make than all else here, and of a new pod there is none.
+    if (!existsSync(file)) return undefined
+    try {
+      const text = readFileIfThere(file)
+      return text === undefined ? undefined : parseRecord(JSON.parse(text), sandboxId)
+    } catch (error) {
+      throw errors.RECORD_UNREADABLE({ file }, error)
+    }
+  }
+
+  function readOr(sandboxId: string, onUnreadable: (error: Error) => void = () => {}): PodRecord[] {
+    try {
+      return [read(sandboxId)].filter((record) => record !== undefined)
+    } catch (error) {
+      onUnreadable(error as Error) // read throws nothing else
+      return []
+    }
+  }
+
+  const ids = () =>
+    namesIn(pods)
+      .filter((name) => name.endsWith(suffix))
+      .map((name) => name.slice(0, -suffix.length))
+      .filter(isSandboxId)
+
+  return {
+    read,
+    write: (record) => writeFileWhole(fileOf(record.sandboxId), JSON.stringify(record)),
+    remove: (sandboxId) => rmSync(fileOf(sandboxId), { force: true }),
+    ids,
+    list: () => ids().flatMap((sandboxId) => readOr(sandboxId)),
+    async readAll(onUnreadable) {
+      const found: PodRecord[] = []
+      for (const [index, sandboxId] of ids().entries()) {
+        if (index % 64 === 63) await setImmediate()
+        found.push(...readOr(sandboxId, onUnreadable))
+      }
+      return found
+    },
+    sweep: () => sweepTemporaryFiles(pods),
+    checkWritable() {
+      try {
+        const dir = nearest(pods)
+        accessSync(dir, constants.W_OK | constants.X_OK)
+        const { bavail, ffree, files } = statfsSync(dir)
+        if (bavail === 0 || (files > 0 && ffree === 0)) throw new Error('no space is left there')
+      } catch (error) {
+        throw errors.STATE_NOT_WRITABLE({ stateDir }, error)
+      }
+    },
+  }
+}
+
+/** The directory itself, or the one above in which it would be made. */
+const nearest = (dir: string): string =>
+  existsSync(dir) || dir === dirname(dir) ? dir : nearest(dirname(dir))

@@ -1,0 +1,101 @@
+import { closeSync } from 'node:fs'
+import { DEFAULT_INTERFACE_NAME, isPodwireError, messageOf, type Pod } from '@podwire/api'
+import { netnsId, openNetns } from '@podwire/netlink'
+import type { PodAddress } from '../ipam/allocator.ts'
+import { shape } from '../shaping/shaping.ts'
+import { untilAborted } from './aborting.ts'
+import type { SetUpContext } from './context.ts'
+import { converge } from './converge.ts'
+import { shapedLink } from './links.ts'
+import { isNetnsOf, type PodRecord } from './record.ts'
+import { stepsOf } from './steps.ts'
+import { tearDownPod } from './tear-down.ts'
+
+/** Asks for addresses: `10.88.0.7`, or one of each family separated by a comma. */
+export const IP_ANNOTATION = 'podwire.dev/ip'
+
+/** Gives a pod its network; one that has it is mended where it differs, and gets the settings that are wanted now. */
+export async function setUpPod(context: SetUpContext, pod: Pod, signal: AbortSignal): Promise<PodRecord> {
+  const sandbox = openNetns(pod.netns)
+  try {
+    const record = context.records.read(pod.sandboxId)
+    if (record && isNetnsOf(record) && !record.leaving)
+      return await converge(context, record, pod, sandbox, signal)
+    // The sandbox's ID was used before, by a namespace that is gone; or its tear-down was never finished.
+    if (record) await untilAborted(tearDownPod(context, pod), signal)
+    return await create(context, pod, sandbox, signal)
+  } finally {
+    closeSync(sandbox)
+  }
+}
+
+/** Address, link, shaping, host ports. What fails takes back what was done before. */
+async function create(
+  context: SetUpContext,
+  pod: Pod,
+  sandbox: number,
+  signal: AbortSignal,
+): Promise<PodRecord> {
+  const { kernel, datapath, hostPorts } = context
+  const step = stepsOf(pod, signal)
+  try {
+    const record = await step('address', () => allocate(context, pod, sandbox, signal))
+    const index = await step('link', () => datapath.connect(record, sandbox))
+    const link = shapedLink(context, record, index)
+    await step('shaping', () => shape(kernel, link, {}, record.bandwidth))
+    await step('host ports', () => hostPorts.change({ ...record, ports: [] }, record))
+    signal.throwIfAborted()
+    return record
+  } catch (error) {
+    await undo(context, pod)
+    throw error
+  }
+}
+
+/** Claims the addresses, the record written before so that none is ever claimed without. */
+async function allocate(
+  context: SetUpContext,
+  pod: Pod,
+  sandbox: number,
+  signal: AbortSignal,
+): Promise<PodRecord> {
+  const { records, allocator, mtu } = context
+  const netns = { path: pod.netns, ...netnsId(sandbox) }
+  const recordWith = (addresses: readonly PodAddress[]): PodRecord => ({
+    namespace: pod.namespace,
+    name: pod.name,
+    sandboxId: pod.sandboxId,
+    netns,
+    interfaceName: DEFAULT_INTERFACE_NAME,
+    mtu,
+    addresses,
+    ports: pod.portMappings,
+    bandwidth: pod.bandwidth ?? {},
+  })
+  const claim = () =>
+    recordWith(
+      allocator.allocate(pod, pod.annotations[IP_ANNOTATION], (addresses) =>
+        records.write(recordWith(addresses)),
+      ),
+    )
+  try {
+    return claim()
+  } catch (error) {
+    if (!isPodwireError(error) || error.code !== 'ADDRESSES_EXHAUSTED') throw error
+    const gone = records.list().filter((record) => !isNetnsOf(record))
+    if (gone.length === 0) throw error
+    await untilAborted(Promise.all(gone.map((record) => tearDownPod(context, record))), signal)
+    return claim()
+  }
+}
+
+async function undo(context: SetUpContext, pod: Pod) {
+  try {
+    await tearDownPod(context, pod)
+  } catch (error) {
+    // The first error is the one to tell; the record stays, and what is left is collected by it.
+    const { namespace, name, sandboxId } = pod
+    const about = { namespace, name, sandboxId }
+    context.log.error(`kubenet could not take back a set-up that failed: ${messageOf(error)}`, about)
+  }
+}

@@ -1,0 +1,69 @@
+import { errnoOf, isPodwireError, messageOf, type PodRef, podKey } from '@podwire/api'
+import { addressOf } from '../firewall/port-elements.ts'
+import { removeShaping } from '../shaping/shaping.ts'
+import type { PodContext } from './context.ts'
+import { type PodRecord, publishedFor } from './record.ts'
+
+/** Withdraws the ports and cuts the pod off at once; its addresses are free when the kernel has forgotten its links. */
+export async function tearDownPod(context: PodContext, pod: PodRef): Promise<void> {
+  const { records, claims } = context
+  const record = readRecord(context, pod)
+  if (record === 'unreadable') {
+    // What is the sandbox's is known without.
+    const addresses = claims.claimed().filter((address) => claims.ownerOf(address) === pod.sandboxId)
+    await withdrawPortsTo(context, addresses)
+    await cutOff(context, pod)
+    forget(context, pod, addresses)
+    return
+  }
+  if (record) await withdrawPorts(context, record)
+  await cutOff(context, pod)
+  if (record)
+    forget(
+      context,
+      pod,
+      record.addresses.map(({ address }) => address),
+    )
+
+  function readRecord({ report }: PodContext, { sandboxId }: PodRef) {
+    try {
+      return records.read(sandboxId)
+    } catch (error) {
+      if (!isPodwireError(error) || error.code !== 'RECORD_UNREADABLE') throw error
+      report('record-unreadable', { message: error.message })
+      return 'unreadable' as const
+    }
+  }
+}
+
+async function withdrawPorts({ records, hostPorts }: PodContext, record: PodRecord) {
+  const published = publishedFor(record)
+  if (published.ports.length === 0) return
+  try {
+    if (!record.leaving) records.write({ ...record, leaving: true })
+  } catch {
+    // A full disk must not keep a pod: only a repair that runs at this moment would have had to know.
+  }
+  await hostPorts.change(published, { ...published, ports: [] })
+}
+
+async function withdrawPortsTo({ firewall, published }: PodContext, addresses: readonly string[]) {
+  await firewall.change(
+    [],
+    published().filter((element) => addresses.includes(addressOf(element))),
+  )
+}
+
+const cutOff = ({ datapath, kernel, podLinks }: PodContext, pod: PodRef) =>
+  Promise.all([datapath.disconnect(pod), removeShaping(kernel, podLinks.names(pod.sandboxId).egress)])
+
+function forget(context: PodContext, pod: PodRef, addresses: readonly string[]) {
+  try {
+    for (const address of addresses) context.releaseAddress(address, pod.sandboxId)
+    context.records.remove(pod.sandboxId)
+  } catch (error) {
+    if (errnoOf(error) !== 'EROFS') throw error
+    // The pod has no network any more. Its record is garbage, and goes when it can.
+    context.log.warn(`kubenet could not forget pod ${podKey(pod)}: ${messageOf(error)}`, { ...pod })
+  }
+}

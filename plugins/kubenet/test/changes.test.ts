@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { describeIsolated, never, nothing, run, useMachine } from './support/machine.ts'
+import { wait } from './support/peer.ts'
+
+const root = new URL('../../..', import.meta.url).pathname
+const port = (hostPort: number, more: object = {}) => ({
+  hostPort,
+  containerPort: 80,
+  protocol: 'tcp' as const,
+  ...more,
+})
+
+describeIsolated('a change of a pod that runs', () => {
+  const machine = useMachine()
+  const limits = (ingress: string) => ({ annotations: { 'kubernetes.io/ingress-bandwidth': ingress } })
+  const published = () =>
+    [...run('nft', ['list', 'map', 'inet', 'podwire', 'ports4']).matchAll(/(\d+) : 10\./g)].map(
+      ([, number]) => Number(number),
+    )
+  const check = () => machine.plugin.checkPod!(machine.host.pods.get('a')!, never())
+
+  it('that is refused applies not at all', async () => {
+    await machine.start()
+    await machine.pod('other', { portMappings: [port(9000)] })
+    await machine.pod('a', { ...limits('10M'), portMappings: [port(8080)] })
+    const wanted = { ...limits('20M'), portMappings: [port(8081), port(9000)] }
+    await expect(machine.again('a', wanted)).rejects.toMatchObject({ code: 'HOST_PORT_IN_USE' })
+    expect(published().sort()).toEqual([8080, 9000])
+    await check()
+    const record = JSON.parse(readFileSync(`${machine.stateDir}/pods/a.json`, 'utf8'))
+    expect(record).toMatchObject({ ports: [port(8080)], bandwidth: { ingress: 10e6 } })
+    expect(record.changing).toBeUndefined()
+  })
+
+  it('is refused when two ports lead different ways, and done once when they lead the same', async () => {
+    await machine.start()
+    const [zero, every] = [port(80, { hostIP: '0.0.0.0' }), port(80)]
+    await expect(
+      machine.pod('a', { portMappings: [zero, { ...every, containerPort: 81 }] }),
+    ).rejects.toMatchObject({
+      code: 'HOST_PORT_TWICE',
+      message: expect.stringMatching(/ports 80 and 81 at once/),
+    })
+    expect(machine.traces()).toEqual(nothing)
+    await machine.pod('a', { portMappings: [zero, every] })
+    await machine.again('a', { portMappings: [every, zero] })
+    expect(published()).toEqual([80])
+    await machine.remove('a')
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  async function startChanging(netns: string): Promise<ChildProcess> {
+    const script = new URL('./support/change.ts', import.meta.url).pathname
+    const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, netns]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: root })
+    await Promise.race([
+      once(child.stdout!, 'data'),
+      once(child, 'exit').then(() => Promise.reject(new Error('the changing program ended'))),
+    ])
+    return child
+  }
+
+  it('leaves nothing behind that the next set-up or tear-down does not see to, killed in the middle', {
+    timeout: 600_000,
+  }, async () => {
+    await machine.start()
+    let unfinished = 0
+    // A kill has to meet a change, or nothing was tried.
+    for (let round = 0; round < 8 || (unfinished === 0 && round < 100); round++) {
+      const { netns } = machine.sandbox('a')
+      const child = await startChanging(netns)
+      await wait(Math.random() * 20)
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      const record = JSON.parse(readFileSync(`${machine.stateDir}/pods/a.json`, 'utf8'))
+      if (record.changing) unfinished++
+      if (round % 2 === 0) {
+        await machine.again('a', { ...limits('5M'), portMappings: [port(6000)] })
+        expect(published()).toEqual([6000])
+        await check()
+        machine.host.reports.length = 0
+      }
+      await machine.remove('a')
+      expect(machine.traces()).toEqual(nothing)
+    }
+    expect(unfinished).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,80 @@
+import { expect, it } from 'vitest'
+import { describeIsolated, never, run, useMachine } from './support/machine.ts'
+
+describeIsolated('a set-up', () => {
+  const machine = useMachine()
+  const settings = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }] }
+  const inside = (id: string, ...command: string[]) =>
+    run('nsenter', [`--net=${machine.netnsOf(id)}`, ...command])
+  const check = (id: string) => machine.plugin.checkPod!(machine.host.pods.get(id)!, never())
+  const reported = () => machine.host.reports.flatMap(({ details }) => details['repaired']).join()
+
+  it('of another pod puts back what the bridge lost, and tells', async () => {
+    await machine.start()
+    await machine.pod('a')
+    await (await machine.peer()).serve('tcp', 7777, 'host')
+    const damages: [string[], RegExp][] = [
+      [['addr', 'flush', 'dev', 'cbr0'], /address 10\.88\.0\.1\/16/],
+      [['addr', 'del', 'fd88::1/64', 'dev', 'cbr0'], /address fd88::1\/64/],
+      [['route', 'del', '10.88.0.0/16', 'dev', 'cbr0'], /route 10\.88\.0\.0\/16/],
+      [['link', 'set', 'cbr0', 'down'], /settings of bridge cbr0/],
+    ]
+    for (const [index, [damage, repaired]] of damages.entries()) {
+      machine.host.reports.length = 0
+      run('ip', damage)
+      await machine.pod(`b${index}`)
+      expect(reported()).toMatch(repaired)
+      const peer = await machine.peer(`b${index}`)
+      for (const gateway of ['10.88.0.1', 'fd88::1'])
+        expect(await peer.ask('tcp', gateway, 7777)).toMatch(/^host /)
+    }
+    machine.host.reports.length = 0
+    await machine.pod('c')
+    expect(machine.host.reports).toEqual([])
+  })
+
+  it('of the same pod mends what differs, no more, and tells', async () => {
+    await machine.start()
+    await machine.pod('a', {
+      ...settings,
+      annotations: { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '10M' },
+    })
+    const pod = machine.host.pods.get('a')!
+    const host = machine.traces().links.find((name) => !name.startsWith('pwi'))!
+    const ifb = machine.traces().links.find((name) => name.startsWith('pwi'))!
+    const onHost = (...command: string[]) => run(command[0]!, command.slice(1))
+    const damages: [() => void, RegExp][] = [
+      [() => onHost('ip', 'link', 'set', host, 'nomaster'), /not a port of the bridge/],
+      [() => onHost('bridge', 'link', 'set', 'dev', host, 'hairpin', 'off'), /hairpin of pw\w+ is off/],
+      [() => onHost('ip', 'link', 'set', host, 'down'), /pw\w+ is down/],
+      [() => onHost('ip', 'link', 'del', ifb), /egress bandwidth/],
+      [() => onHost('tc', 'qdisc', 'del', 'dev', host, 'root'), /ingress bandwidth/],
+      [
+        () => onHost('nft', 'flush', 'map', 'inet', 'podwire', 'ports4'),
+        /host port 8080\/tcp is not published/,
+      ],
+      [() => inside('a', 'ip', 'addr', 'flush', 'dev', 'eth0'), /eth0 lacks 10\.88\.0\.2\/16/],
+      [() => inside('a', 'ip', 'route', 'del', 'default'), /default route via 10\.88\.0\.1/],
+      [() => inside('a', 'ip', '-6', 'route', 'del', 'default'), /default route via fd88::1/],
+      [() => inside('a', 'ip', 'link', 'set', 'eth0', 'down'), /eth0 is down/],
+      [() => inside('a', 'ip', 'link', 'set', 'eth0', 'mtu', '1300'), /MTU of eth0 is 1300/],
+    ]
+    const index = () => inside('a', 'cat', '/proc/net/dev_snmp6/eth0').split('\n', 1)[0]
+    const before = index()
+    for (const [damage, difference] of damages) {
+      damage()
+      await expect(check('a')).rejects.toThrow(difference)
+      machine.host.reports.length = 0
+      await machine.plugin.setUpPod(pod, never())
+      expect(reported()).toMatch(difference)
+      await check('a')
+      expect(index()).toBe(before)
+    }
+    run('ip', ['link', 'del', host])
+    await machine.plugin.setUpPod(pod, never())
+    await check('a')
+    machine.host.reports.length = 0
+    await machine.plugin.setUpPod(pod, never())
+    expect(machine.host.reports).toEqual([])
+  })
+})

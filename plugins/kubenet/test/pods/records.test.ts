@@ -1,0 +1,134 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openClaims } from '../../src/ipam/claims.ts'
+import type { PodRecord } from '../../src/pods/record.ts'
+import { openRecords } from '../../src/pods/records.ts'
+
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'records-'))
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+const record = (sandboxId: string): PodRecord => ({
+  namespace: 'default',
+  name: 'web',
+  sandboxId,
+  netns: { path: '/run/netns/web', dev: 4, ino: 17 },
+  interfaceName: 'eth0',
+  mtu: 1500,
+  addresses: [{ address: '10.88.0.2', prefixLength: 16, gateway: '10.88.0.1' }],
+  ports: [],
+  bandwidth: { ingress: 1e6 },
+})
+
+describe('records', () => {
+  it('come back as they were written, whatever the sandbox is called', async () => {
+    const records = openRecords(dir)
+    for (const id of ['a1', 'default-web-0', 'A.b_c', 'x..y']) {
+      records.write(record(id))
+      expect(records.read(id)).toEqual(record(id))
+    }
+    expect(records.ids().sort()).toEqual(['A.b_c', 'a1', 'default-web-0', 'x..y'].sort())
+    expect(await records.readAll()).toHaveLength(4)
+    records.remove('a1')
+    records.remove('a1')
+    expect(records.read('a1')).toBeUndefined()
+  })
+
+  it('of claims give an address to one sandbox, of however many processes', () => {
+    const [here, there] = [openClaims(dir), openClaims(dir)]
+    expect(here.claim('10.88.0.2', 'a')).toBe(true)
+    expect(here.claim('10.88.0.2', 'a')).toBe(true)
+    expect(there.claim('10.88.0.2', 'b')).toBe(false)
+    expect(there.ownerOf('10.88.0.2')).toBe('a')
+    there.release('10.88.0.2', 'b')
+    expect(there.claimed()).toEqual(['10.88.0.2'])
+    here.release('10.88.0.2', 'a')
+    expect(there.claim('10.88.0.2', 'b')).toBe(true)
+    expect(here.lastClaimed(4)).toBe('10.88.0.2')
+    expect(here.lastClaimed(6)).toBeUndefined()
+  })
+
+  it("that can't be read are told of and left out", async () => {
+    const records = openRecords(dir)
+    records.write(record('good'))
+    writeFileSync(join(dir, 'pods', 'torn.json'), '{"sandboxId": "to')
+    writeFileSync(join(dir, 'pods', 'strange.json'), '{"sandboxId": 1}')
+    const unreadable: Error[] = []
+    expect(await records.readAll((error) => unreadable.push(error))).toEqual([record('good')])
+    expect(unreadable.map(({ message }) => message).sort()).toEqual([
+      expect.stringMatching(/strange\.json can't be read: its sandboxId is missing/),
+      expect.stringMatching(/torn\.json can't be read/),
+    ])
+    expect(() => records.read('torn')).toThrow(expect.objectContaining({ code: 'RECORD_UNREADABLE' }))
+  })
+
+  it('leave no half-written file of a process that is gone', () => {
+    const records = openRecords(dir)
+    records.write(record('a'))
+    writeFileSync(join(dir, 'pods', '.4194304.0123abcd.tmp'), '{')
+    writeFileSync(join(dir, 'pods', `.${process.pid}.0123abcd.tmp`), '{')
+    records.sweep()
+    expect(readdirSync(join(dir, 'pods')).sort()).toEqual([`.${process.pid}.0123abcd.tmp`, 'a.json'])
+  })
+
+  it.each<[string, object]>([
+    ['sandboxId', { sandboxId: '../../victim/package' }],
+    ['sandboxId', { sandboxId: 'other' }],
+    ['namespace', { namespace: 7 }],
+    ['netns.path', { netns: { path: 'relative', dev: 4, ino: 17 } }],
+    ['netns.ino', { netns: { path: '/run/netns/a', dev: 4, ino: '17' } }],
+    ['interfaceName', { interfaceName: '../lo' }],
+    ['mtu', { mtu: 1e9 }],
+    ['addresses', { addresses: [] }],
+    ['addresses.address', { addresses: [{ address: 'x/../../y', prefixLength: 16, gateway: '10.88.0.1' }] }],
+    [
+      'addresses.prefixLength',
+      { addresses: [{ address: '10.88.0.2', prefixLength: 64, gateway: '10.88.0.1' }] },
+    ],
+    ['addresses.gateway', { addresses: [{ address: '10.88.0.2', prefixLength: 16, gateway: 'fd88::1' }] }],
+    ['ports.hostPort', { ports: [{ hostPort: 65_536, containerPort: 80, protocol: 'tcp' }] }],
+    ['ports.containerPort', { ports: [{ hostPort: 80, containerPort: 0.5, protocol: 'tcp' }] }],
+    ['ports.protocol', { ports: [{ hostPort: 80, containerPort: 80, protocol: 'icmp' }] }],
+    ['ports.hostIP', { ports: [{ hostPort: 80, containerPort: 80, protocol: 'tcp', hostIP: 'all' }] }],
+    ['bandwidth.ingress', { bandwidth: { ingress: -1 } }],
+    ['bandwidth', { bandwidth: [] }],
+    ['ports', { changing: { bandwidth: {} } }],
+  ])('with a wrong %s are refused: %j', (field, change) => {
+    const records = openRecords(dir)
+    records.write(record('a'))
+    writeFileSync(join(dir, 'pods', 'a.json'), JSON.stringify({ ...record('a'), ...change }))
+    expect(() => records.read('a')).toThrow(
+      expect.objectContaining({
+        code: 'RECORD_UNREADABLE',
+        message: expect.stringContaining(`its ${field} is missing or is not what it should be`),
+      }),
+    )
+    expect(records.list()).toEqual([])
+  })
+
+  it.each(['..', '../../victim', 'a/b', '', 'a\0b', 'x'.repeat(129)])(
+    'are of sandboxes: "%s" is not the id of one',
+    (id) => {
+      const records = openRecords(dir)
+      expect(() => records.read(id)).toThrow(expect.objectContaining({ code: 'INVALID_SANDBOX_ID' }))
+      expect(() => records.write(record(id))).toThrow(expect.objectContaining({ code: 'INVALID_SANDBOX_ID' }))
+      expect(() => records.remove(id)).toThrow(expect.objectContaining({ code: 'INVALID_SANDBOX_ID' }))
+    },
+  )
+
+  it("follow no link to a file that is somebody else's", () => {
+    const records = openRecords(dir)
+    const victim = join(dir, 'victim')
+    writeFileSync(victim, JSON.stringify(record('a')))
+    records.write(record('b'))
+    symlinkSync(victim, join(dir, 'pods', 'a.json'))
+    expect(() => records.read('a')).toThrow(expect.objectContaining({ code: 'RECORD_UNREADABLE' }))
+    records.write({ ...record('a'), name: 'other' })
+    expect(JSON.parse(readFileSync(victim, 'utf8')).name).toBe('web')
+    expect(records.read('a')?.name).toBe('other')
+  })
+})
