@@ -30,7 +30,7 @@ const { metafile } = await build({
   sourcemap: true,
   conditions: ['podwire-source'],
   // Native, or found on disk as plugins are, or wanted by few.
-  external: ['koffi', 'tsx', 'yaml', '@podwire/plugin-*'],
+  external: ['koffi', 'tsx', 'yaml', '@podwire/plugin-*', '@podwire/testing'],
   plugins: [lazyBuiltins(['child_process', 'crypto', 'dgram']), entriesApart(entryPoints)],
   // What is CommonJS inside asks for Node's modules so.
   banner: {

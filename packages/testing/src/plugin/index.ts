@@ -3,5 +3,6 @@ export { describeNetworkPlugin, type TestContext, type TestRunner } from './desc
 export { type FormatOptions, formatReport } from './format.ts'
 export type { LoadPlugin, PluginConformanceOptions } from './options.ts'
 export { exitCodeOf, type PluginReport, type RuleResult } from './report.ts'
-export type { Group } from './rule.ts'
+export type { Group, Rule } from './rule.ts'
+export { pluginRules } from './rules/index.ts'
 export { runPluginConformance } from './run.ts'

@@ -1,0 +1,12 @@
+import { existsSync } from 'node:fs'
+import { isIsolated } from '@podwire/testing'
+import { describeNetworkPlugin } from '@podwire/testing/plugin'
+import { describe, test } from 'vitest'
+import { binDir } from './start-plugin.ts'
+
+const confDir = new URL('./conformance-net.d', import.meta.url).pathname
+
+describeNetworkPlugin(
+  { dir: new URL('..', import.meta.url), options: { confDir, binDirs: [binDir] } },
+  { describe: describe.runIf(isIsolated() && existsSync(`${binDir}/bridge`)), test },
+)
