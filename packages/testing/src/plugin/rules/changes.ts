@@ -1,6 +1,6 @@
 import { bandwidthOf, INGRESS_BANDWIDTH_ANNOTATION, type Pod } from '@podwire/api'
 import { compareStates, isSame } from '../../kernel-state/state.ts'
-import type { RuleContext } from '../context.ts'
+import { anonymous, type RuleContext } from '../context.ts'
 import { broken, type Rule } from '../rule.ts'
 import { mustResolve, setUpAfterWarmUp } from './pods.ts'
 
@@ -47,10 +47,11 @@ async function mustApply(context: RuleContext, what: string, change: (pod: Pod) 
   mustResolve(await instance.setUp(pod))
   const without = await context.state(pod)
   const changed = mustResolve(await instance.setUp(change(pod)))
-  if (isSame(compareStates(without, await context.state(pod)))) broken(`the ${what} is nowhere in the kernel`)
+  const withIt = anonymous(await context.state(pod))
+  if (isSame(compareStates(anonymous(without), withIt))) broken(`the ${what} is nowhere in the kernel`)
   if (changed?.ip !== status?.ip) broken(`the address changed from ${status?.ip} to ${changed?.ip}`)
   mustResolve(await instance.setUp(pod))
-  await context.mustBe(without, pod)
+  await context.mustBeLike(without, pod)
 }
 
 function annotated(pod: Pod, key: string, value: string): Pod {
