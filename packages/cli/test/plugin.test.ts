@@ -6,7 +6,7 @@ import { project, withPlugin } from './podwire.ts'
 
 const odd = 'node_modules/podwire-plugin-odd'
 
-describe.runIf(isIsolated())('podwire plugin test', { timeout: 120_000 }, () => {
+describe.runIf(isIsolated())('podwire plugin test', { timeout: 300_000 }, () => {
   test('tells what a plugin breaks, for people and for programs, and exits with 1', () => {
     const { dir, podwire } = project(withPlugin('setUpPod: async () => ({ ip: "192.0.2.9/24" }),'))
     const shown = podwire('plugin', 'test', odd, '--rule', 'status-shape', '--badge', 'badge.svg')

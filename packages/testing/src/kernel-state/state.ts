@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isObject, type JsonObject, objects, tryParse } from './json.ts'
 
 /** Where a kernel's state is read: a shell on the host, or in namespaces that stand for one. */
@@ -37,24 +36,6 @@ export async function readState(shell: Shell, sandboxes: readonly string[] = [])
 /** Compares two states. */
 export function compareStates(before: State, after: State): StateDifference {
   return { added: without(after, before), gone: without(before, after) }
-}
-
-/**
- * Waits until the state is `before` again: the kernel removes what was in a deleted namespace after a while. Returns
- * what still differs when the patience ends.
- */
-export async function settle(
-  shell: Shell,
-  before: State,
-  sandboxes: readonly string[] = [],
-  patience = 5_000,
-): Promise<StateDifference> {
-  const end = Date.now() + patience
-  for (;;) {
-    const difference = compareStates(before, await readState(shell, sandboxes))
-    if (isSame(difference) || Date.now() > end) return difference
-    await sleep(100)
-  }
 }
 
 export function isSame({ added, gone }: StateDifference): boolean {
@@ -97,8 +78,8 @@ printf "route show table all\\nrule show\\n" | ip -6 -j -force -batch - 2>/dev/n
 echo "${separator} ${name}/nft"; nft -j list ruleset 2>/dev/null
 echo "${separator} ${name}/qdiscs"; tc -j qdisc show 2>/dev/null
 echo "${separator} ${name}/iptables"
-if grep -q . /proc/net/ip_tables_names 2>/dev/null; then iptables-legacy-save 2>/dev/null; fi
-if grep -q . /proc/net/ip6_tables_names 2>/dev/null; then ip6tables-legacy-save 2>/dev/null; fi`
+if read -r _ 2>/dev/null </proc/net/ip_tables_names; then iptables-legacy-save 2>/dev/null; fi
+if read -r _ 2>/dev/null </proc/net/ip6_tables_names; then ip6tables-legacy-save 2>/dev/null; fi`
 
 const readFiles = `
 echo "${separator} /files"; find /run /var/lib -mindepth 1 ! -path "/run/netns*" 2>/dev/null; true`

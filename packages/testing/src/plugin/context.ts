@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventDetails, Pod, PodNetworkStatus, PodRef } from '@podwire/api'
 import { messageOf, type NetworkPlugin, type PluginModule, podKey } from '@podwire/api'
@@ -214,8 +215,7 @@ export function createContext(
     async state(...pods) {
       const places = pods.map(({ sandboxId }) => sandboxId)
       const state = await readState(shell, places)
-      const names = (await shell.sh('ls /run/netns')).split('\n')
-      const others = names.filter((name) => name !== '' && !sandboxes.has(name))
+      const others = (await readdir('/run/netns')).filter((name) => !sandboxes.has(name))
       return [...state.filter((line) => !isOfLoopback(line)), ...others.map((name) => `netns ${name}`)].sort()
     },
     mustBe: (before, ...pods) => mustBecome(before, () => context.state(...pods)),

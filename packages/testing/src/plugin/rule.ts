@@ -2,27 +2,24 @@ import type { CapabilityName } from '@podwire/api'
 import type { RuleContext } from './context.ts'
 import type { Observations } from './observations.ts'
 
-/** The groups of rules, in the order of the report. */
-export const groups = [
-  'package',
-  'options',
-  'init',
-  'capabilities',
-  'pods',
-  'status',
-  'changes',
-  'concurrency',
-  'abort',
-  'errors',
-  'events',
-  'check',
-  'garbage',
-  'restart',
-  'leaks',
-  'process',
-] as const
-
-export type Group = (typeof groups)[number]
+/** What a rule is about. */
+export type Group =
+  | 'package'
+  | 'options'
+  | 'init'
+  | 'capabilities'
+  | 'pods'
+  | 'status'
+  | 'changes'
+  | 'concurrency'
+  | 'abort'
+  | 'errors'
+  | 'events'
+  | 'check'
+  | 'garbage'
+  | 'restart'
+  | 'leaks'
+  | 'process'
 
 interface RuleText {
   /** Stable: `tear-down-twice`. */
@@ -35,7 +32,7 @@ interface RuleText {
 }
 
 /** A rule that is found out by trying. */
-export interface TriedRule extends RuleText {
+interface TriedRule extends RuleText {
   /** Only for plugins that announce it. */
   readonly needs?: CapabilityName
   /** Resolves where the plugin keeps it; a {@link RuleBroken} or {@link RuleNotTried} is thrown otherwise. */
@@ -43,7 +40,7 @@ export interface TriedRule extends RuleText {
 }
 
 /** A rule that is watched while all others are tried. */
-export interface WatchedRule extends RuleText {
+interface WatchedRule extends RuleText {
   /** What was seen that breaks it. */
   watch(observations: Observations): readonly string[]
 }

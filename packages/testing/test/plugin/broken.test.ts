@@ -67,7 +67,7 @@ const seen: Record<string, RegExp> = {
 }
 
 // Each starts processes of its own, which on a busy machine takes its time.
-describe.runIf(isIsolated())('a plugin that breaks one rule', { timeout: 120_000 }, () => {
+describe.runIf(isIsolated())('a plugin that breaks one rule', { timeout: 300_000 }, () => {
   let dir: string
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'podwire-broken-'))

@@ -16,7 +16,7 @@ const vitestConfig = `export default {
   ssr: { resolve: { conditions: ['podwire-source'], externalConditions: ['podwire-source'] } },
 }`
 
-describe.runIf(isIsolated())('the sample of the README', { timeout: 180_000 }, () => {
+describe.runIf(isIsolated())('the sample of the README', { timeout: 300_000 }, () => {
   let dir: string
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'podwire-sample-'))

@@ -35,7 +35,7 @@ export default variant(() => ({ ${methods} }))`
   await writeFile(join(dir, 'index.js'), text)
 }
 
-describe.runIf(isIsolated())('a conformance run', { timeout: 120_000 }, () => {
+describe.runIf(isIsolated())('a conformance run', { timeout: 300_000 }, () => {
   test('passes a good plugin in all that it tries', async () => {
     const report = await runPluginConformance({ dir: new URL('.', import.meta.url) })
     expect(report.results.filter(({ outcome }) => outcome !== 'passed')).toEqual([])
