@@ -11,6 +11,7 @@ const commands = new Map<string, Load>([
   ['init', () => import('./commands/init.ts')],
   ['config', () => import('./commands/config.ts')],
   ['plugins', () => import('./commands/plugins.ts')],
+  ['plugin', () => import('./commands/plugin.ts')],
   ['run', () => import('./commands/run.ts')],
   ['up', () => import('./commands/up.ts')],
   ['exec', () => import('./commands/exec.ts')],
