@@ -1,4 +1,4 @@
-// Puts the CNI plugins of a directory through the conformance kit and writes docs/cni-conformance.md:
+// Puts the CNI plugins of a directory through the conformance kit and writes packages/docs/pages/cni-conformance.md:
 // node .dev/cni-conformance.mjs [DIRECTORY]
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -87,4 +87,4 @@ const lines = [
   ]),
   '',
 ]
-writeFileSync(new URL('../docs/cni-conformance.md', import.meta.url), lines.join('\n'))
+writeFileSync(new URL('../packages/docs/pages/cni-conformance.md', import.meta.url), lines.join('\n'))

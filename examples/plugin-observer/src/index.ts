@@ -2,16 +2,16 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { definePlugin, type NetworkPlugin, type PluginModule, type ProbeContext } from '@podwire/api'
-import * as z from 'zod/mini'
+import * as z from 'zod'
 import { observe } from './observe.ts'
 
 const options = z.strictObject({
   /** The package of the plugin to wrap, as the directory of the configuration sees it. */
   package: z.string(),
   /** Which of its plugins; default: its first. */
-  plugin: z.optional(z.string()),
+  plugin: z.string().optional(),
   /** Its options. */
-  options: z.optional(z.unknown()),
+  options: z.unknown().optional(),
 })
 
 type Options = z.output<typeof options>

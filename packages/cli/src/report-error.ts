@@ -5,6 +5,9 @@ import { printError, printJson, printNote } from './output.ts'
 import { isPrivileged, PRIVILEGES_NEEDED } from './privileges.ts'
 import { interrupted } from './signals.ts'
 
+/** Where the documentation has a page for each code. */
+const ERROR_PAGES = 'https://podwire.github.io/podwire/errors'
+
 /**
  * Prints what went wrong to stderr, with `--json` to stdout as well, and returns the exit code.
  * @param argv what the command line was called with: an error may come before it is understood
@@ -14,7 +17,10 @@ export function reportError(error: unknown, argv: readonly string[]): number {
   const found = flatten(error).map(asInterruption)
   for (const one of found) printNote(messageOf(one))
   if (found.some(isRefusal) && !isPrivileged()) printNote(PRIVILEGES_NEEDED)
-  if (flags.includes('--verbose')) printError(inspect(error, { depth: 6 }))
+  if (flags.includes('--verbose')) {
+    printError(inspect(error, { depth: 6 }))
+    for (const page of new Set(found.map(helpPage))) if (page) printNote(`help: ${page}`)
+  }
   if (flags.includes('--json')) printJson({ errors: found.map(asJson) })
   return exitCodeOf(found)
 }
@@ -45,6 +51,14 @@ function isRefusal(error: unknown): boolean {
 
 function asJson(error: unknown) {
   const message = messageOf(error)
-  if (isPodwireError(error)) return { code: error.code, message, details: error.details }
+  if (isPodwireError(error))
+    return { code: error.code, message, details: error.details, help: helpPage(error) }
   return { code: errnoOf(error) ?? 'UNKNOWN', message }
+}
+
+/** The page about an error: that of its innermost cause with a code, since those around it only say where it happened. */
+function helpPage(error: unknown): string | undefined {
+  const code = causes(error).filter(isPodwireError).at(-1)?.code
+  // What the kernel refuses has the name of its errno, and one page for all.
+  return code && `${ERROR_PAGES}/${/^E[A-Z0-9]+$/.test(code) ? 'system' : code}`
 }

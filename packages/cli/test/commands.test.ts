@@ -66,8 +66,21 @@ test('an error is JSON where JSON was asked for', () => {
   const { status, stdout } = podwire('up', 'default/web', '--json')
   expect(status).toBe(2)
   expect(JSON.parse(stdout)).toMatchObject({
-    errors: [{ code: 'CONFIG_INVALID', message: expect.stringContaining('networkPlugin') }],
+    errors: [
+      {
+        code: 'CONFIG_INVALID',
+        message: expect.stringContaining('networkPlugin'),
+        help: expect.stringMatching(/^https:.*\/errors\/CONFIG_INVALID$/),
+      },
+    ],
   })
+})
+
+test('an error names its page where more is asked for, that of its innermost cause', () => {
+  const { podwire } = project(withScript) // a script that isn't executable: its plugin fails at init
+  expect(podwire('event', 'repair').stderr).not.toContain('https:')
+  const { stderr } = podwire('event', 'repair', '--verbose')
+  expect(stderr).toMatch(/^podwire: help: https:.*\/errors\/EXEC_BAD_PERMISSIONS$/m)
 })
 
 test('plugins lists what is active, available and rejected', () => {

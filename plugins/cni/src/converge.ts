@@ -38,7 +38,11 @@ export async function converge(
     const { network, attachment } = want
     // In a namespace that was made by others it mostly is, and what they brought up is not to be taken down.
     const isTheirs = network.name === loopback.name && (await isUp(want, signal))
-    const result = await attach(want, signal)
+    const result = await attach(want, signal).catch(async (error: unknown) => {
+      // Where even this fails there is no namespace, and nothing to undo in it.
+      if (network.name === loopback.name) await forget(want, AbortSignal.timeout(undoMs))
+      throw error
+    })
     const cached = { ...attachment, network: network.name, config: network, result }
     const undone = () => AbortSignal.timeout(undoMs)
     undos.push(() => (isTheirs ? forget(want, undone()) : detach(cached, undone())))

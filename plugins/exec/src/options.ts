@@ -9,19 +9,27 @@ const names = [
   'multiNetwork',
 ] as const satisfies readonly CapabilityName[]
 
-/** The options of the package, under `exec` in the configuration's `plugins`. */
-export const execOptions = z.strictObject(
+const describe = (description: string) => z.meta({ description })
+
+const schema = z.strictObject(
   {
-    /** Where the plugins lie; relative to the configuration file. Default: the kubelet's directory. */
     directory: z._default(
-      z.string({ error: 'expected a directory' }).check(z.minLength(1, { error: 'expected a directory' })),
+      z
+        .string({ error: 'expected a directory' })
+        .check(
+          z.minLength(1, { error: 'expected a directory' }),
+          describe(
+            "Where the plugins lie; relative to the configuration file. Default: the kubelet's directory.",
+          ),
+        ),
       '/usr/libexec/kubernetes/kubelet-plugins/net/exec/',
     ),
-    /** What the executables handle beyond addresses: they can't be asked. */
     capabilities: z._default(
-      z.array(z.enum(names, { error: `expected one of ${names.join(', ')}` }), {
-        error: `expected a list of ${names.join(', ')}`,
-      }),
+      z
+        .array(z.enum(names, { error: `expected one of ${names.join(', ')}` }), {
+          error: `expected a list of ${names.join(', ')}`,
+        })
+        .check(describe("What the executables handle beyond addresses: they can't be asked.")),
       [],
     ),
   },
@@ -33,4 +41,15 @@ export const execOptions = z.strictObject(
   },
 )
 
-export type ExecOptions = z.output<typeof execOptions>
+/**
+ * The options of the package, under `exec` in the configuration's `plugins`; with their JSON Schema, which zod's small
+ * edition leaves out.
+ */
+export const execOptions = {
+  '~standard': {
+    ...schema['~standard'],
+    jsonSchema: { input: () => z.toJSONSchema(schema, { io: 'input' }) },
+  },
+}
+
+export type ExecOptions = z.output<typeof schema>

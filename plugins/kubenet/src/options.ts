@@ -1,6 +1,7 @@
-import { parseDuration, type StandardIssue, type StandardResult, type StandardSchema } from '@podwire/api'
+import { parseDuration, type StandardIssue, type StandardResult } from '@podwire/api'
 import { type AddressRange, parseRange } from './ipam/cidr.ts'
 import { isLinkName } from './kernel/link-name.ts'
+import { optionsJsonSchema } from './options-json-schema.ts'
 import { isPodLinkName } from './ownership/pod-links.ts'
 
 /** The config's `plugins.kubenet`, checked and complete. */
@@ -42,8 +43,13 @@ const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
 }
 
 /** Validates the options; without any, the defaults. */
-export const optionsSchema: StandardSchema<KubenetOptions> = {
-  '~standard': { version: 1, vendor: 'podwire', validate: validateOptions },
+export const optionsSchema = {
+  '~standard': {
+    version: 1 as const,
+    vendor: 'podwire',
+    validate: validateOptions,
+    jsonSchema: { input: () => optionsJsonSchema },
+  },
 }
 
 function validateOptions(input: unknown = {}): StandardResult<KubenetOptions> {

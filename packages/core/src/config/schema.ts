@@ -51,16 +51,20 @@ export const configSchema = once(() => {
     defaults.mtu,
   )
 
-  const deadlines = z.strictObject({
-    init: duration(defaults.deadlines.init, 'For the initialisation of the plugin.'),
-    event: duration(defaults.deadlines.event, 'For the plugin to take an event.'),
-    setUpPod: duration(defaults.deadlines.setUpPod, 'For setting a pod up.'),
-    tearDownPod: duration(defaults.deadlines.tearDownPod, 'For tearing a pod down.'),
-    getPodNetworkStatus: duration(defaults.deadlines.getPodNetworkStatus, "For asking a pod's addresses."),
-    status: duration(defaults.deadlines.status, 'For asking whether the plugin is ready.'),
-    checkPod: duration(defaults.deadlines.checkPod, "For checking a pod's network."),
-    collectGarbage: duration(defaults.deadlines.collectGarbage, 'For collecting what belongs to no pod.'),
-  })
+  const deadlines = z
+    .strictObject({
+      init: duration(defaults.deadlines.init, 'For the initialisation of the plugin.'),
+      event: duration(defaults.deadlines.event, 'For the plugin to take an event.'),
+      setUpPod: duration(defaults.deadlines.setUpPod, 'For setting a pod up.'),
+      tearDownPod: duration(defaults.deadlines.tearDownPod, 'For tearing a pod down.'),
+      getPodNetworkStatus: duration(defaults.deadlines.getPodNetworkStatus, "For asking a pod's addresses."),
+      status: duration(defaults.deadlines.status, 'For asking whether the plugin is ready.'),
+      checkPod: duration(defaults.deadlines.checkPod, "For checking a pod's network."),
+      collectGarbage: duration(defaults.deadlines.collectGarbage, 'For collecting what belongs to no pod.'),
+    })
+    .check(
+      describe('How long each operation of a plugin may take: milliseconds, or a duration such as "30s".'),
+    )
 
   return z.strictObject({
     $schema: z.optional(z.string().check(describe('Where editors find the schema of this file.'))),
@@ -89,28 +93,30 @@ export const configSchema = once(() => {
       {},
     ),
     discovery: z.prefault(
-      z.strictObject({
-        paths: z._default(
-          z
-            .array(z.string())
-            .check(
-              describe(
-                'Directories to search besides node_modules, each laid out like one. Glob patterns; "!" in front leaves out.',
+      z
+        .strictObject({
+          paths: z._default(
+            z
+              .array(z.string())
+              .check(
+                describe(
+                  'Directories to search besides node_modules, each laid out like one. Glob patterns; "!" in front leaves out.',
+                ),
               ),
-            ),
-          [],
-        ),
-        packages: z._default(
-          z
-            .array(z.string())
-            .check(
-              describe(
-                'Directories of plugin packages, whatever their names. Glob patterns; "!" in front leaves out.',
+            [],
+          ),
+          packages: z._default(
+            z
+              .array(z.string())
+              .check(
+                describe(
+                  'Directories of plugin packages, whatever their names. Glob patterns; "!" in front leaves out.',
+                ),
               ),
-            ),
-          [],
-        ),
-      }),
+            [],
+          ),
+        })
+        .check(describe('Where plugin packages are looked for besides node_modules.')),
       {},
     ),
     onMissingCapability: z._default(

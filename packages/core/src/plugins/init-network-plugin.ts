@@ -13,11 +13,16 @@ import { errors } from '../errors.ts'
 // A plugin is initialised once in its life, whoever asks.
 const initialised = new WeakSet<NetworkPlugin>()
 
+interface InitSettings {
+  /** How long `init` may take, in milliseconds. Default: 30,000. */
+  readonly deadlineMs?: number
+  /** Names of plugins besides those given, for the error when the chosen one is not found. */
+  readonly available?: readonly string[]
+}
+
 /**
  * Chooses the plugin called `name` and initialises it; an empty name means the no-op plugin, which is among those
  * given like any other. Source: the kubelet's `network.InitNetworkPlugin`.
- * @param settings.deadlineMs how long `init` may take
- * @param settings.available names of plugins besides those given, for the error when the chosen one is not found
  * @throws AggregateError of all that is wrong with the plugins given: bad and duplicate names, the chosen one not
  *   among them, its `init` failed
  */
@@ -26,7 +31,7 @@ export async function initNetworkPlugin(
   name: string,
   host: Host,
   options: InitOptions,
-  { deadlineMs = 30_000, available = [] }: { deadlineMs?: number; available?: readonly string[] } = {},
+  { deadlineMs = 30_000, available = [] }: InitSettings = {},
 ): Promise<NetworkPlugin> {
   const wanted = name || DEFAULT_PLUGIN_NAME
   const { byName, problems } = register(plugins)

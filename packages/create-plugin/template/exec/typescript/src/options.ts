@@ -1,9 +1,9 @@
-import * as z from 'zod/mini'
+import * as z from 'zod'
 
 /** What a configuration may say under `plugins['{{pluginName}}']`. */
 export const options = z.strictObject({
   /** Another executable than that of this package; relative to the configuration file. */
-  executable: z.optional(z.string().check(z.minLength(1))),
+  executable: z.string().min(1).optional(),
 })
 
 export type Options = z.output<typeof options>

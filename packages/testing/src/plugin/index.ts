@@ -1,0 +1,8 @@
+export { formatBadge } from './badge.ts'
+export { describeNetworkPlugin, type TestContext, type TestRunner } from './describe.ts'
+export { type FormatOptions, formatReport } from './format.ts'
+export type { LoadPlugin, PluginConformanceOptions } from './options.ts'
+export { exitCodeOf, type PluginReport, type RuleResult } from './report.ts'
+export type { Group, Rule } from './rule.ts'
+export { pluginRules } from './rules/index.ts'
+export { runPluginConformance } from './run.ts'

@@ -1,0 +1,5 @@
+import { variant } from '../good.ts'
+
+export default variant((good) => ({
+  close: async () => good.collectGarbage?.([], new AbortController().signal),
+}))

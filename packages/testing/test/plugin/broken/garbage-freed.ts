@@ -1,0 +1,3 @@
+import { variant } from '../good.ts'
+
+export default variant(() => ({ async collectGarbage() {} }))

@@ -1,0 +1,24 @@
+import type { KubenetOptions } from './options.ts'
+
+/** What each option is, for editors and the documentation. */
+const properties: Readonly<Record<keyof KubenetOptions, object>> = {
+  bridge: {
+    type: 'string',
+    default: 'cbr0',
+    description: "The bridge's name; each state directory has one of its own.",
+  },
+  exclude: {
+    type: 'array',
+    items: { type: 'string' },
+    default: [],
+    description: 'Addresses, ranges and CIDRs that no pod gets, except one that asks for it by annotation.',
+  },
+  repairInterval: {
+    anyOf: [{ type: 'string' }, { const: 0 }],
+    default: '30s',
+    description: 'How often to look for what someone else deleted. 0: only when asked.',
+  },
+}
+
+/** The JSON Schema of the options. */
+export const optionsJsonSchema = { type: 'object', properties, additionalProperties: false }
