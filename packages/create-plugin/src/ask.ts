@@ -26,7 +26,7 @@ export async function ask(given: Given): Promise<Answers> {
 }
 
 /** Both names, as they are shown before anything is written. */
-export function describeNames({ packageName, pluginName }: PluginNames): string {
+function describeNames({ packageName, pluginName }: PluginNames): string {
   return `npm package         ${packageName}\nin a configuration  ${pluginName}`
 }
 

@@ -72,7 +72,8 @@ describe('npm create podwire-plugin', () => {
 
   test('after Ctrl-C at a question nothing is there', async () => {
     // A terminal of its own, as a person has.
-    const command = `${process.execPath} ${bin}`
+    // Without a width its lines would break anywhere.
+    const command = `stty cols 100; ${process.execPath} ${bin}`
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       cwd: dir,
       stdio: ['pipe', 'pipe', 'inherit'],
