@@ -1,3 +1,4 @@
+import type { StandardSchema } from '@podwire/api'
 import * as z from 'zod/mini'
 
 const describe = (description: string) => z.meta({ description })
@@ -58,11 +59,16 @@ const schema = z.strictObject(shape, {
       : `expected an object of ${keys}`,
 })
 
+// Named, so that the declarations do not speak of files inside of zod.
+type DescribedSchema = StandardSchema<CniOptions> & {
+  readonly '~standard': { readonly jsonSchema: { input(): unknown } }
+}
+
 /**
  * The options of the package, under `cni` in the configuration's `plugins`; with their JSON Schema, which zod's small
  * edition leaves out.
  */
-export const cniOptions = {
+export const cniOptions: DescribedSchema = {
   '~standard': {
     ...schema['~standard'],
     jsonSchema: { input: () => z.toJSONSchema(schema, { io: 'input' }) },

@@ -1,4 +1,4 @@
-import type { CapabilityName } from '@podwire/api'
+import type { CapabilityName, StandardSchema } from '@podwire/api'
 import * as z from 'zod/mini'
 
 // The others need methods that an executable can't have.
@@ -41,11 +41,16 @@ const schema = z.strictObject(
   },
 )
 
+// Named, so that the declarations do not speak of files inside of zod.
+type DescribedSchema = StandardSchema<ExecOptions> & {
+  readonly '~standard': { readonly jsonSchema: { input(): unknown } }
+}
+
 /**
  * The options of the package, under `exec` in the configuration's `plugins`; with their JSON Schema, which zod's small
  * edition leaves out.
  */
-export const execOptions = {
+export const execOptions: DescribedSchema = {
   '~standard': {
     ...schema['~standard'],
     jsonSchema: { input: () => z.toJSONSchema(schema, { io: 'input' }) },
