@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { describeIsolated, never, nothing, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, nothing, run, useMachine } from './support/machine.ts'
 import { wait } from './support/peer.ts'
 
 const root = new URL('../../..', import.meta.url).pathname
@@ -13,11 +13,11 @@ const port = (hostPort: number, more: object = {}) => ({
   ...more,
 })
 
-describeIsolated('a change of a pod that runs', () => {
-  const machine = useMachine()
+describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const limits = (ingress: string) => ({ annotations: { 'kubernetes.io/ingress-bandwidth': ingress } })
   const published = () =>
-    [...run('nft', ['list', 'map', 'inet', 'podwire', 'ports4']).matchAll(/(\d+) : 10\./g)].map(
+    [...run('nft', ['list', 'map', 'inet', machine.table, 'ports4']).matchAll(/(\d+) : 10\./g)].map(
       ([, number]) => Number(number),
     )
   const check = () => machine.plugin.checkPod!(machine.host.pods.get('a')!, never())
@@ -54,7 +54,7 @@ describeIsolated('a change of a pod that runs', () => {
 
   async function startChanging(netns: string): Promise<ChildProcess> {
     const script = new URL('./support/change.ts', import.meta.url).pathname
-    const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, netns]
+    const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, datapath, netns]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: root })
     await Promise.race([
       once(child.stdout!, 'data'),

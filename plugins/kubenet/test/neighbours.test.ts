@@ -5,10 +5,10 @@ import { expect, it } from 'vitest'
 import { findFreePodCIDR } from '../src/index.ts'
 import { defaultOptions, type KubenetOptions } from '../src/options.ts'
 import { createKubenet } from '../src/plugin.ts'
-import { describeIsolated, never, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, run, useMachine } from './support/machine.ts'
 
-describeIsolated('kubenet beside others', () => {
-  const machine = useMachine()
+describeDatapaths('kubenet beside others (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const settings = { hairpinMode: 'hairpin-veth', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
 
   async function otherHost(stateDir: string, podCidr: string, options: Partial<KubenetOptions> = {}) {

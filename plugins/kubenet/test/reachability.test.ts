@@ -1,9 +1,9 @@
 import { writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { describeIsolated, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, run, useMachine } from './support/machine.ts'
 
-describeIsolated('a pod on the network', () => {
-  const machine = useMachine()
+describeDatapaths('a pod on the network (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const protocols = ['tcp', 'udp'] as const
 
   it('reaches other pods and the host, in both families, under its own address', async () => {
@@ -71,7 +71,7 @@ describeIsolated('a pod on the network', () => {
     expect(await inA.ask('tcp', '127.0.0.1', 8080, { timeout: 300 })).toBe('timeout')
     expect(await onHost.ask('tcp', '127.0.0.1', 8080)).toMatch(/^published /)
     // Nothing else stands in the way.
-    run('nft', ['flush', 'chain', 'inet', 'podwire', 'raw'])
+    run('nft', ['flush', 'chain', 'inet', machine.table, 'raw'])
     expect(await inA.ask('tcp', '127.0.0.1', 90)).toMatch(/^secret /)
     expect(await inA.ask('tcp', '127.0.0.1', 8080)).toMatch(/^published /)
   })

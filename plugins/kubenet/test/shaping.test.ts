@@ -1,10 +1,10 @@
-import { links, openNetlink } from '@podwire/netlink'
+import { links, openNetlink, qdiscs } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { describeIsolated, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, run, useMachine } from './support/machine.ts'
 import { type Peer, wait } from './support/peer.ts'
 
-describeIsolated('a bandwidth limit', () => {
-  const machine = useMachine()
+describeDatapaths('a bandwidth limit (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const limits = (ingress?: string, egress?: string) => ({
     annotations: {
       ...(ingress ? { 'kubernetes.io/ingress-bandwidth': ingress } : {}),
@@ -16,10 +16,16 @@ describeIsolated('a bandwidth limit', () => {
   async function measure(from: Peer, host: string): Promise<number> {
     const isToPod = host === '10.88.0.2'
     using netlink = openNetlink(isToPod ? { netns: machine.netnsOf('a') } : {})
-    const arrived = () => ({
-      bytes: netlink.runSync(links.get(isToPod ? 'eth0' : 'cbr0')).statistics?.rxBytes ?? 0,
-      at: performance.now(),
-    })
+    const arrived = () => ({ bytes: isToPod ? received() : drained(), at: performance.now() })
+    const received = () => netlink.runSync(links.get('eth0')).statistics?.rxBytes ?? 0
+    // What left the ifb that the pod's packets are led through; without a limit, what came from the pod.
+    const drained = () => {
+      const ends = machine.traces().links
+      const ifb = ends.find((name) => name.startsWith('pwi'))
+      const limited = ifb && netlink.runSync(qdiscs.get({ dev: ifb }))?.kind === 'tbf'
+      const link = netlink.runSync(links.get(limited ? ifb : ends.find((name) => !name.startsWith('pwi'))!))
+      return (limited ? link.statistics?.txBytes : link.statistics?.rxBytes) ?? 0
+    }
     const pouring = from.pour(host, 5001, 2600)
     // TCP has found its speed after a while.
     await wait(800)

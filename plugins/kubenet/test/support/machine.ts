@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { HairpinMode, NetworkPlugin, Pod, PodNetworkStatus } from '@podwire/api'
 import { addresses, createNetns, links, openNetlink, removeNetns, routes } from '@podwire/netlink'
 import koffi from 'koffi'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
+import { type DatapathName, datapathNames } from '../../src/datapath/datapath.ts'
 import { defaultOptions, type KubenetOptions } from '../../src/options.ts'
 import { createKubenet } from '../../src/plugin.ts'
 import { createTestHost, type PodSettings, type TestHost } from './host.ts'
@@ -11,6 +13,9 @@ import { type Peer, startPeer } from './peer.ts'
 
 /** Like describe, for tests that change a machine's network; they are skipped, and named, where that isn't allowed. */
 export const describeIsolated = describe.skipIf(process.env.PODWIRE_TEST_ISOLATED !== '1')
+
+/** The same tests over both data paths. */
+export const describeDatapaths = describeIsolated.each(datapathNames)
 
 export interface Settings {
   hairpinMode?: HairpinMode
@@ -25,6 +30,8 @@ export interface Machine {
   readonly plugin: NetworkPlugin
   readonly stateDir: string
   readonly warnings: string[]
+  /** The name of the firewall's tables, also before the plugin is started. */
+  readonly table: string
   /** Starts the plugin, or starts it anew on the same state, as another process would. */
   start(settings?: Settings): Promise<NetworkPlugin>
   /** Makes a sandbox known to the host, with a namespace of its own. */
@@ -52,8 +59,11 @@ export interface Traces {
 
 export const never = () => new AbortController().signal
 
-/** Everything in this process happens on a machine of its own: a network namespace that no other test file sees. */
-export function useMachine(): Machine {
+/**
+ * Everything in this process happens on a machine of its own: a network namespace that no other test file sees.
+ * @param datapath what pods are connected by unless a test says otherwise
+ */
+export function useMachine(datapath: DatapathName = 'routed'): Machine {
   const peers: Peer[] = []
   const namespaces = new Set<string>()
   let host = createTestHost()
@@ -65,6 +75,7 @@ export function useMachine(): Machine {
   afterEach(async () => {
     for (const peer of peers.splice(0)) peer.stop()
     await plugin?.collectGarbage?.([], never())
+    await plugin?.event('reset', {})
     await plugin?.close?.()
     plugin = undefined
     for (const path of namespaces) removeNetns(path)
@@ -89,6 +100,15 @@ export function useMachine(): Machine {
     return path
   }
 
+  /** With an id that is known before a host has one written down. */
+  function ensureStateDir(): string {
+    stateDir ||= mkdtempSync('/run/kubenet-')
+    if (!existsSync(`${stateDir}/id`)) writeFileSync(`${stateDir}/id`, randomBytes(16).toString('hex'))
+    return readFileSync(`${stateDir}/id`, 'utf8').trim()
+  }
+
+  const tableName = () => `podwire-${ensureStateDir().slice(0, 8)}`
+
   async function start({
     hairpinMode = 'hairpin-veth',
     nonMasqueradeCIDR = '10.0.0.0/8',
@@ -100,7 +120,11 @@ export function useMachine(): Machine {
     stateDir ||= mkdtempSync('/run/kubenet-')
     const warn = (message: string) => void warnings.push(message)
     const log = { debug() {}, info() {}, warn, error: warn }
-    plugin = createKubenet({ options: { ...defaultOptions, repairInterval: 0, ...options }, stateDir, log })
+    plugin = createKubenet({
+      options: { ...defaultOptions, datapath, repairInterval: 0, ...options },
+      stateDir,
+      log,
+    })
     await plugin.init(host, { hairpinMode, nonMasqueradeCIDR, mtu })
     await plugin.event('pod-cidr-change', { 'pod-cidr': podCIDR })
     return plugin
@@ -126,6 +150,9 @@ export function useMachine(): Machine {
       return stateDir
     },
     warnings,
+    get table() {
+      return tableName()
+    },
     start,
     sandbox,
     pod: setUp,
@@ -147,7 +174,7 @@ export function useMachine(): Machine {
       links: readdirSync('/sys/class/net').filter((name) => name.startsWith('pw')),
       addresses: filesIn(`${stateDir}/addresses`),
       pods: filesIn(`${stateDir}/pods`),
-      elements: publishedPorts(),
+      elements: existsSync(`${stateDir}/id`) ? publishedPorts(tableName()) : 0,
     }),
   }
 }
@@ -173,12 +200,12 @@ function filesIn(dir: string): string[] {
   }
 }
 
-function publishedPorts(): number {
+function publishedPorts(table: string): number {
   const maps = ['ports4', 'ports6', 'address-ports4', 'address-ports6']
   return maps.reduce((sum, map) => {
     let listed: string
     try {
-      listed = run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map])
+      listed = run('nft', ['-j', 'list', 'map', 'inet', table, map])
     } catch {
       // There are no tables before the first pod.
       return sum
