@@ -56,8 +56,10 @@ describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
     const script = new URL('./support/change.ts', import.meta.url).pathname
     const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, datapath, netns]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: root })
+    // Some changes later, whatever time they take.
+    const later = 2 + Math.floor(Math.random() * 4)
     await Promise.race([
-      once(child.stdout!, 'data'),
+      untilRead(child, later),
       once(child, 'exit').then(() => Promise.reject(new Error('the changing program ended'))),
     ])
     return child
@@ -71,7 +73,7 @@ describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
     for (let round = 0; round < 8; round++) {
       const { netns } = machine.sandbox('a')
       const child = await startChanging(netns)
-      await wait(Math.random() * 20)
+      await wait(Math.random() * 5)
       child.kill('SIGKILL')
       await once(child, 'exit')
       const record = JSON.parse(readFileSync(`${machine.stateDir}/pods/a.json`, 'utf8'))
@@ -88,3 +90,11 @@ describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
     expect(unfinished).toBeGreaterThan(0)
   })
 })
+
+/** Until the child has written so many bytes. */
+async function untilRead({ stdout }: ChildProcess, bytes: number) {
+  for (let read = 0; read < bytes; ) {
+    const [piece] = (await once(stdout!, 'data')) as [Buffer]
+    read += piece.length
+  }
+}

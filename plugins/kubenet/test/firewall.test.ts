@@ -11,6 +11,7 @@ const plan: FirewallPlan = {
   linkPrefix: 'pw',
   networks: parsePodCidrs('10.88.0.0/16,fd88::/64'),
   direct: [parseCidr('10.0.0.0/8')!],
+  hairpin: true,
   dropDuplicatesFrom: undefined,
 }
 
@@ -81,6 +82,13 @@ describeIsolated('the firewall', () => {
     ])
     expect(lines('set', 'inet', 'podwire', 'pods6')).toContain('elements = { fd88::/64 }')
     expect(lines('set', 'inet', 'podwire', 'direct4')).toContain('elements = { 10.0.0.0/8 }')
+  })
+
+  it('keeps pods with links of their own from themselves where that is asked for', () => {
+    firewall.apply({ ...plan, hairpin: false })
+    expect(rulesOf('forward')).toEqual(['iifname "pw*" fib daddr . iif oif != 0 drop'])
+    firewall.apply(plan)
+    expect(run('nft', ['list', 'table', 'inet', 'podwire'])).not.toContain('chain forward')
   })
 
   it('masquerades nothing to the outside where all destinations see pods’ own addresses', () => {

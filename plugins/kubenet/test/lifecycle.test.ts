@@ -275,7 +275,7 @@ describeDatapaths('kubenet (%s)', (datapath) => {
     await machine.pod('b')
     const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
     await inA.serve('tcp', 80, 'a')
-    const link = machine.traces().links[0]!
+    const link = machine.linkOf('a')
     const ofDatapath: [string, string[], RegExp][] =
       datapath === 'bridge'
         ? [

@@ -1,4 +1,4 @@
-import { links, openNetlink, qdiscs } from '@podwire/netlink'
+import { links, openNetlink } from '@podwire/netlink'
 import { expect, it } from 'vitest'
 import { describeDatapaths, run, useMachine } from './support/machine.ts'
 import { type Peer, wait } from './support/peer.ts'
@@ -13,20 +13,20 @@ describeDatapaths('a bandwidth limit (%s)', (datapath) => {
   })
 
   // Counted by the kernel where the packets arrive: a program that gets no processor for a while reads in jumps.
-  async function measure(from: Peer, host: string): Promise<number> {
-    const isToPod = host === '10.88.0.2'
+  async function measure(from: Peer, to: string): Promise<number> {
+    const isToPod = to === '10.88.0.2'
     using netlink = openNetlink(isToPod ? { netns: machine.netnsOf('a') } : {})
     const arrived = () => ({ bytes: isToPod ? received() : drained(), at: performance.now() })
     const received = () => netlink.runSync(links.get('eth0')).statistics?.rxBytes ?? 0
-    // What left the ifb that the pod's packets are led through; without a limit, what came from the pod.
+    // What came from the pod; where that is limited, what left the ifb that it is led through.
+    const host = machine.linkOf('a')
+    const isLed = run('tc', ['qdisc', 'show', 'dev', host]).includes('ingress')
     const drained = () => {
-      const ends = machine.traces().links
-      const ifb = ends.find((name) => name.startsWith('pwi'))
-      const limited = ifb && netlink.runSync(qdiscs.get({ dev: ifb }))?.kind === 'tbf'
-      const link = netlink.runSync(links.get(limited ? ifb : ends.find((name) => !name.startsWith('pwi'))!))
-      return (limited ? link.statistics?.txBytes : link.statistics?.rxBytes) ?? 0
+      const ifb = machine.traces().links.find((name) => name.startsWith('pwi'))
+      const { statistics } = netlink.runSync(links.get(isLed && ifb ? ifb : host))
+      return (isLed ? statistics?.txBytes : statistics?.rxBytes) ?? 0
     }
-    const pouring = from.pour(host, 5001, 2600)
+    const pouring = from.pour(to, 5001, 2600)
     // TCP has found its speed after a while.
     await wait(800)
     const begin = arrived()

@@ -26,6 +26,8 @@ export interface FirewallPlan {
   readonly networks: readonly PodNetwork[]
   /** Destinations that see a pod's own address; undefined: all of them. */
   readonly direct: readonly AddressRange[] | undefined
+  /** Whether a pod with a link of its own may reach itself by the host. */
+  readonly hairpin: boolean
   /** Drop what a promiscuous bridge delivers twice: its MAC address. */
   readonly dropDuplicatesFrom: string | undefined
 }
@@ -59,11 +61,12 @@ export const layouts: Record<IpFamily, Layout> = {
   },
 }
 
-export type ChainName = 'from-pods' | 'raw' | 'prerouting' | 'output' | 'postrouting'
+export type ChainName = 'from-pods' | 'forward' | 'raw' | 'prerouting' | 'output' | 'postrouting'
 
 /** By name; those without a hook see what others send them. */
 export const chains: Record<ChainName, BaseChain | undefined> = {
   'from-pods': undefined,
+  forward: { type: 'filter', hook: 'forward', priority: priorities.filter },
   raw: { type: 'filter', hook: 'prerouting', priority: priorities.raw },
   prerouting: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat },
   output: { type: 'nat', hook: 'output', priority: priorities.dstnat },

@@ -127,15 +127,19 @@ function loopback(): ChainRule[] {
  * What comes by a pod's own link: under its own addresses alone, which are those that lead back there, and nothing by which
  * hosts and routers tell others where to send to. What comes by a bridge does not pass here.
  */
-function fromPods({ linkPrefix }: FirewallPlan): ChainRule[] {
+function fromPods({ linkPrefix, hairpin }: FirewallPlan): ChainRule[] {
   const isUdp = (from: number, to: number): Rule => [
     meta('l4proto'),
     equals(u8(IPPROTO_UDP)),
     payload({ ...header.th.sport, length: 4 }),
     equals(Buffer.concat([be16(from), be16(to)])),
   ]
+  const isFromPod: Rule = [meta('iifname'), equals(Buffer.from(linkPrefix))]
+  // What goes back by the link that it came from.
+  const toItself: Rule = [...isFromPod, fib('oif', ['daddr', 'iif']), differs(NONE), drop]
   return [
-    ['raw', [meta('iifname'), equals(Buffer.from(linkPrefix)), verdict({ jump: 'from-pods' })]],
+    ...(hairpin ? [] : [['forward', toItself] as const]),
+    ['raw', [...isFromPod, verdict({ jump: 'from-pods' })]],
     ['from-pods', [fib('oif', ['saddr', 'iif']), equals(NONE), drop]],
     // The kernel takes these for right where they are sent to all.
     ['from-pods', [...isFamily(4), payload({ ...header.ip.saddr, length: 1 }), equals(u8(0)), drop]],

@@ -10,7 +10,7 @@ import {
 } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import { type AddressRange, type IpFamily, mergeRanges, numberToAddress } from '../ipam/cidr.ts'
-import { chains, type FirewallPlan, families, setNames, setsOf, tablesOf } from './layout.ts'
+import { type ChainName, chains, type FirewallPlan, families, setNames, setsOf, tablesOf } from './layout.ts'
 import { duplicateRules, rules } from './rules.ts'
 
 /** Makes the tables anew, without published ports: whatever was in them is gone in the same transaction. */
@@ -31,10 +31,16 @@ export function rebuildTables(
       ...fill(setNames(family).pods, plan.networks, family),
       ...fill(setNames(family).direct, [...plan.networks, ...(plan.direct ?? [])], family),
     ]),
-    Object.entries(chains).map(([chain, base]) => nftChains.add({ ...table, chain }, base ? { base } : {})),
+    chainsOf(plan).map(([chain, base]) => nftChains.add({ ...table, chain }, base ? { base } : {})),
     rules(plan).map(([chain, rule]) => nftRules.add({ ...table, chain }, rule)),
     duplicatesFilter(bridge, plan),
   ]
+}
+
+// Packets pass by no chain that has nothing to say.
+function chainsOf(plan: FirewallPlan) {
+  const used = new Set(rules(plan).map(([chain]) => chain))
+  return Object.entries(chains).filter(([chain]) => used.has(chain as ChainName)) // the keys are those
 }
 
 /** How many rules the tables hold when nobody touched them. */

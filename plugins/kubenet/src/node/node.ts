@@ -135,6 +135,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       linkPrefix: LINK_PREFIX,
       networks: all,
       direct,
+      hairpin: init.hairpinMode !== 'none',
       dropDuplicatesFrom: duplicatesFrom,
     })
     // After the rules, which keep pods from the host's own services.

@@ -30,6 +30,8 @@ export interface Machine {
   readonly plugin: NetworkPlugin
   readonly stateDir: string
   readonly warnings: string[]
+  /** By which a pod reaches everything, in IPv4. */
+  readonly gateway: string
   /** The name of the firewall's tables, also before the plugin is started. */
   readonly table: string
   /** Starts the plugin, or starts it anew on the same state, as another process would. */
@@ -42,6 +44,8 @@ export interface Machine {
   again(id: string, settings?: PodSettings): Promise<PodNetworkStatus>
   remove(id: string): Promise<void>
   netnsOf(id: string): string
+  /** The host's end of a pod's link. */
+  linkOf(id: string): string
   /** A program in a sandbox, stopped after the test; without a sandbox on the host. */
   peer(id?: string): Promise<Peer>
   /** A namespace that the host reaches by a link of its own: 192.0.2.2, 10.99.0.2 and 2001:db8::2. */
@@ -150,6 +154,7 @@ export function useMachine(datapath: DatapathName = 'routed'): Machine {
       return stateDir
     },
     warnings,
+    gateway: datapath === 'bridge' ? '10.88.0.1' : '169.254.1.1',
     get table() {
       return tableName()
     },
@@ -159,6 +164,11 @@ export function useMachine(datapath: DatapathName = 'routed'): Machine {
     again: setUp,
     remove: (id) => plugin!.tearDownPod({ namespace: 'test', name: id, sandboxId: id }, never()),
     netnsOf,
+    linkOf(id) {
+      using netlink = openNetlink()
+      const all = netlink.runSync(links.list({ kind: 'veth' }))
+      return all.find(({ alias }) => alias?.endsWith(` test/${id}`))?.name ?? ''
+    },
     async peer(id) {
       const peer = await startPeer(id === undefined ? undefined : namespace(id))
       peers.push(peer)

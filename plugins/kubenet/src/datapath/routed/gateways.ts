@@ -41,6 +41,7 @@ export function createGateways(kernel: Kernel, stateDir: string): Gateways {
       dev: LOOPBACK,
       address: hostPrefix(gateway),
       noDad: family === 6,
+      noPrefixRoute: true,
       protocol: GATEWAY_PROTOCOL,
     }
     const made: string[] = []
