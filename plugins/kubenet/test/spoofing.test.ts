@@ -162,10 +162,7 @@ describeIsolated('a pod with a link of its own', () => {
     // That it came can be seen; what the kernel does with it is drop it.
     await expect.poll(() => frames.count()).toBe(1)
     frames.close()
-    const dropped = () => {
-      const text = run('ip', ['-s', '-s', '-j', 'link', 'show', machine.linkOf('evil')])
-      return Number(/"nohandler":(\d+)/.exec(text)?.[1] ?? 0)
-    }
+    const dropped = () => netlink.runSync(links.get(machine.linkOf('evil'))).statistics?.rxDropped ?? 0
     const before = dropped()
     sendFrame(evil, ethernet({ from: own, to: everyone }, 0x88b5, Buffer.alloc(46)))
     await expect.poll(dropped).toBe(before + 1)
