@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto'
 import { errnoOf } from '@podwire/api'
 
 // The kernel counts from 1 for links that don't say. Each process has a beginning of its own.
-const first = 1 << 24
-const end = 1 << 30
+const first = 1 << 16
+const end = 1 << 24
 const maxAttempts = 8
 let next: number | undefined
 
