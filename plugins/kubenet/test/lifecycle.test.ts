@@ -368,7 +368,7 @@ describeDatapaths('kubenet (%s)', (datapath) => {
       await machine.pod(id, { portMappings: [port(8000 + index)] })
     removeNetns(machine.netnsOf('gone'))
     const mark = String(
-      /alias (podwire [0-9a-f]{32})/.exec(run('ip', ['link', 'show', machine.traces().links[0]!]))?.[1],
+      /alias (podwire [0-9a-f]{32})/.exec(run('ip', ['link', 'show', machine.linkOf('keep')]))?.[1],
     )
     const marks = {
       pw0123456789ab: `${mark} test/old`,
