@@ -21,7 +21,7 @@ describeDatapaths('kubenet after kill -9 (%s)', (datapath) => {
     return child
   }
 
-  it('goes on with the pods there are and leaks nothing, killed at 60 moments', {
+  it('goes on with the pods there are and leaks nothing, killed at 40 moments', {
     timeout: 600_000,
   }, async () => {
     await machine.start({ podCIDR: '10.88.0.0/24,fd88::/64' })
@@ -32,7 +32,7 @@ describeDatapaths('kubenet after kill -9 (%s)', (datapath) => {
     // Two at a time, killed independently of each other: processes share the state, and the one outlives the other.
     let leftBehind = 0
     let next = startChurn(namespaces.slice(0, 2))
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 40; round++) {
       const child = await next
       next = startChurn(round % 2 === 0 ? namespaces.slice(2) : namespaces.slice(0, 2))
       await wait(Math.random() * 25)

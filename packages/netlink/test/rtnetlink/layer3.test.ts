@@ -27,7 +27,8 @@ describeIsolated('layer 3', () => {
       ],
       [
         { address: '10.0.2.1/32', protocol: 80 },
-        { local: '10.0.2.1', prefixlen: 32, protocol: expect.stringMatching(/80|0x50/) },
+        // As older versions of ip show no protocol.
+        { local: '10.0.2.1', prefixlen: 32 },
       ],
       [
         { address: 'fd01::1/64', noPrefixRoute: true, validLifetime: 100, preferredLifetime: 50 },
