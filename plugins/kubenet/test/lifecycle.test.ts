@@ -402,6 +402,19 @@ describeDatapaths('kubenet (%s)', (datapath) => {
     expect(inside('a', 'ip', '-6', 'addr', 'show', 'eth0')).toContain('fd88::2')
   })
 
+  it('gives pods IPv6 where the host makes links without', async () => {
+    writeSysctl('net/ipv6/conf/default/disable_ipv6', 1)
+    try {
+      await machine.start()
+      for (const id of ['a', 'b']) await machine.pod(id)
+      const [inA, inB] = await Promise.all([machine.peer('a'), machine.peer('b')])
+      await inB.serve('tcp', 80, 'b')
+      expect(await inA.ask('tcp', 'fd88::3', 80)).toBe('b fd88::2')
+    } finally {
+      writeSysctl('net/ipv6/conf/default/disable_ipv6', 0)
+    }
+  })
+
   it('works without host ports while the firewall is refused, says why, and offers them when it no longer is', async () => {
     // A table that another program owns may be changed by nobody else.
     const shell = 'nft'
