@@ -11,7 +11,9 @@ const command = isolated([
   ...process.argv.slice(2),
 ])
 if (!command) {
-  console.error('test:faults: this kernel refuses network namespaces; run it as root, or where user namespaces are allowed')
+  console.error(
+    'test:faults: this kernel refuses network namespaces; run it as root, or where user namespaces are allowed',
+  )
   process.exit(1)
 }
 const { status } = spawnSync(command[0], command.slice(1), { stdio: 'inherit' })

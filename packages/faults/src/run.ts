@@ -1,7 +1,7 @@
 import { messageOf } from '@podwire/api'
 import fc from 'fast-check'
 import { openMachine } from './machine/machine.ts'
-import { steps as step } from './model/commands.ts'
+import { steps } from './model/commands.ts'
 import { freshState, SEATS, type State } from './model/state.ts'
 import { attempt, openHost, type Run, verify } from './model/step.ts'
 
@@ -29,14 +29,19 @@ const longestSequence = 100
 const shrinkMs = 120_000
 
 /** Takes random steps on this machine, which must be one that nobody needs: see .dev/isolate. */
-export async function runFaults({ seed, steps = 0, ms = 0, progress }: FaultRun): Promise<FaultResult> {
+export async function runFaults({
+  seed,
+  steps: wanted = 0,
+  ms = 0,
+  progress,
+}: FaultRun): Promise<FaultResult> {
   const machine = await openMachine()
-  const run: Run = { machine, insiders: new Map(), steps: 0 }
+  const run: Run = { machine, insiders: new Map(), steps: 0, hasConnections: false }
   const started = performance.now()
   const passed = () => performance.now() - started
   let sequences = 0
   try {
-    while (run.steps < steps || passed() < ms) {
+    while (run.steps < wanted || passed() < ms) {
       const current = seed + sequences++
       const failure = await oneSequence(run, current)
       if (failure) return { steps: run.steps, sequences, failure: `seed ${current}: ${failure}` }
@@ -49,8 +54,10 @@ export async function runFaults({ seed, steps = 0, ms = 0, progress }: FaultRun)
 }
 
 async function oneSequence(run: Run, seed: number): Promise<string | undefined> {
+  // Two hosts of one state directory, and now and then a third with one of its own.
+  const seats = seed % 3 === 0 ? SEATS : SEATS - 1
   const property = fc.asyncProperty(
-    fc.noBias(fc.commands([step], { maxCommands: longestSequence, size: 'max' })),
+    fc.noBias(fc.commands([steps(seats)], { maxCommands: longestSequence, size: 'max' })),
     async (commands) => {
       const state = freshState(run.machine.root)
       await begin(run, state)
@@ -78,7 +85,9 @@ async function end(run: Run, state: State): Promise<void> {
   const attempts = state.places.flatMap((place, index) => {
     run.machine.fill(place.stateDir, false)
     place.isFull = false
-    return [...place.pods.keys()].map((pod) => attempt(run, state, { seat: index * 2, pod, wanted: undefined }))
+    return [...place.pods.keys()].map((pod) =>
+      attempt(run, state, { seat: index * 2, pod, wanted: undefined }),
+    )
   })
   verify(run, state, await Promise.all(attempts))
   for (const seat of [0, 2]) await run.machine.call(seat, { method: 'collectGarbage' })
@@ -88,5 +97,6 @@ async function end(run: Run, state: State): Promise<void> {
 /** A machine as it was before, whatever the steps made of it. */
 async function clear(run: Run): Promise<void> {
   run.insiders.clear()
+  run.hasConnections = false
   await run.machine.reset()
 }

@@ -55,19 +55,33 @@ function recordDifferences(
   if (!isDeepStrictEqual(sandbox.netnsIdentity, inside.id)) found.push("its namespace is not its record's")
   if (record.netns.ino !== inside.id?.ino) found.push("its namespace is not that of kubenet's record")
   if (!isDeepStrictEqual(sandbox.pod.portMappings, pod.ports))
-    found.push(`its record has the ports ${JSON.stringify(sandbox.pod.portMappings)}, not ${JSON.stringify(pod.ports)}`)
-  if (!isDeepStrictEqual(sandbox.pod.bandwidth ?? {}, pod.bandwidth)) found.push('its record has other limits')
+    found.push(
+      `its record has the ports ${JSON.stringify(sandbox.pod.portMappings)}, not ${JSON.stringify(pod.ports)}`,
+    )
+  if (!isDeepStrictEqual(sandbox.pod.bandwidth ?? {}, pod.bandwidth))
+    found.push('its record has other limits')
   if (!isDeepStrictEqual(record.ports, pod.ports)) found.push("kubenet's record has other ports")
   if (!isDeepStrictEqual(record.bandwidth, pod.bandwidth)) found.push("kubenet's record has other limits")
   if (record.changing) found.push("kubenet's record says that a change is under way")
   if (record.leaving) found.push("kubenet's record says that it leaves")
   const told = sandbox.status?.ips ?? []
-  if (!isDeepStrictEqual(told, record.addresses.map(({ address }) => address)))
-    found.push(`its record says ${told.join()}, kubenet's ${record.addresses.map(({ address }) => address).join()}`)
+  if (
+    !isDeepStrictEqual(
+      told,
+      record.addresses.map(({ address }) => address),
+    )
+  )
+    found.push(
+      `its record says ${told.join()}, kubenet's ${record.addresses.map(({ address }) => address).join()}`,
+    )
   return found
 }
 
-function claimDifferences({ pod }: SandboxRecord, { addresses }: KubenetRecord, { claims }: ObservedState): string[] {
+function claimDifferences(
+  { pod }: SandboxRecord,
+  { addresses }: KubenetRecord,
+  { claims }: ObservedState,
+): string[] {
   const own = claims.filter(({ owner }) => owner === pod.sandboxId).map(({ address }) => address)
   const wanted = addresses.map(({ address }) => address)
   return isDeepStrictEqual([...own].sort(), [...wanted].sort())
@@ -84,7 +98,8 @@ function insideDifferences({ links, addresses }: ObservedNamespace, record: Kube
   const there = addresses.filter(({ dev, scope }) => dev === eth0.index && scope === 'global')
   const have = there.map(({ address }) => address).sort()
   const want = record.addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`).sort()
-  if (!isDeepStrictEqual(have, want)) found.push(`its eth0 has ${have.join() || 'no address'}, not ${want.join()}`)
+  if (!isDeepStrictEqual(have, want))
+    found.push(`its eth0 has ${have.join() || 'no address'}, not ${want.join()}`)
   return found
 }
 

@@ -10,16 +10,22 @@ export function checkFirewall({ hosts }: MachineModel, { firewall, states }: Obs
   if (!firewall) return isDamaged || living.length === 0 ? [] : ['the table inet podwire is gone']
   const wanted = new Set(living.flatMap(({ host, pod }) => portsOf(pod, stateOf(host))))
   const there = new Set(firewall.ports.map(textOf))
-  const mayLack = hosts.some((host) => host.isDamaged || host.pods.some((pod) => pod.isDamaged))
+  const mayLack = hosts.some(
+    (host) => host.isDamaged || host.mayLackPorts || host.pods.some((pod) => pod.isDamaged),
+  )
   return [
     ...[...there].filter((port) => !wanted.has(port)).map((port) => `published port ${port} is left`),
-    ...[...wanted].filter((port) => !there.has(port) && !mayLack).map((port) => `port ${port} is not published`),
+    ...[...wanted]
+      .filter((port) => !there.has(port) && !mayLack)
+      .map((port) => `port ${port} is not published`),
     ...(firewall.rules === 0 && !isDamaged ? ['the table inet podwire has no rule'] : []),
   ]
 }
 
 function portsOf(pod: PodModel, state: ObservedState | undefined): string[] {
-  const record = state?.records.find(({ name, namespace }) => name === pod.name && namespace === pod.namespace)
+  const record = state?.records.find(
+    ({ name, namespace }) => name === pod.name && namespace === pod.namespace,
+  )
   return pod.ports.flatMap((port) =>
     (record?.addresses ?? [])
       .filter(({ address }) => !port.hostIP || port.hostIP.includes(':') === address.includes(':'))
@@ -33,7 +39,9 @@ const textOf = ({ hostIP, hostPort, protocol, address, containerPort }: PortMapp
 /** Datagrams go on as the kernel remembers them: nothing may be remembered of a way that is no longer published. */
 export function checkConnections({ connections, firewall, states }: Observed): string[] {
   const networks = states.flatMap(({ claims }) => claims.map(({ address }) => address))
-  const published = new Set(firewall?.ports.map((port) => `${port.protocol} ${port.hostPort} ${port.address}`))
+  const published = new Set(
+    firewall?.ports.map((port) => `${port.protocol} ${port.hostPort} ${port.address}`),
+  )
   return connections
     .filter(({ original, reply }) => original.protocol === 17 && original.destination !== reply.source)
     .filter(({ original, reply }) => !published.has(`udp ${original.destinationPort} ${reply.source}`))

@@ -1,7 +1,7 @@
 import { podKey } from '@podwire/api'
-import { datapathChecker } from './datapath/index.ts'
-import { checkConnections, checkFirewall } from './check-ports.ts'
 import { checkPod } from './check-pod.ts'
+import { checkConnections, checkFirewall } from './check-ports.ts'
+import { datapathChecker } from './datapath/index.ts'
 import type { HostModel, MachineModel } from './model.ts'
 import type { Observed, ObservedState } from './observed.ts'
 
@@ -51,7 +51,8 @@ function checkHost(host: HostModel, observed: Observed): string[] {
 }
 
 function recordsOfNobody({ pods }: HostModel, { sandboxes, records, claims }: ObservedState): string[] {
-  const isWanted = (pod: { namespace: string; name: string }) => pods.some((one) => podKey(one) === podKey(pod))
+  const isWanted = (pod: { namespace: string; name: string }) =>
+    pods.some((one) => podKey(one) === podKey(pod))
   const ids = new Set(sandboxes.map(({ pod }) => pod.sandboxId))
   return [
     ...sandboxes

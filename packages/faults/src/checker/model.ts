@@ -14,6 +14,8 @@ export interface HostModel {
   readonly pods: readonly PodModel[]
   /** What pods share was damaged, and nothing since had to put it back. */
   readonly isDamaged?: boolean
+  /** Somebody else may have withdrawn ports of its pods. */
+  readonly mayLackPorts?: boolean
   /** No process of the host works on anything or was killed since the last start: nothing half done may lie around. */
   readonly isTidy?: boolean
 }

@@ -21,7 +21,9 @@ export function observeState(dir: string): ObservedState {
     ],
     locks: observeLocks(join(dir, 'locks')),
     ...(id === undefined ? {} : { id }),
-    records: pods.filter((name) => name.endsWith('.json')).map((name) => readRecord(join(kubenet, 'pods', name))),
+    records: pods
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => readRecord(join(kubenet, 'pods', name))),
     claims: namesIn(join(kubenet, 'addresses')).map((address) => ({
       address,
       owner: decodeURIComponent(readlinkSync(join(kubenet, 'addresses', address))),

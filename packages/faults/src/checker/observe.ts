@@ -5,9 +5,9 @@ import {
   conntrack,
   filters,
   links,
-  type Netlink,
   NETLINK_NETFILTER,
   NETNS_DIR,
+  type Netlink,
   neighbours,
   netnsId,
   openNetlink,
@@ -18,8 +18,11 @@ import { observeFirewall } from './observe-firewall.ts'
 import { observeState } from './observe-state.ts'
 import type { Observed, ObservedNamespace } from './observed.ts'
 
-/** Looks at the machine that this process is on, and changes nothing. Some ten milliseconds for a dozen pods. */
-export function observe(stateDirs: readonly string[]): Observed {
+/**
+ * Looks at the machine that this process is on, and changes nothing. Some ten milliseconds for half a dozen pods, and as long
+ * again for connections.
+ */
+export function observe(stateDirs: readonly string[], { connections = true } = {}): Observed {
   using route = openNetlink()
   using netfilter = openNetlink({ protocol: NETLINK_NETFILTER })
   const found = route.runSync(links.list())
@@ -32,7 +35,7 @@ export function observe(stateDirs: readonly string[]): Observed {
     qdiscs: queues,
     redirects: redirectsOf(route, queues),
     firewall: observeFirewall(netfilter),
-    connections: netfilter.runSync(conntrack.list()),
+    connections: connections ? netfilter.runSync(conntrack.list()) : [],
     namespaces: observeNamespaces(),
     states: stateDirs.map(observeState),
   }

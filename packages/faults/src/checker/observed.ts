@@ -1,14 +1,6 @@
 import type { Bandwidth, PortMapping } from '@podwire/api'
 import type { SandboxRecord } from '@podwire/core'
-import type {
-  Address,
-  Connection,
-  Link,
-  Neighbour,
-  NetnsId,
-  Route,
-  TrafficControl,
-} from '@podwire/netlink'
+import type { Address, Connection, Link, Neighbour, NetnsId, Route, TrafficControl } from '@podwire/netlink'
 
 /** What is on a machine: its network namespace, its /run/netns, its processes, and the state directories asked for. */
 export interface Observed {
@@ -66,7 +58,11 @@ export interface KubenetRecord {
   readonly name: string
   readonly sandboxId: string
   readonly netns: NetnsId & { readonly path: string }
-  readonly addresses: readonly { readonly address: string; readonly prefixLength: number; readonly gateway: string }[]
+  readonly addresses: readonly {
+    readonly address: string
+    readonly prefixLength: number
+    readonly gateway: string
+  }[]
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
   readonly changing?: unknown

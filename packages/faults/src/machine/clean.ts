@@ -1,13 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { ignoring } from '@podwire/api'
-import {
-  conntrack,
-  links,
-  NETLINK_NETFILTER,
-  NETNS_DIR,
-  openNetlink,
-  removeNetns,
-} from '@podwire/netlink'
+import { conntrack, links, NETLINK_NETFILTER, NETNS_DIR, openNetlink, removeNetns } from '@podwire/netlink'
 import { tables, transaction } from '@podwire/netlink/nftables'
 
 /** Takes away whatever hosts made in this network namespace and in /run/netns. */

@@ -36,7 +36,10 @@ export function startHost({ script }: HostBundle): HostClient {
 
   const answerTo = (id: number) =>
     new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new HostError(`no answer after ${deadlineMs} ms`, 'HANGS')), deadlineMs)
+      const timer = setTimeout(
+        () => reject(new HostError(`no answer after ${deadlineMs} ms`, 'HANGS')),
+        deadlineMs,
+      )
       const settle = (act: () => void) => {
         clearTimeout(timer)
         waiting.delete(id)

@@ -1,5 +1,5 @@
 // A process with a network host in it, which does what it is told by messages: one at a time or many at once.
-import { isPodwireError, messageOf, type Logger } from '@podwire/api'
+import { isPodwireError, type Logger, messageOf } from '@podwire/api'
 import { createNetworkHost, type NetworkHost, type PodRequest } from '@podwire/core'
 import type { Answer, Call, HostSettings } from './calls.ts'
 
@@ -15,7 +15,10 @@ async function answer(call: Call): Promise<void> {
     await carryOut(call)
     process.send?.({ id: call.id } satisfies Answer)
   } catch (error) {
-    process.send?.({ id: call.id, error: { message: messageOf(error), code: codeOf(error) } } satisfies Answer)
+    process.send?.({
+      id: call.id,
+      error: { message: messageOf(error), code: codeOf(error) },
+    } satisfies Answer)
   }
 }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Observed } from '../checker/observed.ts'
-import { HostError } from '../machine/host-client.ts'
+import type { HostError } from '../machine/host-client.ts'
 import { isPortTaken, type Place, type PodState, type Settings, type State } from './state.ts'
 
 /** One operation on one pod, and what came of it. */
@@ -53,12 +53,15 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
     ?.sandboxes.find((one) => one.pod.name === pod && one.pod.namespace === place.namespace)
   const found = record && { ports: record.pod.portMappings, bandwidth: record.pod.bandwidth ?? {} }
   if (!possible.some((one) => isDeepStrictEqual(one, found)))
-    return [`pod ${place.namespace}/${pod} is ${words(found)}, and should be ${possible.map(words).join(' or ')}`]
+    return [
+      `pod ${place.namespace}/${pod} is ${words(found)}, and should be ${possible.map(words).join(' or ')}`,
+    ]
   if (found === undefined || record === undefined) place.pods.delete(pod)
   else {
     const isMended = isSure && attempts.every(({ result, wanted }) => result === 'done' && wanted)
     const next: PodState = { settings: found, isDamaged: !isMended && (before?.isDamaged ?? false) }
     place.pods.set(pod, { ...next, owner: record.owner?.pid })
+    place.isBuilt = true
     if (isMended) place.isDamaged = false
   }
   return []

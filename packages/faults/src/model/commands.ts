@@ -1,8 +1,15 @@
-import fc from 'fast-check'
 import { createSandboxStore } from '@podwire/core'
-import { damagePod, damageShared, type PodDamage, podDamages, type SharedDamage, sharedDamages } from './damage.ts'
-import { type PodOperation, type Run, attempt, openHost, startInside, verify } from './step.ts'
-import { placeOf, SEATS, type Settings, type State } from './state.ts'
+import fc from 'fast-check'
+import {
+  damagePod,
+  damageShared,
+  type PodDamage,
+  podDamages,
+  type SharedDamage,
+  sharedDamages,
+} from './damage.ts'
+import { placeOf, type Settings, type State } from './state.ts'
+import { attempt, openHost, type PodOperation, type Run, startInside, verify } from './step.ts'
 
 type Step = fc.AsyncCommand<State, Run, false>
 
@@ -21,7 +28,10 @@ function step(name: string, act: (state: State, run: Run) => Promise<void>): Ste
 const words = ({ seat, pod, wanted }: PodOperation) =>
   wanted ? `up ${pod} ${describe(wanted)} @${seat}` : `down ${pod} @${seat}`
 const describe = ({ ports, bandwidth }: Settings) =>
-  [...ports.map(({ hostPort }) => `:${hostPort}`), ...Object.entries(bandwidth).map((limit) => limit.join('='))].join(' ')
+  [
+    ...ports.map(({ hostPort }) => `:${hostPort}`),
+    ...Object.entries(bandwidth).map((limit) => limit.join('=')),
+  ].join(' ')
 
 const one = (operation: PodOperation) =>
   step(words(operation), async (state, run) => {
@@ -138,6 +148,7 @@ const fill = (seat: number, isFull: boolean) =>
 
 const datagram = (port: number) =>
   step(`datagram to ${port}`, async (state, run) => {
+    run.hasConnections = true
     await run.machine.sendDatagram(port)
     verify(run, state, [])
   })
@@ -150,36 +161,46 @@ const portChoices = [
   { hostPort: 8082, ...tcp, hostIP: '127.0.0.1' },
   { hostPort: 8083, ...udp },
 ]
-const seat = fc.nat({ max: SEATS - 1 })
 const pod = fc.constantFrom('p0', 'p1', 'p2', 'p3')
 const limit = fc.constantFrom(10_000_000, 20_000_000)
-const settings: fc.Arbitrary<Settings> = fc.record({
-  ports: fc.subarray(portChoices, { maxLength: 2 }),
-  bandwidth: fc.record({ ingress: limit, egress: limit }, { requiredKeys: [], noNullPrototype: true }),
-})
+const settings: fc.Arbitrary<Settings> = fc.record(
+  {
+    ports: fc.subarray(portChoices, { maxLength: 2 }),
+    bandwidth: fc.record({ ingress: limit, egress: limit }, { requiredKeys: [], noNullPrototype: true }),
+  },
+  { noNullPrototype: true },
+)
 const wanted = fc.oneof({ weight: 3, arbitrary: settings }, { weight: 1, arbitrary: fc.constant(undefined) })
 const operation = fc.record({ pod, wanted })
-const operationSomewhere = fc.record({ seat, pod, wanted })
-
-/** All that may happen, each about as often as it teaches something and as its time allows. */
-export const steps: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 22, arbitrary: fc.record({ seat, pod, wanted: settings }).map(one) },
-  { weight: 8, arbitrary: fc.record({ seat, pod, wanted: fc.constant(undefined) }).map(one) },
-  { weight: 8, arbitrary: fc.tuple(seat, pod).map((args) => again(...args)) },
-  { weight: 8, arbitrary: fc.array(operationSomewhere, { minLength: 2, maxLength: 4 }).map(together) },
-  {
-    weight: 6,
-    arbitrary: fc
-      .tuple(seat, fc.array(operation, { minLength: 1, maxLength: 3 }), fc.nat({ max: 40 }))
-      .map((args) => killed(...args)),
-  },
-  { weight: 3, arbitrary: seat.map(restart) },
-  { weight: 8, arbitrary: seat.map(repair) },
-  { weight: 3, arbitrary: seat.map(collectGarbage) },
-  { weight: 8, arbitrary: fc.tuple(seat, fc.constantFrom(...sharedDamages)).map((args) => damage(...args)) },
-  { weight: 10, arbitrary: fc.tuple(seat, pod, fc.constantFrom(...podDamages)).map((args) => damageOne(...args)) },
-  { weight: 6, arbitrary: fc.tuple(seat, pod, settings).map((args) => runJob(...args)) },
-  { weight: 3, arbitrary: fc.tuple(seat, fc.boolean()).map((args) => ownersDie(...args)) },
-  { weight: 5, arbitrary: fc.tuple(seat, fc.boolean()).map((args) => fill(...args)) },
-  { weight: 4, arbitrary: fc.constantFrom(8081, 8083).map(datagram) },
-)
+/** All that may happen to these seats, each about as often as it teaches something and as its time allows. */
+export function steps(seats: number): fc.Arbitrary<Step> {
+  const seat = fc.nat({ max: seats - 1 })
+  const operationSomewhere = fc.record({ seat, pod, wanted })
+  return fc.oneof(
+    { weight: 22, arbitrary: fc.record({ seat, pod, wanted: settings }).map(one) },
+    { weight: 8, arbitrary: fc.record({ seat, pod, wanted: fc.constant(undefined) }).map(one) },
+    { weight: 8, arbitrary: fc.tuple(seat, pod).map((args) => again(...args)) },
+    { weight: 8, arbitrary: fc.array(operationSomewhere, { minLength: 2, maxLength: 4 }).map(together) },
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(seat, fc.array(operation, { minLength: 1, maxLength: 3 }), fc.nat({ max: 40 }))
+        .map((args) => killed(...args)),
+    },
+    { weight: 3, arbitrary: seat.map(restart) },
+    { weight: 8, arbitrary: seat.map(repair) },
+    { weight: 3, arbitrary: seat.map(collectGarbage) },
+    {
+      weight: 8,
+      arbitrary: fc.tuple(seat, fc.constantFrom(...sharedDamages)).map((args) => damage(...args)),
+    },
+    {
+      weight: 10,
+      arbitrary: fc.tuple(seat, pod, fc.constantFrom(...podDamages)).map((args) => damageOne(...args)),
+    },
+    { weight: 6, arbitrary: fc.tuple(seat, pod, settings).map((args) => runJob(...args)) },
+    { weight: 3, arbitrary: fc.tuple(seat, fc.boolean()).map((args) => ownersDie(...args)) },
+    { weight: 5, arbitrary: fc.tuple(seat, fc.boolean()).map((args) => fill(...args)) },
+    { weight: 4, arbitrary: fc.constantFrom(8081, 8083).map(datagram) },
+  )
+}

@@ -14,7 +14,13 @@ import { TABLE } from '../checker/observe-firewall.ts'
 import type { Place } from './state.ts'
 
 /** What somebody else may do to what all pods share. */
-export const sharedDamages = ['flush nft', 'unpublish all', 'delete bridge', 'flush bridge', 'bridge down'] as const
+export const sharedDamages = [
+  'flush nft',
+  'unpublish all',
+  'delete bridge',
+  'flush bridge',
+  'bridge down',
+] as const
 /** What somebody else, or the pod itself, may do to one pod. */
 export const podDamages = [
   'delete link',
@@ -25,15 +31,14 @@ export const podDamages = [
   'delete limits',
 ] as const
 
+const portMaps = ['ports4', 'ports6', 'address-ports4', 'address-ports6']
+
 export type SharedDamage = (typeof sharedDamages)[number]
 export type PodDamage = (typeof podDamages)[number]
 
 export function damageShared(place: Place, damage: SharedDamage): void {
   if (damage === 'flush nft') return flush(() => [tables.del(TABLE)])
-  if (damage === 'unpublish all')
-    return ['ports4', 'ports6', 'address-ports4', 'address-ports6'].forEach((set) => {
-      flush(() => [elements.flush({ ...TABLE, set })])
-    })
+  if (damage === 'unpublish all') return flush(() => portMaps.map((set) => elements.flush({ ...TABLE, set })))
   using route = openNetlink()
   const { bridge } = place.datapath
   if (damage === 'delete bridge') return quietly(() => route.runSync(links.del(bridge)))

@@ -26,6 +26,8 @@ export interface Place {
   readonly pods: Map<string, PodState>
   isDamaged: boolean
   isFull: boolean
+  /** Its host made the network at least once. */
+  isBuilt: boolean
 }
 
 /** What the machine should be: two state directories, which three host processes work on. */
@@ -34,7 +36,8 @@ export interface State {
 }
 
 /** The place that each host process works on: two share one. */
-export const placeOf = ({ places: [first, second] }: State, seat: number): Place => (seat < 2 ? first : second)
+export const placeOf = ({ places: [first, second] }: State, seat: number): Place =>
+  seat < 2 ? first : second
 export const SEATS = 3
 
 export function freshState(root: string): State {
@@ -46,6 +49,7 @@ export function freshState(root: string): State {
     pods: new Map(),
     isDamaged: false,
     isFull: false,
+    isBuilt: false,
   })
   return {
     places: [
@@ -57,11 +61,14 @@ export function freshState(root: string): State {
 
 /** As the checker wants it. */
 export function machineModel({ places }: State, isTidy: boolean): MachineModel {
+  // The hosts of two state directories have one nft table, and whichever makes it anew publishes its own ports alone.
+  const mayLackPorts = places.every(({ isBuilt }) => isBuilt)
   return {
     hosts: places.map(({ namespace, stateDir, datapath, pods, isDamaged }) => ({
       stateDir,
       datapath,
       isDamaged,
+      mayLackPorts,
       isTidy,
       pods: [...pods].map(([name, { settings, isDamaged }]) => ({ namespace, name, ...settings, isDamaged })),
     })),
@@ -75,7 +82,12 @@ export function requestFor(place: Place, name: string, { ports, bandwidth }: Set
     annotationOf[way as keyof Bandwidth], // a bandwidth has these two keys
     `${bits / 1_000_000}M`,
   ])
-  return { namespace: place.namespace, name, portMappings: ports, annotations: Object.fromEntries(annotations) }
+  return {
+    namespace: place.namespace,
+    name,
+    portMappings: ports,
+    annotations: Object.fromEntries(annotations),
+  }
 }
 
 /** Whether another pod that is up has one of these ports, of whichever host. */

@@ -13,6 +13,8 @@ export interface Run {
   readonly insiders: Map<string, { readonly pid: number; isAlive(): boolean }>
   /** How many steps were taken. */
   steps: number
+  /** The kernel remembers connections to pods. */
+  hasConnections: boolean
 }
 
 export interface PodOperation {
@@ -56,7 +58,10 @@ export async function openHost({ machine }: Run, state: State, seat: number): Pr
 
 /** Compares the machine with the model, which first takes in what was attempted. @throws Error with all differences */
 export function verify(run: Run, state: State, attempts: readonly Attempt[], isTidy = false): void {
-  const observed = observe(state.places.map(({ stateDir }) => stateDir))
+  const observed = observe(
+    state.places.map(({ stateDir }) => stateDir),
+    { connections: run.hasConnections },
+  )
   const differences = [
     ...settle(state, attempts, observed),
     ...check(machineModel(state, isTidy), observed),
@@ -66,7 +71,8 @@ export function verify(run: Run, state: State, attempts: readonly Attempt[], isT
 }
 
 function processesLeft({ insiders }: Run, { places }: State): string[] {
-  const isUp = (key: string) => places.some((place) => place.pods.has(key.slice(2)) && key[0] === place.namespace)
+  const isUp = (key: string) =>
+    places.some((place) => place.pods.has(key.slice(2)) && key[0] === place.namespace)
   return [...insiders].flatMap(([key, { pid, isAlive }]) => {
     if (isUp(key)) return []
     insiders.delete(key)
