@@ -1,9 +1,10 @@
 // Bundles a package that is run, in its directory, before tsc writes its types: bundle.mjs [ENTRY POINT beside `exports`…]
 // Node takes a good millisecond to find and read a module, however small, so a command loads few: a file for each entry point
 // and what they share. Code of other packages that is used goes into them, and what isn't used of it stays away.
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { build } from 'esbuild'
+import { thirdPartyLicences } from './third-party-licences.mjs'
 
 rmSync('dist', { recursive: true, force: true })
 
@@ -14,8 +15,9 @@ const exported = Object.values(exports).flatMap(({ 'podwire-source': source, def
 const named = process.argv.slice(2).map((entry) => ({ in: entry, out: basename(entry, '.ts') }))
 const entryPoints = [...exported, ...named]
 
-await build({
+const { metafile } = await build({
   entryPoints,
+  metafile: true,
   outdir: 'dist',
   bundle: true,
   // Where entry points are named, they alone are files: what else they import when it is wanted is small beside a file's cost.
@@ -35,6 +37,9 @@ await build({
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
 })
+
+const licences = thirdPartyLicences(metafile)
+if (licences !== '') writeFileSync('dist/THIRD-PARTY-LICENSES.txt', licences)
 
 /** Node's modules that take milliseconds to load, and that most commands never call: loaded at the first call of a function. */
 function lazyBuiltins(names) {

@@ -22,8 +22,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     execArgv: [`--conditions=${condition}`],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     reporters: ['default', new URL('./count-reporter.mjs', import.meta.url).pathname],
     // The engine: see coverage.mjs.
     coverage: {

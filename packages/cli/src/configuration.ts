@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isPodwireError, messageOf } from '@podwire/api'
+import { isPodwireError, messageOf, type PodwireError } from '@podwire/api'
 import type { LoadedConfig, PodwireConfig } from '@podwire/core'
 import type { GlobalFlags } from './flags.ts'
 import { printNote } from './output.ts'
 
 /** What `podwire init` writes, and what holds where there is no configuration: the plugin that needs nothing but Node. */
-export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/16' } satisfies PodwireConfig
+export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: 'auto' } satisfies PodwireConfig
 
 /** The plugins that come with this package, and where it is installed: others may lie beside it. */
 export function installation() {
@@ -24,6 +24,11 @@ export async function loadConfiguration(flags: GlobalFlags): Promise<LoadedConfi
   const { loadConfig } = await import('@podwire/core')
   const { config: file, stateDir, trust = [] } = flags
   return loadConfig({ ...(file === undefined ? {} : { file }), fallback: STARTER_CONFIG, stateDir, trust })
+}
+
+/** A configuration may be wrong and still say where its pods are. */
+function stateDirNamedIn({ details }: PodwireError): string | undefined {
+  return typeof details['stateDir'] === 'string' ? details['stateDir'] : undefined
 }
 
 /** A configuration, or what stands in for one that can't be used. */
@@ -43,7 +48,7 @@ export async function loadLenient(flags: GlobalFlags): Promise<LenientConfigurat
   } catch (problem) {
     if (!isPodwireError(problem) || problem.code === 'CONFIG_NOT_FOUND') throw problem
     const { loadConfig } = await import('@podwire/core')
-    const { stateDir, trust = [] } = flags
+    const { stateDir = stateDirNamedIn(problem), trust = [] } = flags
     const stand = await loadConfig({ config: STARTER_CONFIG, stateDir, trust })
     printNote(messageOf(problem))
     printNote(

@@ -34,12 +34,6 @@ export const errors = defineErrors({
     message: ({ pod }: { pod: string }) => `There is no pod ${pod}`,
     remedy: ({ pod }) => `Set it up with: podwire up ${pod}`,
   },
-  POD_EXISTS: {
-    message: ({ pod }: { pod: string }) => `Pod ${pod} is set up already`,
-    remedy: ({ pod }) =>
-      `Run the command in it with: podwire exec ${pod} -- CMD; or tear it down first with --replace.`,
-    exitCode: 2,
-  },
 
   // Commands in pods
   COMMAND_NOT_FOUND: {

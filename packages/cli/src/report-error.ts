@@ -11,7 +11,7 @@ import { interrupted } from './signals.ts'
  */
 export function reportError(error: unknown, argv: readonly string[]): number {
   const flags = ownFlags(argv)
-  const found = flatten(error).map(unlessInterrupted)
+  const found = flatten(error).map(asInterruption)
   for (const one of found) printNote(messageOf(one))
   if (found.some(isRefusal) && !isPrivileged()) printNote(PRIVILEGES_NEEDED)
   if (flags.includes('--verbose')) printError(inspect(error, { depth: 6 }))
@@ -30,7 +30,7 @@ function flatten(error: unknown): unknown[] {
 }
 
 /** That a signal came is the news; which call it cut off is not. */
-function unlessInterrupted(error: unknown): unknown {
+function asInterruption(error: unknown): unknown {
   return interrupted.aborted && causes(error).includes(interrupted.reason) ? interrupted.reason : error
 }
 

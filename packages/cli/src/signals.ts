@@ -27,6 +27,21 @@ export function interrupt(reason: Error): void {
   controller.abort(reason)
 }
 
+/** Waits for what only looks, and can be left alone: a signal ends the waiting. */
+export async function unlessInterrupted<T>(looking: Promise<T>): Promise<T> {
+  let abort = () => {}
+  const abandoned = new Promise<never>((_resolve, reject) => {
+    abort = () => reject(interrupted.reason)
+  })
+  interrupted.addEventListener('abort', abort)
+  if (interrupted.aborted) abort()
+  try {
+    return await Promise.race([looking, abandoned])
+  } finally {
+    interrupted.removeEventListener('abort', abort)
+  }
+}
+
 /** Gives the signals that come from now on to `receive`, until the function returned is called. */
 export function passSignalsTo(receive: (signal: NodeJS.Signals) => void): () => void {
   const pass = (name: NodeJS.Signals) => receive(name)

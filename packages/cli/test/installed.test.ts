@@ -22,7 +22,9 @@ describe.skipIf(!canInstall)('installed from tarballs', () => {
 
   const install = (cwd: string, ...command: string[]) => {
     const [file = '', ...args] = [...outside, ...command]
-    const { status, stdout, stderr } = spawnSync(file, args, { cwd, encoding: 'utf8' })
+    // turbo looks for pnpm there.
+    const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env['PATH']}` }
+    const { status, stdout, stderr } = spawnSync(file, args, { cwd, encoding: 'utf8', env })
     if (status !== 0) throw new Error(`${command.join(' ')}: ${stdout}${stderr}`)
   }
   const packed = () => readdirSync(tarballs).map((name) => join(tarballs, name))

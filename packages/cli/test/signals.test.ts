@@ -73,6 +73,21 @@ describe.skipIf(!isIsolated())('signals', () => {
     expect(readdirSync('/run/netns')).toEqual([])
   }, 240_000)
 
+  test('end a status that waits for its plugin', async () => {
+    const { start, dir } = project(
+      withPlugin(`status: async () => {
+        const { writeFileSync } = await import('node:fs')
+        writeFileSync('asked', '')
+        await new Promise(() => {})
+      },`),
+    )
+    const running = start('status')
+    const end = ended(running)
+    await until(() => readdirSync(dir).includes('asked'))
+    running.kill('SIGINT')
+    expect(await end).toMatchObject({ code: 130, stderr: expect.stringContaining('interrupted by SIGINT') })
+  }, 240_000)
+
   test('SIGKILL leaves the job to the next command, which ends it with its sandbox', async () => {
     const { start, podwire, dir } = project(withPlugin(''))
     const running = start('run', '--', 'sh', '-c', 'echo $$ > job; echo ready; exec sleep 1000')

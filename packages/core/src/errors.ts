@@ -16,6 +16,13 @@ export interface ConfigProblem {
   readonly message: string
 }
 
+interface InvalidConfig {
+  readonly file: string | undefined
+  readonly problems: readonly ConfigProblem[]
+  /** The state directory that it names, where it does: what is set up can be torn down all the same. */
+  readonly stateDir?: string
+}
+
 /** Which package, for the errors about it. */
 export interface PackageLabel {
   readonly packageName: string
@@ -38,7 +45,7 @@ export const errors = defineErrors({
     exitCode: 2,
   },
   CONFIG_INVALID: {
-    message: ({ file, problems }: { file: string | undefined; problems: readonly ConfigProblem[] }) =>
+    message: ({ file, problems }: InvalidConfig) =>
       `${file ?? 'The configuration'}: ${problems.map(asLine).join('; ')}`,
     exitCode: 2,
   },
@@ -135,6 +142,12 @@ export const errors = defineErrors({
   INVALID_POD: {
     message: ({ problems }: { pod: object; problems: readonly string[] }) =>
       `Not a pod that can be set up: ${problems.join('; ')}`,
+    exitCode: 2,
+  },
+  POD_EXISTS: {
+    message: ({ pod }: { pod: PodName }) => `Pod ${podKey(pod)} is set up already`,
+    remedy: ({ pod }) =>
+      `Take another name, or tear it down first: podwire down ${podKey(pod)}, or run with --replace.`,
     exitCode: 2,
   },
   NO_ADDRESS: {

@@ -306,6 +306,17 @@ describe.skipIf(!isIsolated())('a host', () => {
     await host.tearDownPod(web)
   })
 
+  test('a pod that must be new is refused where there is one, which stays as it was', async () => {
+    const { host } = await hostWith()
+    const before = await host.setUpPod(web)
+    const again = { ...web, annotations: { colour: 'red' }, mustBeNew: true }
+    await expect(host.setUpPod(again)).rejects.toMatchObject({ code: 'POD_EXISTS', exitCode: 2 })
+    expect(await host.pod(web)).toEqual(before)
+    await host.tearDownPod(web)
+    await host.setUpPod(again)
+    await host.tearDownPod(web)
+  })
+
   test('a pod without an address is an error and leaves nothing, unless it was asked for', async () => {
     const { host } = await hostWith('setUpPod: async () => {},')
     await expect(host.setUpPod(web)).rejects.toMatchObject({ code: 'NO_ADDRESS' })

@@ -18,6 +18,12 @@ export const errors = defineErrors({
     remedy: 'Choose another podCIDR, or remove what is in the way.',
     exitCode: 2,
   },
+  NO_FREE_POD_CIDR: {
+    message: ({ tried }: { tried: readonly string[] }) =>
+      `none of the ${tried.length} pod CIDRs from ${tried[0]} to ${tried.at(-1)} is free on this host`,
+    remedy: 'Set podCIDR to a range that is.',
+    exitCode: 2,
+  },
   POD_CIDR_UNKNOWN: {
     message: () => 'kubenet has no pod CIDR yet',
     remedy: 'Set podCIDR in the config, or wait for the event pod-cidr-change.',

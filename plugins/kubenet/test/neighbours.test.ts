@@ -1,8 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import type { NetworkPlugin } from '@podwire/api'
 import { readSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { findFreePodCIDR } from '../src/index.ts'
 import { defaultOptions, type KubenetOptions } from '../src/options.ts'
 import { createKubenet } from '../src/plugin.ts'
 import { describeIsolated, never, run, useMachine } from './support/machine.ts'
@@ -124,9 +124,22 @@ describeIsolated('kubenet beside others', () => {
       await machine.pod('a')
       await plugin.status()
       await refuse(plugin, '10.93.0.0/16')
-      expect(await findFreePodCIDR()).toBe('10.89.0.0/16')
     } finally {
       run('ip', ['link', 'del', 'podman0'])
+    }
+  })
+
+  it('takes a pod CIDR that is free, and keeps it', async () => {
+    run('ip', ['link', 'add', 'podman0', 'type', 'bridge'])
+    run('ip', ['addr', 'add', '10.88.0.1/16', 'dev', 'podman0'])
+    try {
+      await machine.start({ podCIDR: 'auto' })
+      expect((await machine.pod('a')).ip).toBe('10.89.0.2')
+      run('ip', ['link', 'del', 'podman0'])
+      await machine.start({ podCIDR: 'auto' })
+      expect((await machine.pod('b')).ip).toBe('10.89.0.3')
+    } finally {
+      spawnSync('ip', ['link', 'del', 'podman0'])
     }
   })
 

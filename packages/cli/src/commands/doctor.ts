@@ -9,6 +9,7 @@ import { withHost } from '../host.ts'
 import { explain, nameServersFor } from '../name-servers.ts'
 import { printJson, printTable } from '../output.ts'
 import { isPrivileged, PRIVILEGES_NEEDED } from '../privileges.ts'
+import { interrupted, unlessInterrupted } from '../signals.ts'
 
 const define: DefineCommand = (does) =>
   command(
@@ -120,7 +121,7 @@ async function plugin(flags: GlobalFlags): Promise<Finding> {
     return await withHost(
       flags,
       async (host) => {
-        const readiness = await host.status()
+        const readiness = await unlessInterrupted(host.status())
         const name = host.configuration.config.networkPlugin
         return readiness.ready
           ? { check, result: 'ok', say: `${name} is ready` }
@@ -129,6 +130,7 @@ async function plugin(flags: GlobalFlags): Promise<Finding> {
       { recover: false },
     )
   } catch (error) {
+    interrupted.throwIfAborted()
     const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
     return { check, result: 'failed', say: errors.map(messageOf).join('; ') }
   }

@@ -84,7 +84,8 @@ const starter = {
 
 const comments: Readonly<Record<keyof typeof starter, string>> = {
   networkPlugin: 'Which plugin sets pods up. What there is: podwire plugins',
-  podCIDR: 'Where pods get their addresses from; for both families: 10.88.0.0/16,fd00:88::/64',
+  podCIDR:
+    'Where pods get their addresses from; auto: a range that is free. For both families: 10.88.0.0/16,fd00:88::/64',
   hairpinMode:
     'How a pod reaches itself through a port that it publishes: hairpin-veth, promiscuous-bridge or none',
   nonMasqueradeCIDR: "Destinations that see a pod's own address; all others see the host's",

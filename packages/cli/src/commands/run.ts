@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { podKey } from '@podwire/api'
 import type { NetworkHost, SandboxRecord } from '@podwire/core'
 import { afterDashes, command, type DefineCommand, withPodFlags } from '../command.ts'
-import { errors } from '../errors.ts'
 import {
   collect,
   type GlobalFlags,
@@ -51,12 +49,9 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
   const pod = parsePodName(name ?? `default/run-${randomBytes(4).toString('hex')}`)
   return withHost(flags, async (host) => {
     if (replace) await host.tearDownPod(pod, { signal: interrupted })
-    else if (await host.pod(pod)) throw errors.POD_EXISTS({ pod: podKey(pod) })
     // Should this process be killed, the next one tears the pod down.
-    const request = { ...pod, ...podOfFlags(flags), ownerPid: process.pid }
+    const request = { ...pod, ...podOfFlags(flags), ownerPid: process.pid, mustBeNew: true }
     const record = await host.setUpPod(request, { signal: interrupted })
-    // Another run of this name was quicker.
-    if (!isOurs(record)) throw errors.POD_EXISTS({ pod: podKey(pod) })
     try {
       const { stateDir } = host.configuration.config
       const ended = await runCommand(words, record, { dns, stateDir, timeout, keepStdout: json })

@@ -7,6 +7,7 @@ import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
 import { withHost } from '../host.ts'
 import { print, printJson, printNote, printTable } from '../output.ts'
 import { addressesOf, podJson, printProblems } from '../pod.ts'
+import { interrupted, unlessInterrupted } from '../signals.ts'
 
 const define: DefineCommand = (does) =>
   command('status', 'show the plugin and the pods', 'podwire status default/web --json')
@@ -52,7 +53,7 @@ async function read(host: NetworkHost, problem: Error | undefined): Promise<Stat
       readiness: { ready: false, reason: messageOf(problem) },
     }
   try {
-    const { from, manager, capabilities } = await host.plugin()
+    const { from, manager, capabilities } = await unlessInterrupted(host.plugin())
     return {
       plugin: {
         name: manager.name,
@@ -60,9 +61,10 @@ async function read(host: NetworkHost, problem: Error | undefined): Promise<Stat
         version: from.version,
         capabilities: capabilities(),
       },
-      readiness: await host.status(),
+      readiness: await unlessInterrupted(host.status()),
     }
   } catch (error) {
+    interrupted.throwIfAborted()
     // What is set up is known all the same.
     const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
     const reason = all.map(messageOf).join('; ')

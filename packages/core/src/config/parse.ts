@@ -51,8 +51,15 @@ export function parseConfig(
   dir = file ? dirname(file) : '.',
 ): Config {
   const parsed = configSchema.safeParse(input, { reportInput: true })
-  if (!parsed.success)
-    throw errors.CONFIG_INVALID({ file, problems: parsed.error.issues.flatMap(describeIssue) })
+  if (!parsed.success) {
+    const problems = parsed.error.issues.flatMap(describeIssue)
+    const named = stateDirOf(input)
+    throw errors.CONFIG_INVALID({
+      file,
+      problems,
+      ...(named === undefined ? {} : { stateDir: resolve(dir, named) }),
+    })
+  }
   const { discovery, deadlines, stateDir, $schema: _, ...rest } = parsed.data
   const absolute = (path: string) =>
     path.startsWith('!') ? `!${resolve(dir, path.slice(1))}` : resolve(dir, path)
@@ -63,6 +70,12 @@ export function parseConfig(
     deadlines: mapValues(deadlines, (duration) => parseDuration(duration) ?? 0),
     stateDir: resolve(dir, stateDir),
   }
+}
+
+function stateDirOf(input: unknown): string | undefined {
+  const named =
+    typeof input === 'object' && input !== null && 'stateDir' in input ? input.stateDir : undefined
+  return typeof named === 'string' && named !== '' ? named : undefined
 }
 
 function describeIssue(issue: z.core.$ZodIssue): ConfigProblem[] {

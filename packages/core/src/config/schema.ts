@@ -26,11 +26,11 @@ const networkPlugin = z._default(
 
 const podCIDR = z._default(
   z.string().check(
-    z.refine((text) => text === '' || parsePodCIDR(text) !== undefined, {
-      error: 'expected a CIDR such as "10.88.0.0/16", or one of each family separated by a comma',
+    z.refine((text) => text === '' || text === 'auto' || parsePodCIDR(text) !== undefined, {
+      error: 'expected a CIDR such as "10.88.0.0/16", or one of each family separated by a comma, or "auto"',
     }),
     describe(
-      'Where pods get their addresses from: one CIDR, or an IPv4 and an IPv6 one separated by a comma.',
+      'Where pods get their addresses from: one CIDR, or an IPv4 and an IPv6 one separated by a comma. auto: the plugin takes a range that is free on this host, and keeps it; kubenet can.',
     ),
   ),
   '',

@@ -22,6 +22,8 @@ export interface PodRequest {
   readonly portMappings?: readonly PortMapping[]
   /** A pod that ends without an address is an error otherwise, unless the plugin is the no-op. */
   readonly allowNoAddress?: boolean
+  /** A pod that is set up already is an error, instead of being kept or changed. */
+  readonly mustBeNew?: boolean
 }
 
 /** What names a pod that may be set up already. */

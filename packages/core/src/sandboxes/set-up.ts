@@ -54,6 +54,7 @@ async function keepOrTearDown(
     await tearDown(context, found)
     return undefined
   }
+  if (request.mustBeNew) throw errors.POD_EXISTS({ pod: refOf(pod) })
   const asked = askedNetns(request)
   if (asked !== undefined && !isNamespaceAt(asked, found.netnsIdentity)) {
     throw errors.NETNS_CONFLICT({ pod: refOf(pod), netns: found.pod.netns, asked })

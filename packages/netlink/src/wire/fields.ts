@@ -55,7 +55,7 @@ export const listOf = <T>(field: Field<T>, type = 1): Field<readonly T[]> => ({
   decode: (bytes) => listAttributes(bytes).map(([, value]) => field.decode(value)),
 })
 
-interface NumberField extends Field<number> {
+export interface NumberField extends Field<number> {
   encode(value: number, what: string): Buffer
 }
 

@@ -19,6 +19,7 @@ import { isNetnsOf, type PodRecord } from '../pods/record.ts'
 import { openRecords } from '../pods/records.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
+import { AUTO, openChosenCidr } from './free-cidr.ts'
 import { defaultMtu } from './mtu.ts'
 import { forwardingSysctls } from './sysctls.ts'
 
@@ -55,6 +56,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const stateId = openStateId(stateDir)
   const podLinks = createPodLinks(stateId.get)
   const kernel = openKernel()
+  const chosenCidr = openChosenCidr(kernel, stateDir)
   const records = openRecords(stateDir)
   const claims = openClaims(stateDir)
   const firewall = openFirewall(() => records.list().flatMap(portElements))
@@ -91,7 +93,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
 
   async function setPodCidr(podCidr: string) {
     try {
-      networks = parsePodCidrs(podCidr)
+      networks = parsePodCidrs(podCidr === AUTO ? await chosenCidr.choose() : podCidr)
       mtu = init.mtu === USE_DEFAULT_MTU ? await defaultMtu(kernel) : init.mtu
       if (mtu < IPV6_LEAST_MTU && networks.some(({ family }) => family === 6))
         throw errors.MTU_TOO_SMALL({ mtu, least: IPV6_LEAST_MTU })
@@ -114,6 +116,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
 
   async function build(): Promise<readonly string[]> {
     stateId.keep()
+    chosenCidr.keep()
     const all = [...networks, ...earlierNetworks(networks, claims, podOf)]
     const { repaired, refused } = await datapath.ensure({ mtu, networks: all })
     const forwarding = ensureSysctls(forwardingSysctls(new Set(all.map(({ family }) => family))))

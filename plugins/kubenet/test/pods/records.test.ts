@@ -69,10 +69,10 @@ describe('records', () => {
   it('leave no half-written file of a process that is gone', () => {
     const records = openRecords(dir)
     records.write(record('a'))
-    writeFileSync(join(dir, 'pods', 'b.json.4194304.0123abcd.tmp'), '{')
-    writeFileSync(join(dir, 'pods', `c.json.${process.pid}.0123abcd.tmp`), '{')
+    writeFileSync(join(dir, 'pods', '.4194304.0123abcd.tmp'), '{')
+    writeFileSync(join(dir, 'pods', `.${process.pid}.0123abcd.tmp`), '{')
     records.sweep()
-    expect(readdirSync(join(dir, 'pods')).sort()).toEqual(['a.json', `c.json.${process.pid}.0123abcd.tmp`])
+    expect(readdirSync(join(dir, 'pods')).sort()).toEqual([`.${process.pid}.0123abcd.tmp`, 'a.json'])
   })
 
   it.each<[string, object]>([
