@@ -34,10 +34,11 @@ function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[
   const { place, pod, wanted, result } = attempt
   const about = `${wanted ? 'setting up' : 'tearing down'} ${place.namespace}/${pod}`
   const isAlone = all.length === 1
-  const isTaken = wanted !== undefined && isPortTaken(state, place, pod, wanted)
-  if (result === 'done') return isAlone && isTaken ? [`${about} took a port that another pod has`] : []
+  const taken = wanted === undefined ? 'no' : isPortTaken(state, place, pod, wanted)
+  if (result === 'done')
+    return isAlone && taken === 'yes' ? [`${about} took a port that another pod has`] : []
   if (result === 'cut off' || place.isFull) return []
-  const mayBeTaken = isTaken || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
+  const mayBeTaken = taken !== 'no' || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
   return mayBeTaken && result.code === 'HOST_PORT_IN_USE'
     ? []
     : [`${about} failed with ${result.code}: ${result.message}`]

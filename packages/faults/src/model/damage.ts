@@ -1,14 +1,6 @@
 import { errnoOf } from '@podwire/api'
 import { createSandboxStore } from '@podwire/core'
-import {
-  addresses,
-  links,
-  NETLINK_NETFILTER,
-  openNetlink,
-  qdiscs,
-  type Request,
-  routes,
-} from '@podwire/netlink'
+import { addresses, links, NETLINK_NETFILTER, openNetlink, qdiscs, routes } from '@podwire/netlink'
 import { elements, tables, transaction } from '@podwire/netlink/nftables'
 import { TABLE } from '../checker/observe-firewall.ts'
 import type { Place } from './state.ts'
@@ -36,17 +28,19 @@ const portMaps = ['ports4', 'ports6', 'address-ports4', 'address-ports6']
 export type SharedDamage = (typeof sharedDamages)[number]
 export type PodDamage = (typeof podDamages)[number]
 
-export function damageShared(place: Place, damage: SharedDamage): void {
-  if (damage === 'flush nft') return flush(() => [tables.del(TABLE)])
-  if (damage === 'unpublish all') return flush(() => portMaps.map((set) => elements.flush({ ...TABLE, set })))
+export function damageShared({ datapath: { bridge } }: Place, damage: SharedDamage): void {
   using route = openNetlink()
-  const { bridge } = place.datapath
-  if (damage === 'delete bridge') return quietly(() => route.runSync(links.del(bridge)))
-  if (damage === 'bridge down') return quietly(() => route.runSync(links.set(bridge, { up: false })))
-  quietly(() => {
-    for (const { address } of route.runSync(addresses.list({ dev: bridge })))
-      if (!address.startsWith('fe80:')) route.runSync(addresses.del({ dev: bridge, address }))
-  })
+  const damages: Record<SharedDamage, () => void> = {
+    'flush nft': () => changeFirewall([tables.del(TABLE)]),
+    'unpublish all': () => changeFirewall(portMaps.map((set) => elements.flush({ ...TABLE, set }))),
+    'delete bridge': () => route.runSync(links.del(bridge)),
+    'bridge down': () => route.runSync(links.set(bridge, { up: false })),
+    'flush bridge': () => {
+      for (const { address } of route.runSync(addresses.list({ dev: bridge })))
+        if (!address.startsWith('fe80:')) route.runSync(addresses.del({ dev: bridge, address }))
+    },
+  }
+  quietly(damages[damage])
 }
 
 /** Of a pod that may be there or not. */
@@ -55,31 +49,33 @@ export function damagePod(place: Place, pod: string, damage: PodDamage): void {
   if (!record) return
   using route = openNetlink()
   const own = route.runSync(links.list()).filter(({ alias }) => alias?.endsWith(` ${place.namespace}/${pod}`))
-  const host = own.find(({ kind }) => kind === 'veth')
-  const onHost = (change: (index: number) => Request<void>) =>
-    quietly(() => host && route.runSync(change(host.index)))
-  if (damage === 'delete link') return onHost(links.del)
-  if (damage === 'link down') return onHost((index) => links.set(index, { up: false }))
-  if (damage === 'link off the bridge') return onHost((index) => links.set(index, { master: null }))
-  if (damage === 'delete limits') {
-    for (const { index } of own) quietly(() => route.runSync(qdiscs.del({ dev: index })))
-    return onHost((index) => qdiscs.del({ dev: index, parent: 'ingress' }))
-  }
-  quietly(() => {
-    using inside = openNetlink({ netns: record.pod.netns })
-    if (damage === 'flush addresses')
+  const host = own.find(({ kind }) => kind === 'veth')?.index ?? 0
+  const damages: Record<PodDamage, () => void> = {
+    'delete link': () => route.runSync(links.del(host)),
+    'link down': () => route.runSync(links.set(host, { up: false })),
+    'link off the bridge': () => route.runSync(links.set(host, { master: null })),
+    'delete limits': () => {
+      for (const { index } of own) quietly(() => route.runSync(qdiscs.del({ dev: index })))
+      route.runSync(qdiscs.del({ dev: host, parent: 'ingress' }))
+    },
+    'flush addresses': () => {
+      using inside = openNetlink({ netns: record.pod.netns })
       for (const { address } of inside.runSync(addresses.list({ dev: 'eth0' })))
         inside.runSync(addresses.del({ dev: 'eth0', address }))
-    else
-      for (const { destination, gateway, family } of inside.runSync(routes.list({ dev: 'eth0' })))
+    },
+    'delete default routes': () => {
+      using inside = openNetlink({ netns: record.pod.netns })
+      for (const { destination, gateway } of inside.runSync(routes.list({ dev: 'eth0' })))
         if (destination === 'default' && gateway)
-          quietly(() => inside.runSync(routes.del({ destination, gateway, dev: 'eth0', family })))
-  })
+          quietly(() => inside.runSync(routes.del({ destination, gateway, dev: 'eth0' })))
+    },
+  }
+  quietly(damages[damage])
 }
 
-function flush(changes: () => Parameters<typeof transaction>[0]) {
+function changeFirewall(changes: Parameters<typeof transaction>[0]): void {
   using netfilter = openNetlink({ protocol: NETLINK_NETFILTER })
-  quietly(() => netfilter.batchSync(transaction(changes())))
+  netfilter.batchSync(transaction(changes))
 }
 
 /** What isn't there can't be damaged. */

@@ -61,8 +61,9 @@ export function freshState(root: string): State {
 
 /** As the checker wants it. */
 export function machineModel({ places }: State, isTidy: boolean): MachineModel {
-  // The hosts of two state directories have one nft table, and whichever makes it anew publishes its own ports alone.
-  const mayLackPorts = places.every(({ isBuilt }) => isBuilt)
+  // The hosts of two state directories have one nft table, and whichever makes it anew or collects garbage in it leaves its own
+  // ports there alone.
+  const mayLackPorts = places[1].isBuilt
   return {
     hosts: places.map(({ namespace, stateDir, datapath, pods, isDamaged }) => ({
       stateDir,
@@ -90,9 +91,17 @@ export function requestFor(place: Place, name: string, { ports, bandwidth }: Set
   }
 }
 
-/** Whether another pod that is up has one of these ports, of whichever host. */
-export function isPortTaken({ places }: State, place: Place, name: string, { ports }: Settings): boolean {
-  return places.some((other) =>
+/**
+ * Whether another pod that is up has one of these ports. Of another state directory's, that isn't seen where the nft table
+ * was made anew meanwhile.
+ */
+export function isPortTaken(
+  { places }: State,
+  place: Place,
+  name: string,
+  { ports }: Settings,
+): 'yes' | 'perhaps' | 'no' {
+  const takers = places.filter((other) =>
     [...other.pods].some(
       ([pod, { settings }]) =>
         (other !== place || pod !== name) &&
@@ -101,4 +110,6 @@ export function isPortTaken({ places }: State, place: Place, name: string, { por
         ),
     ),
   )
+  if (takers.includes(place)) return 'yes'
+  return takers.length > 0 ? 'perhaps' : 'no'
 }
