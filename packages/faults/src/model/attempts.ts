@@ -63,7 +63,8 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
     const next: PodState = { settings: found, isDamaged: !isMended && (before?.isDamaged ?? false) }
     place.pods.set(pod, { ...next, owner: record.owner?.pid })
     place.isBuilt = true
-    if (isMended) place.isDamaged = false
+    // A pod that is set up again as it is has what is its own looked at, and not what all share.
+    if (isMended && !isDeepStrictEqual(before?.settings, found)) place.isDamaged = false
   }
   return []
 }
