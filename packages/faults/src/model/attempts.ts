@@ -9,6 +9,8 @@ export interface Attempt {
   readonly pod: string
   /** Undefined: it was to go. */
   readonly wanted: Settings | undefined
+  /** There was no room on its disk. */
+  readonly isFull: boolean
   readonly result: 'done' | 'cut off' | HostError
 }
 
@@ -31,13 +33,13 @@ export function settle(state: State, attempts: readonly Attempt[], observed: Obs
 }
 
 function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[]): string[] {
-  const { place, pod, wanted, result } = attempt
+  const { place, pod, wanted, isFull, result } = attempt
   const about = `${wanted ? 'setting up' : 'tearing down'} ${place.namespace}/${pod}`
   const isAlone = all.length === 1
   const taken = wanted === undefined ? 'no' : isPortTaken(state, place, pod, wanted)
   if (result === 'done')
     return isAlone && taken === 'yes' ? [`${about} took a port that another pod has`] : []
-  if (result === 'cut off' || place.isFull) return []
+  if (result === 'cut off' || isFull) return []
   const mayBeTaken = taken !== 'no' || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
   return mayBeTaken && result.code === 'HOST_PORT_IN_USE'
     ? []

@@ -32,7 +32,7 @@ export async function attempt(
   ownerPid?: number,
 ): Promise<Attempt> {
   const place = placeOf(state, seat)
-  const tried = { place, pod, wanted }
+  const tried = { place, pod, wanted, isFull: place.isFull }
   try {
     if (!wanted) {
       const argument = { namespace: place.namespace, name: pod }
