@@ -14,7 +14,7 @@ export function check(model: MachineModel, observed: Observed): string[] {
     ...addressesTwice(observed),
     ...model.hosts.flatMap((host) => checkHost(host, observed)),
     ...checkFirewall(model, observed),
-    ...checkConnections(observed),
+    ...checkConnections(model, observed),
     ...namespacesOfNobody(observed),
     ...linksOfNobody(observed),
     ...neighboursOfNobody(observed),
