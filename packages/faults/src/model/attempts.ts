@@ -32,6 +32,9 @@ export function settle(state: State, attempts: readonly Attempt[], observed: Obs
   return [...unexpected, ...impossible]
 }
 
+const tableCodes = ['HOST_PORT_IN_USE']
+const sharedTableCodes = [...tableCodes, 'SETUP_STEP_FAILED', 'EEXIST']
+
 function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[]): string[] {
   const { place, pod, wanted, isFull, result } = attempt
   const about = `${wanted ? 'setting up' : 'tearing down'} ${place.namespace}/${pod}`
@@ -41,7 +44,10 @@ function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[
     return isAlone && taken === 'yes' ? [`${about} took a port that another pod has`] : []
   if (result === 'cut off' || isFull) return []
   const mayBeTaken = taken !== 'no' || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
-  return mayBeTaken && result.code === 'HOST_PORT_IN_USE'
+  // Two state directories have one nft table: while one makes it anew, whose a port is can't be told.
+  const codes =
+    state.places[1].isBuilt || all.some((one) => one.place !== place) ? sharedTableCodes : tableCodes
+  return mayBeTaken && codes.includes(result.code)
     ? []
     : [`${about} failed with ${result.code}: ${result.message}`]
 }

@@ -38,9 +38,10 @@ export function createHostPorts(
         await firewall.change(added, [...removed, ...leftover])
         return
       } catch (error) {
-        if (attempt === MOST_ATTEMPTS || !['EBUSY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
+        if (!['EBUSY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
         // None where its owner, whom another process tears down, has given it back by now.
         leftover = leftoverInTheWay(added)
+        if (attempt === MOST_ATTEMPTS) throw error
       }
     }
   }
