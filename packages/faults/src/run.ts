@@ -59,7 +59,7 @@ async function oneSequence(run: Run, seed: number): Promise<string | undefined> 
   const property = fc.asyncProperty(
     fc.noBias(fc.commands([steps(seats)], { maxCommands: longestSequence, size: 'max' })),
     async (commands) => {
-      const state = freshState(run.machine.root)
+      const state = freshState(run.machine.root, seats === SEATS)
       await begin(run, state)
       try {
         await fc.asyncModelRun(async () => ({ model: state, real: run }), commands)

@@ -44,9 +44,8 @@ function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[
     return isAlone && taken === 'yes' ? [`${about} took a port that another pod has`] : []
   if (result === 'cut off' || isFull) return []
   const mayBeTaken = taken !== 'no' || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
-  // Two state directories have one nft table: while one makes it anew, whose a port is can't be told.
-  const codes =
-    state.places[1].isBuilt || all.some((one) => one.place !== place) ? sharedTableCodes : tableCodes
+  // While the other host makes the table anew, whose a port is can't be told.
+  const codes = state.isTableShared ? sharedTableCodes : tableCodes
   return mayBeTaken && codes.includes(result.code)
     ? []
     : [`${about} failed with ${result.code}: ${result.message}`]
@@ -70,7 +69,6 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
     const isMended = isSure && attempts.every(({ result, wanted }) => result === 'done' && wanted)
     const next: PodState = { settings: found, isDamaged: !isMended && (before?.isDamaged ?? false) }
     place.pods.set(pod, { ...next, owner: record.owner?.pid })
-    place.isBuilt = true
     // A pod that is set up again as it is has what is its own looked at, and not what all share.
     if (isMended && !isDeepStrictEqual(before?.settings, found)) place.isDamaged = false
   }

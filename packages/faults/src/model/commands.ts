@@ -99,8 +99,7 @@ const collectGarbage = (seat: number) =>
 const damage = (seat: number, kind: SharedDamage) =>
   step(`${kind} of ${seat < 2 ? 'a' : 'b'}`, async (state, run) => {
     const place = placeOf(state, seat)
-    const isEverybodys = kind === 'flush nft' || kind === 'unpublish all'
-    for (const one of isEverybodys ? state.places : [place]) {
+    for (const one of kind === 'flush nft' ? state.places : [place]) {
       one.isDamaged = true
       // Ports of the bridge are gone with it.
       for (const pod of one.pods.values()) pod.isDamaged = true

@@ -1,18 +1,12 @@
 import { errnoOf } from '@podwire/api'
 import { createSandboxStore } from '@podwire/core'
 import { addresses, links, NETLINK_NETFILTER, openNetlink, qdiscs, routes } from '@podwire/netlink'
-import { elements, tables, transaction } from '@podwire/netlink/nftables'
+import { tables, transaction } from '@podwire/netlink/nftables'
 import { TABLE } from '../checker/observe-firewall.ts'
 import type { Place } from './state.ts'
 
 /** What somebody else may do to what all pods share. */
-export const sharedDamages = [
-  'flush nft',
-  'unpublish all',
-  'delete bridge',
-  'flush bridge',
-  'bridge down',
-] as const
+export const sharedDamages = ['flush nft', 'delete bridge', 'flush bridge', 'bridge down'] as const
 /** What somebody else, or the pod itself, may do to one pod. */
 export const podDamages = [
   'delete link',
@@ -23,8 +17,6 @@ export const podDamages = [
   'delete limits',
 ] as const
 
-const portMaps = ['ports4', 'ports6', 'address-ports4', 'address-ports6']
-
 export type SharedDamage = (typeof sharedDamages)[number]
 export type PodDamage = (typeof podDamages)[number]
 
@@ -32,7 +24,6 @@ export function damageShared({ datapath: { bridge } }: Place, damage: SharedDama
   using route = openNetlink()
   const damages: Record<SharedDamage, () => void> = {
     'flush nft': () => changeFirewall([tables.del(TABLE)]),
-    'unpublish all': () => changeFirewall(portMaps.map((set) => elements.flush({ ...TABLE, set }))),
     'delete bridge': () => route.runSync(links.del(bridge)),
     'bridge down': () => route.runSync(links.set(bridge, { up: false })),
     'flush bridge': () => {

@@ -26,13 +26,16 @@ export interface Place {
   readonly pods: Map<string, PodState>
   isDamaged: boolean
   isFull: boolean
-  /** Its host made the network at least once. */
-  isBuilt: boolean
 }
 
 /** What the machine should be: two state directories, which three host processes work on. */
 export interface State {
   readonly places: readonly [Place, Place]
+  /**
+   * The hosts of both are at work. They have one nft table, and whichever makes it anew or collects garbage in it leaves its own
+   * ports there alone: a known defect, by which ports may lack.
+   */
+  readonly isTableShared: boolean
 }
 
 /** The place that each host process works on: two share one. */
@@ -40,7 +43,7 @@ export const placeOf = ({ places: [first, second] }: State, seat: number): Place
   seat < 2 ? first : second
 export const SEATS = 3
 
-export function freshState(root: string): State {
+export function freshState(root: string, isTableShared = false): State {
   const place = (letter: string, podCIDR: string, bridge: string, gateways: readonly string[]): Place => ({
     namespace: letter,
     stateDir: `${root}/${letter}`,
@@ -49,9 +52,9 @@ export function freshState(root: string): State {
     pods: new Map(),
     isDamaged: false,
     isFull: false,
-    isBuilt: false,
   })
   return {
+    isTableShared,
     places: [
       place('a', '10.88.0.0/24,fd88::/64', 'cbr0', ['10.88.0.1/24', 'fd88::1/64']),
       place('b', '10.89.0.0/24', 'cbr1', ['10.89.0.1/24']),
@@ -60,16 +63,13 @@ export function freshState(root: string): State {
 }
 
 /** As the checker wants it. */
-export function machineModel({ places }: State, isTidy: boolean): MachineModel {
-  // The hosts of two state directories have one nft table, and whichever makes it anew or collects garbage in it leaves its own
-  // ports there alone.
-  const mayLackPorts = places[1].isBuilt
+export function machineModel({ places, isTableShared }: State, isTidy: boolean): MachineModel {
   return {
     hosts: places.map(({ namespace, stateDir, datapath, pods, isDamaged }) => ({
       stateDir,
       datapath,
       isDamaged,
-      mayLackPorts,
+      mayLackPorts: isTableShared,
       isTidy,
       pods: [...pods].map(([name, { settings, isDamaged }]) => ({ namespace, name, ...settings, isDamaged })),
     })),
