@@ -21,6 +21,49 @@ export const errors = defineErrors({
     exitCode: 2,
   },
 
+  // Plugin packages
+  NO_SUCH_PACKAGE: {
+    message: ({ name }: { name: string }) => `The registry has no ${name}`,
+    remedy: 'See what there is with: podwire plugin search',
+  },
+  REGISTRY_FAILED: {
+    message: ({ what, reason }: { what: string; reason: string }) =>
+      `npm could not ask the registry for ${what}: ${reason}`,
+    remedy: 'Try again, and see that the network and the registry that npm is configured with are there.',
+  },
+  NOT_USABLE: {
+    message: (about: { name: string; version: string; problem: string; instead?: string }) =>
+      `${about.name}@${about.version} can't be used: ${about.problem}. Nothing was installed`,
+    remedy: ({ name, instead }) =>
+      instead === undefined
+        ? 'It has no version that this podwire can use: update podwire, or ask its author.'
+        : `Update podwire, or install the newest version for this one: podwire plugin add ${name}@${instead}`,
+  },
+  INSTALL_FAILED: {
+    message: ({ command, reason }: { command: string; reason: string }) => `${command} failed: ${reason}`,
+    remedy: 'The configuration was left as it is. What the package manager printed says why.',
+  },
+  PLUGIN_IN_USE: {
+    message: ({ name, file }: { name: string; file: string }) =>
+      `"${name}" is the network plugin of ${file}, and pods could neither be set up nor torn down without it`,
+    remedy: 'Tear the pods down, and name another networkPlugin in the configuration first.',
+    exitCode: 2,
+  },
+  NOT_INSTALLED: {
+    message: ({ name, dir }: { name: string; dir: string }) => `${name} is not installed in ${dir}`,
+    remedy: 'See what is with: podwire plugins',
+  },
+
+  NOT_A_PLUGIN_PACKAGE: {
+    message: ({ dir, reason }: { dir: string; reason: string }) => `${dir} can't be tried: ${reason}`,
+    exitCode: 2,
+  },
+  TRIAL_ENDED: {
+    message: ({ how }: { how: string }) =>
+      `The process that tried the plugin ended before it was done: ${how}`,
+    remedy: 'It needs root, or user namespaces that the kernel allows; what it printed is above.',
+  },
+
   // Pods
   POD_OR_ALL: {
     message: () => 'Give either a pod, as NAMESPACE/NAME, or --all',

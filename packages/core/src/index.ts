@@ -10,7 +10,7 @@ export { type CatalogOptions, createPluginCatalog, type PluginCatalog } from './
 export { type Discovery, discoverPlugins, type RejectedPackage } from './plugins/discover.ts'
 export { initNetworkPlugin } from './plugins/init-network-plugin.ts'
 export { loadPlugin } from './plugins/load-plugin.ts'
-export type { PluginPackage } from './plugins/manifest.ts'
+export { type PluginPackage, parsePluginPackage } from './plugins/manifest.ts'
 export { createPluginManager, type PluginManager } from './plugins/plugin-manager.ts'
 export { optionsJsonSchema } from './plugins/plugin-options.ts'
 export type { ActivePlugin, PluginStart } from './plugins/start-plugin.ts'

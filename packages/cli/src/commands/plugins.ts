@@ -1,4 +1,4 @@
-import { describeCapabilities, messageOf, type NetworkPlugin } from '@podwire/api'
+import { describeCapabilities, isPodwireError, messageOf, type NetworkPlugin } from '@podwire/api'
 import type { LoadedConfig, PluginCatalog, PluginPackage } from '@podwire/core'
 import { command, type DefineCommand } from '../command.ts'
 import { installation, loadConfiguration } from '../configuration.ts'
@@ -12,6 +12,7 @@ const define: DefineCommand = (does) =>
     'list every plugin package found, and what is wrong with those rejected',
     'podwire plugins',
   )
+    .option('--outdated', 'ask the registry for newer versions')
     .option('--json', 'print JSON')
     .action(does(plugins))
 export default define
@@ -24,15 +25,22 @@ interface PluginRow {
   readonly capabilities: readonly string[]
   readonly state: 'active' | 'available' | 'rejected'
   readonly reason?: string
+  /** With `--outdated`: the newest version in the registry that this podwire can use; absent: it has none. */
+  readonly newest?: string
+  /** The newest version of all, where this podwire can't use it. */
+  readonly newestForOthers?: string
 }
 
+type Flags = GlobalFlags & JsonFlag & { outdated?: boolean }
+
 /** Of all that is found, only what offers the configured plugin is imported. */
-async function plugins({ json = false, ...flags }: GlobalFlags & JsonFlag): Promise<void> {
+async function plugins({ json = false, outdated = false, ...flags }: Flags): Promise<void> {
   const { createPluginCatalog } = await import('@podwire/core')
   const configuration = await loadConfiguration(flags)
   const log = stderrLogger(flags.verbose ?? false)
   const catalog = await createPluginCatalog({ configuration, installation: installation(), log })
-  const rows = [...(await offeredRows(catalog, configuration)), ...rejectedRows(catalog)]
+  const found = [...(await offeredRows(catalog, configuration)), ...rejectedRows(catalog)]
+  const rows = outdated ? await withNewest(found, configuration.dir) : found
   if (json) {
     printJson(rows)
     return
@@ -44,7 +52,43 @@ async function plugins({ json = false, ...flags }: GlobalFlags & JsonFlag): Prom
     row.capabilities.join(',') || '-',
     row.reason ?? row.path,
   ])
-  printTable([['NAME', 'PACKAGE', 'STATE', 'CAPABILITIES', 'PATH'], ...table])
+  const heads = ['NAME', 'PACKAGE', 'STATE', 'CAPABILITIES', 'PATH']
+  if (outdated) printTable([[...heads, 'NEWEST'], ...table.map((row, at) => [...row, newestOf(rows[at])])])
+  else printTable([heads, ...table])
+}
+
+function newestOf({ version, newest, newestForOthers }: Partial<PluginRow> = {}): string {
+  const own = newest === undefined ? 'not in the registry' : newest === version ? 'up to date' : newest
+  return newestForOthers === undefined ? own : `${own} (${newestForOthers} is for a newer podwire)`
+}
+
+/** What the registry doesn't know stays as it is: it may come from elsewhere. */
+async function withNewest(rows: readonly PluginRow[], cwd: string): Promise<PluginRow[]> {
+  const { newestUsable } = await import('../registry/check-published.ts')
+  const { publishedVersion } = await import('../registry/published.ts')
+  const names = [...new Set(rows.map((row) => row.package))].filter((name) => name !== '-')
+  const known = new Map(
+    await Promise.all(
+      names.map(async (name) => {
+        try {
+          const latest = (await publishedVersion({ name, wanted: '' }, cwd)).version
+          const newest = (await newestUsable(name, cwd))?.published.version
+          return [name, { latest, newest }] as const
+        } catch (error) {
+          if (isPodwireError(error) && error.code === 'NO_SUCH_PACKAGE') return [name, {}] as const
+          throw error
+        }
+      }),
+    ),
+  )
+  return rows.map((row) => {
+    const { latest, newest }: { latest?: string; newest?: string | undefined } = known.get(row.package) ?? {}
+    return {
+      ...row,
+      ...(newest === undefined ? {} : { newest }),
+      ...(latest === undefined || latest === newest ? {} : { newestForOthers: latest }),
+    }
+  })
 }
 
 async function offeredRows(catalog: PluginCatalog, { config }: LoadedConfig): Promise<PluginRow[]> {

@@ -43,6 +43,8 @@ const packageJson = z.object({
 
 const capabilityNames = Object.keys(Capability) as [CapabilityName, ...CapabilityName[]]
 
+const anyVersion = z.object({ apiVersion: z.number() })
+
 const manifest = z.strictObject({
   apiVersion: z.number(),
   plugins: z.optional(z.union([z.array(z.string()), z.literal('dynamic')])),
@@ -54,19 +56,22 @@ export async function readPluginPackage(dir: string): Promise<PluginPackage | st
   return parsePluginPackage(await readFile(join(dir, 'package.json'), 'utf8'), dir)
 }
 
-function parsePluginPackage(text: string, dir: string): PluginPackage | string {
+/** The same from the text of a package.json, which may not be in `dir` yet. */
+export function parsePluginPackage(text: string, dir: string): PluginPackage | string {
   const json = parseJson(text)
   if (json === undefined) return 'its package.json is not JSON'
   const described = packageJson.safeParse(json, { reportInput: true })
   if (!described.success) return `its package.json: ${firstIssue(described.error, 'it')}`
   const { name, version, exports, podwire } = described.data
   if (podwire === undefined) return 'its package.json has no "podwire" key: write {"apiVersion": 1}'
+  // First of all: a manifest of another version may have another shape.
+  const versioned = anyVersion.safeParse(podwire)
+  if (versioned.success && versioned.data.apiVersion !== API_VERSION) {
+    return `its apiVersion is ${versioned.data.apiVersion}, and this host knows ${API_VERSION}: install a version of it for this host`
+  }
   const stated = manifest.safeParse(podwire, { reportInput: true })
   if (!stated.success) return `its "podwire" key: ${firstIssue(stated.error, 'it')}`
-  const { apiVersion, plugins, capabilities } = stated.data
-  if (apiVersion !== API_VERSION) {
-    return `its apiVersion is ${apiVersion}, and this host knows ${API_VERSION}: install a version of it for this host`
-  }
+  const { plugins, capabilities } = stated.data
   const conventional = pluginNameOfPackage(name)
   const offered = plugins ?? (conventional === undefined ? undefined : [conventional])
   if (offered === undefined)

@@ -1,0 +1,13 @@
+import type { CIDR } from '@podwire/api'
+
+/** The addresses that pods of an IPv4 network can have, in order: all but its first, and its last, which is for broadcasts. */
+export function* addressesOf({ address, prefixLength }: CIDR): Generator<string> {
+  const size = 2 ** (32 - prefixLength)
+  const given = address.split('.').reduce((number, byte) => number * 256 + Number(byte), 0)
+  const first = given - (given % size)
+  for (let number = first + 1; number < first + size - 1; number++) yield format(number)
+}
+
+function format(number: number): string {
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join('.')
+}

@@ -1,0 +1,2 @@
+/** What a configuration says as `networkPlugin`. */
+export const name = '{{pluginName}}'
