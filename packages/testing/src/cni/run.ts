@@ -185,6 +185,10 @@ async function openPrepared(subject: Subject): Promise<Testbed> {
 async function askVersions(subject: Subject, deadline: number): Promise<Map<string, readonly string[]>> {
   const testbed = await openPrepared(subject)
   try {
+    // Once for all rules: where sandboxes can't be made nothing can be tried.
+    await testbed.sh('ip netns add probe && ip netns delete probe').catch((error) => {
+      throw errors.CNI_TEST_NO_NAMESPACES({ reason: messageOf(error) }, error)
+    })
     const supported = new Map<string, readonly string[]>()
     for (const { program } of subject.plugins) {
       const env = { CNI_COMMAND: 'VERSION', CNI_PATH: subject.cniPath.join(':') }
