@@ -78,7 +78,7 @@ export interface Datapath {
 }
 
 /** What was wrong and is right now, and what is missing, each in a phrase. */
-export interface Restored {
+interface Restored {
   readonly repaired: string[]
   readonly missing: string[]
 }
