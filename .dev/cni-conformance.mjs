@@ -71,6 +71,9 @@ const lines = [
   row('rules failed', ...judged.map(({ report }) => report.failed)),
   '',
   'These plugins speak versions up to 1.0.0, so the rules of 1.1.0 (GC, STATUS) were not tried.',
+  '',
+  'The rules `cni-killed-…` kill ADD at five moments, so that ✓ says that nothing was found at these: in other runs DEL of bridge failed, when ADD was',
+  'killed between a rule for iptables and its chain.',
   ...tested.flatMap(({ type, problem }) =>
     problem ? ['', `\`${type}\` could not be tried here. ${steady(problem)}`] : [],
   ),

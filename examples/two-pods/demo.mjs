@@ -5,15 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
 const { values } = parseArgs({ options: { plugin: { type: 'string', default: 'kubenet' } } })
-// A bridge is the host's, and stays when the pods are gone.
 const demos = {
-  kubenet: { config: 'examples/two-pods/kubenet.config.json', bridge: 'cbr0' },
+  kubenet: { config: 'examples/two-pods/kubenet.config.json' },
   cni: { config: 'examples/cni-ptp/podwire.config.json' },
   exec: { config: 'examples/exec-bridge/podwire.config.json' },
 }
 if (!(values.plugin in demos))
   fail(`--plugin ${values.plugin}: there is a demo of ${Object.keys(demos).join(', ')}`, 2)
-const { config, bridge } = demos[values.plugin]
+const { config } = demos[values.plugin]
 
 const root = new URL('../..', import.meta.url).pathname
 const podwire = [process.execPath, `${root}packages/cli/bin/podwire.js`]
@@ -40,7 +39,7 @@ server.kill()
 run('down', 'demo/web')
 run('down', 'demo/client')
 
-const left = leftovers().filter((name) => !before.includes(name) && name !== `link ${bridge}`)
+const left = leftovers().filter((name) => !before.includes(name))
 if (left.length > 0) fail(`left behind: ${left.join(', ')}`, 1)
 console.log(`\n${steps.map(({ command, ms }) => `${command} ${ms.toFixed(0)} ms`).join(' · ')}`)
 console.log('Nothing is left of the pods: no link, no namespace, no lease, no record.')

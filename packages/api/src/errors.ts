@@ -47,8 +47,8 @@ export interface ErrorEntry<Details> {
   message(details: Details, cause: unknown): string
   /** What to do next, a sentence of its own. */
   remedy?: string | ((details: Details) => string | undefined)
-  /** Default: 1, it failed. */
-  exitCode?: 1 | 2
+  /** Default: 1, it failed. A function where the cause decides. */
+  exitCode?: 1 | 2 | ((cause: unknown) => 1 | 2)
 }
 
 type Arguments<Details> = unknown extends Details
@@ -76,7 +76,8 @@ export function defineErrors<DetailsOf, E = PodwireError, More = unknown>(
     const factory = (details: Readonly<Record<string, unknown>> = {}, cause?: unknown) => {
       const advice = typeof remedy === 'function' ? remedy(details) : remedy
       const text = withAdvice(message(details, cause), advice)
-      const init = { code, message: text, details, cause, exitCode }
+      const exits = typeof exitCode === 'function' ? exitCode(cause) : exitCode
+      const init = { code, message: text, details, cause, exitCode: exits }
       return create ? create(init, entry) : new PodwireError(init)
     }
     return [code, factory]

@@ -8,7 +8,10 @@ const errors = defineErrors({
     exitCode: 2,
   },
   TIRED: { message: () => 'No more today.' },
-  BROKEN: { message: (_: { part: string }, cause: unknown) => `it broke: ${(cause as Error).message}` },
+  BROKEN: {
+    message: (_: { part: string }, cause: unknown) => `it broke: ${(cause as Error).message}`,
+    exitCode: (cause) => (isPodwireError(cause) ? cause.exitCode : 1),
+  },
 })
 
 test('an error says what was wrong and what to do, and carries the values', () => {
@@ -25,7 +28,8 @@ test('an error says what was wrong and what to do, and carries the values', () =
 test('a message may need no details, and may tell its cause', () => {
   expect(errors.TIRED()).toMatchObject({ message: 'No more today.', exitCode: 1, details: {} })
   const cause = new Error('snap')
-  expect(errors.BROKEN({ part: 'x' }, cause)).toMatchObject({ message: 'it broke: snap', cause })
+  expect(errors.BROKEN({ part: 'x' }, cause)).toMatchObject({ message: 'it broke: snap', cause, exitCode: 1 })
+  expect(errors.BROKEN({ part: 'x' }, errors.NOT_THERE({ path: '/a' })).exitCode).toBe(2)
 })
 
 test('a package may make errors of its own class, with what its entries hold besides', () => {

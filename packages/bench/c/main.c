@@ -1,5 +1,6 @@
 // What the kernel takes for one pod, asked with as few messages as it can be: network namespaces kept below /run/netns, each
-// with an end of a veth pair whose other end is a port of a bridge.
+// with an end of a veth pair whose other end is a port of a bridge; or, for a BRIDGE called `-`, the host's end of a link to that
+// pod alone, with a route, permanent neighbours on both sides and strict reverse paths. GATEWAY is an address of the host.
 //
 //   reference BRIDGE GATEWAY PREFIXLENGTH
 //
@@ -9,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -31,6 +34,8 @@ struct batch {
 static int home, host;
 static int bridge, prefix_length;
 static struct in_addr gateway;
+// Where pods of the routed kind send everything: 169.254.1.1, at the host's end.
+static const unsigned char way_out[4] = {169, 254, 1, 1}, host_mac[6] = {0x0a, 0x58, 169, 254, 1, 1};
 static unsigned sequence;
 // Chosen here, so that nothing has to be looked up.
 static int next_index = 1000000;
@@ -102,15 +107,24 @@ static int make_netns(const char *path) {
   return 0;
 }
 
-static void make_pair(struct batch *b, const char *name, int netns, int index) {
+static void pod_mac(struct in_addr address, unsigned char *mac) {
+  mac[0] = 0x0a;
+  mac[1] = 0x58;
+  memcpy(mac + 2, &address, 4);
+}
+
+static void make_pair(struct batch *b, const char *name, struct in_addr address, int netns, int index) {
+  unsigned char mac[6];
+  pod_mac(address, mac);
   char own[IFNAMSIZ];
   host_end(name, own);
   struct ifinfomsg *link = message(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof *link);
   // The peer's is heeded only where this one has one.
   link->ifi_index = index;
-  link->ifi_flags = link->ifi_change = IFF_UP;
+  link->ifi_flags = link->ifi_change = bridge ? IFF_UP : IFF_UP | IFF_NOARP;
   attribute(b, IFLA_IFNAME, own, strlen(own) + 1);
-  number(b, IFLA_MASTER, bridge);
+  if (bridge) number(b, IFLA_MASTER, bridge);
+  else attribute(b, IFLA_ADDRESS, host_mac, sizeof host_mac);
   number(b, IFLA_NUM_TX_QUEUES, 1);
   number(b, IFLA_NUM_RX_QUEUES, 1);
   struct rtattr *info = attribute(b, IFLA_LINKINFO, NULL, 0);
@@ -118,14 +132,51 @@ static void make_pair(struct batch *b, const char *name, int netns, int index) {
   struct rtattr *of_veth = attribute(b, IFLA_INFO_DATA, NULL, 0);
   struct rtattr *other = attribute(b, VETH_INFO_PEER, NULL, 0);
   struct ifinfomsg *peer = append(b, sizeof *peer);
-  peer->ifi_index = index;
+  // The same number as the other end's would make the kernel tell late that this one is up.
+  peer->ifi_index = bridge ? index : index + 1;
   attribute(b, IFLA_IFNAME, "eth0", 5);
+  if (!bridge) attribute(b, IFLA_ADDRESS, mac, sizeof mac);
   number(b, IFLA_NET_NS_FD, netns);
   number(b, IFLA_NUM_TX_QUEUES, 1);
   number(b, IFLA_NUM_RX_QUEUES, 1);
   end(b, other);
   end(b, of_veth);
   end(b, info);
+}
+
+static void neighbour(struct batch *b, const void *address, const unsigned char *mac, int index) {
+  struct ndmsg *entry = message(b, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, sizeof *entry);
+  entry->ndm_family = AF_INET;
+  entry->ndm_ifindex = index;
+  entry->ndm_state = NUD_PERMANENT;
+  attribute(b, NDA_DST, address, 4);
+  attribute(b, NDA_LLADDR, mac, 6);
+}
+
+// What the host knows of a link of its own.
+static void route_to(struct batch *b, struct in_addr address, int index) {
+  unsigned char mac[6];
+  pod_mac(address, mac);
+  struct ifinfomsg *link = message(b, RTM_SETLINK, 0, sizeof *link);
+  link->ifi_index = index;
+  struct rtattr *spec = attribute(b, IFLA_AF_SPEC, NULL, 0);
+  struct rtattr *inet = attribute(b, AF_INET, NULL, 0);
+  struct rtattr *settings = attribute(b, IFLA_INET_CONF, NULL, 0);
+  number(b, IPV4_DEVCONF_RP_FILTER, 1);
+  end(b, settings);
+  end(b, inet);
+  end(b, spec);
+  neighbour(b, &address, mac, index);
+  struct rtmsg *way = message(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof *way);
+  way->rtm_family = AF_INET;
+  way->rtm_dst_len = 32;
+  way->rtm_table = RT_TABLE_MAIN;
+  way->rtm_protocol = RTPROT_BOOT;
+  way->rtm_scope = RT_SCOPE_LINK;
+  way->rtm_type = RTN_UNICAST;
+  attribute(b, RTA_DST, &address, sizeof address);
+  attribute(b, RTA_PREFSRC, &gateway, sizeof gateway);
+  number(b, RTA_OIF, index);
 }
 
 static void configure(struct batch *b, struct in_addr address, int index) {
@@ -138,17 +189,19 @@ static void configure(struct batch *b, struct in_addr address, int index) {
   link->ifi_flags = link->ifi_change = IFF_UP;
   struct ifaddrmsg *own = message(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof *own);
   own->ifa_family = AF_INET;
-  own->ifa_prefixlen = prefix_length;
+  own->ifa_prefixlen = bridge ? prefix_length : 32;
   own->ifa_index = index;
   attribute(b, IFA_LOCAL, &address, sizeof address);
   attribute(b, IFA_ADDRESS, &address, sizeof address);
+  if (!bridge) neighbour(b, way_out, host_mac, index);
   struct rtmsg *way = message(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof *way);
   way->rtm_family = AF_INET;
   way->rtm_table = RT_TABLE_MAIN;
   way->rtm_protocol = RTPROT_BOOT;
   way->rtm_scope = RT_SCOPE_UNIVERSE;
   way->rtm_type = RTN_UNICAST;
-  attribute(b, RTA_GATEWAY, &gateway, sizeof gateway);
+  if (!bridge) way->rtm_flags = RTNH_F_ONLINK;
+  attribute(b, RTA_GATEWAY, bridge ? (const void *)&gateway : way_out, sizeof gateway);
   number(b, RTA_OIF, index);
 }
 
@@ -160,12 +213,14 @@ static int add(const char *name, struct in_addr address) {
   int netns = made ? -1 : open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   if (setns(home, CLONE_NEWNET)) abort();
   if (made) return -1;
-  int index = next_index++;
+  int index = next_index;
+  next_index += 2;
   struct batch outside = {.length = 0}, inside = {.length = 0};
-  make_pair(&outside, name, netns, index);
+  make_pair(&outside, name, address, netns, index);
+  if (!bridge) route_to(&outside, address, index);
   int result = send_batch(host, &outside);
   if (!result) {
-    configure(&inside, address, index);
+    configure(&inside, address, bridge ? index : index + 1);
     result = send_batch(pod, &inside);
   }
   close(netns);
@@ -194,11 +249,12 @@ static long long now(void) {
 
 int main(int argc, char **argv) {
   if (argc != 4 || !inet_aton(argv[2], &gateway)) return 2;
-  bridge = if_nametoindex(argv[1]);
+  int is_routed = !strcmp(argv[1], "-");
+  bridge = is_routed ? 0 : if_nametoindex(argv[1]);
   prefix_length = atoi(argv[3]);
   home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   host = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (!bridge || home < 0 || host < 0) return 1;
+  if ((!bridge && !is_routed) || home < 0 || host < 0) return 1;
   char line[256], verb[8], name[128], text[64];
   while (fgets(line, sizeof line, stdin)) {
     struct in_addr address = {0};

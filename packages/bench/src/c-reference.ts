@@ -19,7 +19,7 @@ export function missingForC(): string | undefined {
 /**
  * Builds the reference and starts it.
  * @param dir a directory of the caller's, for the binary
- * @param bridge a bridge that is there, with `gateway` as its address
+ * @param bridge a bridge that is there, with `gateway` as its address; `-`: none, each link is the host's own
  */
 export function startCReference(
   dir: string,

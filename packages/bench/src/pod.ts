@@ -18,9 +18,12 @@ interface Samples {
   readonly down: number[]
 }
 
+const datapaths = ['routed', 'bridge'] as const
+type Datapath = (typeof datapaths)[number]
+
 /**
  * What a user waits for: a pod with kubenet by the library, everything included, one at a time; beside a C program that asks
- * the kernel for a network namespace, a link on a bridge, an address and a route, and does nothing else.
+ * the kernel for a network namespace, a link, an address and a route, and does nothing else. By each data path.
  */
 export async function pod(): Promise<Figure[]> {
   const missing = missingForC()
@@ -28,10 +31,18 @@ export async function pod(): Promise<Figure[]> {
     console.error(`bench: pod is skipped; it needs: ${missing}`)
     return []
   }
+  const figures: Figure[] = []
+  for (const datapath of datapaths) figures.push(...(await podBy(datapath)))
+  return figures
+}
+
+async function podBy(datapath: Datapath): Promise<Figure[]> {
   const dir = mkdtempSync('/run/podwire-bench-')
-  makeBridge('c-bridge')
-  const c = startCReference(dir, { bridge: 'c-bridge', gateway, prefixLength: 16 })
-  const host = await startHost(dir)
+  const isBridge = datapath === 'bridge'
+  if (isBridge) makeBridge('c-bridge')
+  else execFileSync('ip', ['address', 'add', `${gateway}/32`, 'dev', 'lo'])
+  const c = startCReference(dir, { bridge: isBridge ? 'c-bridge' : '-', gateway, prefixLength: 16 })
+  const host = await startHost(dir, datapath)
   try {
     await checkReference(c)
     for (let pod = 0; pod < warmUps; pod++) await setUpAndTearDown(host, [`warm-${pod}`])
@@ -48,42 +59,60 @@ export async function pod(): Promise<Figure[]> {
       ([0.5, 0.99] as const).map((share) =>
         figure({
           bench: 'pod',
-          row: `host.${way === 'up' ? 'setUpPod' : 'tearDownPod'} with kubenet, p${share * 100}; the fewest messages, in C`,
+          row: `host.${way === 'up' ? 'setUpPod' : 'tearDownPod'} with kubenet, ${datapath}, p${share * 100}; the fewest messages, in C`,
           unit: 'ms',
           ours: quantile(ours[way], share),
           reference: quantile(reference[way], share),
-          goal: '–',
+          goal: way === 'up' && share === 0.5 && !isBridge ? '≤ 1.25' : '–',
         }),
       ),
     )
   } finally {
     await host.close()
     c.close()
-    execFileSync('ip', ['link', 'delete', 'c-bridge'])
+    if (isBridge) execFileSync('ip', ['link', 'delete', 'c-bridge'])
+    else execFileSync('ip', ['address', 'delete', `${gateway}/32`, 'dev', 'lo'])
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-/** The same of kubenet alone, by how many pods there are. */
+/** The same of kubenet alone, by how many pods there are: a bridge has 1,023 ports. */
 export async function many(): Promise<Figure[]> {
+  const routed = await manyBy('routed', 4000)
+  const bridge = await manyBy('bridge', 1000)
+  const around = (ups: readonly number[], count: number) => median(ups.slice(count - 100, count))
+  const row = (name: string, ours: number, reference: number, goal: string): Figure =>
+    figure({ bench: 'many', row: name, unit: 'ms', ours, reference, goal })
+  const p50 = (datapath: Datapath, ups: readonly number[], count: number, goal: string) =>
+    row(
+      `host.setUpPod, ${datapath}, p50 of the 100 pods up to ${count}; of the first 100`,
+      around(ups, count),
+      around(ups, 100),
+      goal,
+    )
+  return [
+    p50('routed', routed.ups, 1000, '≤ 1.3'),
+    p50('routed', routed.ups, 4000, '≤ 2'),
+    p50('bridge', bridge.ups, 1000, '–'),
+    row('tearDownPod of 1,000 together, for each, routed; by the bridge', routed.down, bridge.down, '≤ 1'),
+  ]
+}
+
+async function manyBy(datapath: Datapath, count: number): Promise<{ ups: number[]; down: number }> {
   const dir = mkdtempSync('/run/podwire-bench-')
-  const host = await startHost(dir)
+  const host = await startHost(dir, datapath)
   const ups: number[] = []
   try {
     for (let pod = 0; pod < warmUps; pod++) await setUpAndTearDown(host, [`warm-${pod}`])
     await settled()
-    for (let pod = 0; pod < 1000; pod++) ups.push(await timed(() => host.setUpPod(podOf(`many-${pod}`))))
-    const around = (count: number) => median(ups.slice(Math.max(0, count - 50), count))
-    return [300, 1000].map((count) =>
-      figure({
-        bench: 'many',
-        row: `host.setUpPod, one at a time, p50 of the 50 pods up to ${count}; of the first 50`,
-        unit: 'ms',
-        ours: around(count),
-        reference: around(50),
-        goal: '–',
-      }),
-    )
+    for (let pod = 0; pod < count; pod++) ups.push(await timed(() => host.setUpPod(podOf(`many-${pod}`))))
+    await settled()
+    // The others before, so that as many are there.
+    const pods = (await host.pods()).map(({ pod }) => pod)
+    await Promise.all(pods.slice(1000).map((pod) => host.tearDownPod(pod)))
+    await settled()
+    const down = await timed(() => Promise.all(pods.slice(0, 1000).map((pod) => host.tearDownPod(pod))))
+    return { ups, down: down / 1000 }
   } finally {
     await Promise.all((await host.pods()).map(({ pod }) => host.tearDownPod(pod)))
     await host.close()
@@ -93,11 +122,12 @@ export async function many(): Promise<Figure[]> {
 
 const podOf = (name: string) => ({ namespace: 'bench', name })
 
-const startHost = (dir: string): Promise<NetworkHost> =>
+const startHost = (dir: string, datapath: Datapath): Promise<NetworkHost> =>
   createNetworkHost({
     config: {
       networkPlugin: 'kubenet',
       podCIDR: '10.123.0.0/16',
+      plugins: { kubenet: { datapath } },
       discovery: { packages: [new URL('../../../plugins/kubenet', import.meta.url).pathname] },
     },
     stateDir: `${dir}/state`,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 
 const bin = new URL('../bin/podwire.js', import.meta.url).pathname
 
-describe.runIf(isIsolated())('podwire cni', () => {
+describe.runIf(isIsolated())('podwire cni', { timeout: 120_000 }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'podwire-cni-'))
   afterAll(() => rmSync(dir, { recursive: true }))
 
@@ -50,6 +50,23 @@ describe.runIf(isIsolated())('podwire cni', () => {
     const { status, stdout, stderr } = cni(...args)
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
     expect(stderr).toContain(message)
+  })
+
+  const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, bin]
+  const canBeNobody =
+    existsSync('/usr/lib/cni/bridge') &&
+    process.getuid?.() === 0 &&
+    spawnSync(asNobody[0]!, [...asNobody.slice(1), '--version']).status === 0 &&
+    spawnSync('setpriv', [...asNobody.slice(1, 4), 'unshare', '--user', '--map-root-user', '--net', 'true'])
+      .status === 0
+
+  it.runIf(canBeNobody)('needs no root where user namespaces are allowed', () => {
+    const bridge = ['cni', 'test', '/usr/lib/cni/bridge', '--rule', 'cni-del-leaves-nothing', '--json']
+    const { status, stdout } = spawnSync(asNobody[0]!, [...asNobody.slice(1), ...bridge], {
+      encoding: 'utf8',
+    })
+    expect(JSON.parse(stdout)).toMatchObject({ failed: 0, skipped: 0 })
+    expect(status).toBe(0)
   })
 
   it('lists the rules with their reasons', () => {

@@ -2,6 +2,7 @@ import {
   defineErrors,
   describeCapabilities,
   describeValue,
+  isPodwireError,
   messageOf,
   type PodRef,
   packageNameOfPlugin,
@@ -123,6 +124,8 @@ export const errors = defineErrors({
       const target = about.pod ? ` pod "${about.pod.name}_${about.pod.namespace}" network` : ''
       return `networkPlugin ${about.plugin} failed to ${about.operation}${target} after ${formatMs(about.durationMs)}: ${messageOf(cause)}`
     },
+    // A pod CIDR that can't be used is a wrong configuration, whoever looked at it.
+    exitCode: (cause) => (isPodwireError(cause) ? cause.exitCode : 1),
   },
   BAD_PLUGIN_RESULT: {
     message: (about: { plugin: string; operation: string; returned: unknown; problem: string }) =>

@@ -20,8 +20,7 @@ function apiEntries(packages: readonly WorkspacePackage[]): Map<string, string> 
   return new Map(
     documented
       .flatMap((name) => packages.filter((one) => one.name === name))
-      .flatMap(({ entries }) => [...entries])
-      .filter(([entry]) => entry !== 'podwire/program'),
+      .flatMap(({ entries }) => [...entries]),
   )
 }
 

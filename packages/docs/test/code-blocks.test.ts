@@ -72,7 +72,7 @@ test('the guides have blocks that run', () => {
 describe.skipIf(!isIsolated())('what is shown as run does run', () => {
   for (const { name, blocks } of pages) {
     const canRun = name !== 'cni-library.md' || existsSync('/usr/lib/cni/bridge')
-    test.skipIf(!canRun)(name, { timeout: 300_000 }, () => {
+    test.skipIf(!canRun)(name, { timeout: 600_000 }, () => {
       const { dir, sh } = project()
       for (const block of blocks) {
         if (block.kind === 'file') {

@@ -24,6 +24,7 @@ export type {
   AddrGenMode,
   BridgePortState,
   BridgeState,
+  Ipv4Settings,
   Link,
   LinkBrief,
   LinkStatistics,

@@ -30,8 +30,8 @@ export interface Native {
     from: Uint8Array,
     fromLength: Uint32Array,
   ): number
-  /** Calls back whenever the descriptor is readable, until stopped. Keeps the process alive meanwhile. */
-  whenReadable(fd: number, callback: () => void): { stop(): void }
+  /** Calls back whenever the descriptor is readable, until stopped. Keeps the process alive meanwhile, unless it is let go of. */
+  whenReadable(fd: number, callback: () => void): { stop(): void; unref(): void }
   errno(): number
 }
 
@@ -68,7 +68,7 @@ function load(): Native {
       recvfrom: libc.func('intptr_t recvfrom(int, void *, size_t, int, void *, void *)'),
       whenReadable(fd, callback) {
         const handle = koffi.node.poll(fd, { readable: true }, callback)
-        return { stop: () => handle.close() }
+        return { stop: () => handle.close(), unref: () => handle.unref() }
       },
       errno: () => koffi.errno(),
     }

@@ -98,6 +98,11 @@ export const errors = defineErrors({
     remedy: 'Set plugins.kubenet.bridge back, tear those pods down, or use another state directory.',
     exitCode: 2,
   },
+  PODS_LEFT: {
+    message: ({ stateDir, pods }: { stateDir: string; pods: number }) =>
+      `${pods} pods of ${stateDir} have their network still, which can't be taken away under them`,
+    remedy: 'Tear them down first.',
+  },
   BRIDGE_FULL: {
     message: () => 'the bridge has no port left, as Linux gives it 1023',
     remedy: 'Tear pods down, or run another host with a bridge of its own.',

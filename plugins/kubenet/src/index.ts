@@ -6,7 +6,7 @@ export type { KubenetOptions } from './options.ts'
 export { createKubenet, type KubenetContext } from './plugin.ts'
 export { IP_ANNOTATION } from './pods/set-up.ts'
 
-/** Offers `kubenet`: every pod on a bridge, all of it done in process. */
+/** Offers `kubenet`: every pod at a link of its own, or on a bridge, all of it done in process. */
 export default definePlugin<KubenetOptions>({
   apiVersion: 1,
   options: optionsSchema,

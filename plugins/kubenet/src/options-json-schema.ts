@@ -2,6 +2,11 @@ import type { KubenetOptions } from './options.ts'
 
 /** What each option is, for editors and the documentation. */
 const properties: Readonly<Record<keyof KubenetOptions, object>> = {
+  datapath: {
+    enum: ['routed', 'bridge'],
+    default: 'routed',
+    description: 'How pods are connected from now on; those that run stay as they are.',
+  },
   bridge: {
     type: 'string',
     default: 'cbr0',

@@ -1,4 +1,5 @@
 import { parseDuration, type StandardIssue, type StandardResult } from '@podwire/api'
+import { type DatapathName, datapathNames } from './datapath/datapath.ts'
 import { type AddressRange, parseRange } from './ipam/cidr.ts'
 import { isLinkName } from './kernel/link-name.ts'
 import { optionsJsonSchema } from './options-json-schema.ts'
@@ -6,6 +7,8 @@ import { isPodLinkName } from './ownership/pod-links.ts'
 
 /** The config's `plugins.kubenet`, checked and complete. */
 export interface KubenetOptions {
+  /** How pods are connected from now on; those that run stay as they are. */
+  readonly datapath: DatapathName
   /** The bridge's name. */
   readonly bridge: string
   /** Addresses that no pod gets. */
@@ -14,12 +17,21 @@ export interface KubenetOptions {
   readonly repairInterval: number
 }
 
-export const defaultOptions: KubenetOptions = { bridge: 'cbr0', exclude: [], repairInterval: 30_000 }
+export const defaultOptions: KubenetOptions = {
+  datapath: 'routed',
+  bridge: 'cbr0',
+  exclude: [],
+  repairInterval: 30_000,
+}
 
 type Parser = (value: unknown, fail: (message: string) => void) => unknown
 
-// Narrowed by hand: three options are not worth a tenth of a second of loading a schema library.
+// Narrowed by hand: a few options are not worth a tenth of a second of loading a schema library.
 const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
+  datapath(value, fail) {
+    if (datapathNames.some((name) => name === value)) return value
+    fail(`expected ${datapathNames.map((name) => `"${name}"`).join(' or ')}`)
+  },
   bridge(value, fail) {
     if (typeof value === 'string' && isLinkName(value) && !isPodLinkName(value)) return value
     fail(
@@ -54,7 +66,7 @@ export const optionsSchema = {
 
 function validateOptions(input: unknown = {}): StandardResult<KubenetOptions> {
   if (typeof input !== 'object' || input === null || Array.isArray(input))
-    return { issues: [{ message: 'expected an object with bridge, exclude or repairInterval' }] }
+    return { issues: [{ message: `expected an object with ${Object.keys(parsers).join(', ')}` }] }
   const issues: StandardIssue[] = []
   const options: Record<string, unknown> = { ...defaultOptions }
   for (const [key, value] of Object.entries(input)) {

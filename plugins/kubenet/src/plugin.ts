@@ -43,6 +43,7 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     },
     async event(name, details) {
       if (name === 'repair') await repair(node())
+      if (name === 'reset') await node().reset()
       if (name !== NET_PLUGIN_EVENT_POD_CIDR_CHANGE) return
       await node().setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))
       repairing ??= startRepairing(node(), options.repairInterval, log)

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { describeIsolated, never, nothing, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, nothing, run, useMachine } from './support/machine.ts'
 import { wait } from './support/peer.ts'
 
 const root = new URL('../../..', import.meta.url).pathname
@@ -13,11 +13,11 @@ const port = (hostPort: number, more: object = {}) => ({
   ...more,
 })
 
-describeIsolated('a change of a pod that runs', () => {
-  const machine = useMachine()
+describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const limits = (ingress: string) => ({ annotations: { 'kubernetes.io/ingress-bandwidth': ingress } })
   const published = () =>
-    [...run('nft', ['list', 'map', 'inet', 'podwire', 'ports4']).matchAll(/(\d+) : 10\./g)].map(
+    [...run('nft', ['list', 'map', 'inet', machine.table, 'ports4']).matchAll(/(\d+) : 10\./g)].map(
       ([, number]) => Number(number),
     )
   const check = () => machine.plugin.checkPod!(machine.host.pods.get('a')!, never())
@@ -54,10 +54,12 @@ describeIsolated('a change of a pod that runs', () => {
 
   async function startChanging(netns: string): Promise<ChildProcess> {
     const script = new URL('./support/change.ts', import.meta.url).pathname
-    const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, netns]
+    const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, datapath, netns]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: root })
+    // Some changes later, whatever time they take.
+    const later = 2 + Math.floor(Math.random() * 4)
     await Promise.race([
-      once(child.stdout!, 'data'),
+      untilRead(child, later),
       once(child, 'exit').then(() => Promise.reject(new Error('the changing program ended'))),
     ])
     return child
@@ -72,7 +74,7 @@ describeIsolated('a change of a pod that runs', () => {
     for (let round = 0; round < 8 || (unfinished === 0 && round < 100); round++) {
       const { netns } = machine.sandbox('a')
       const child = await startChanging(netns)
-      await wait(Math.random() * 20)
+      await wait(Math.random() * 5)
       child.kill('SIGKILL')
       await once(child, 'exit')
       const record = JSON.parse(readFileSync(`${machine.stateDir}/pods/a.json`, 'utf8'))
@@ -89,3 +91,11 @@ describeIsolated('a change of a pod that runs', () => {
     expect(unfinished).toBeGreaterThan(0)
   })
 })
+
+/** Until the child has written so many bytes. */
+async function untilRead({ stdout }: ChildProcess, bytes: number) {
+  for (let read = 0; read < bytes; ) {
+    const [piece] = (await once(stdout!, 'data')) as [Buffer]
+    read += piece.length
+  }
+}

@@ -2,17 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { describeIsolated, never, nothing, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, nothing, useMachine } from './support/machine.ts'
 import { wait } from './support/peer.ts'
 
 const root = new URL('../../..', import.meta.url).pathname
 
-describeIsolated('kubenet after kill -9', () => {
-  const machine = useMachine()
+describeDatapaths('kubenet after kill -9 (%s)', (datapath) => {
+  const machine = useMachine(datapath)
 
   async function startChurn(namespaces: readonly string[]): Promise<ChildProcess> {
     const script = new URL('./support/churn.ts', import.meta.url).pathname
-    const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, ...namespaces]
+    const args = ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, datapath, ...namespaces]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: root })
     await Promise.race([
       once(child.stdout!, 'data'),
@@ -21,7 +21,7 @@ describeIsolated('kubenet after kill -9', () => {
     return child
   }
 
-  it('goes on with the pods there are and leaks nothing, killed at 100 moments', {
+  it('goes on with the pods there are and leaks nothing, killed at 40 moments', {
     timeout: 600_000,
   }, async () => {
     await machine.start({ podCIDR: '10.88.0.0/24,fd88::/64' })
@@ -32,7 +32,7 @@ describeIsolated('kubenet after kill -9', () => {
     // Two at a time, killed independently of each other: processes share the state, and the one outlives the other.
     let leftBehind = 0
     let next = startChurn(namespaces.slice(0, 2))
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 40; round++) {
       const child = await next
       next = startChurn(round % 2 === 0 ? namespaces.slice(2) : namespaces.slice(0, 2))
       await wait(Math.random() * 25)

@@ -11,6 +11,7 @@ const plan: FirewallPlan = {
   linkPrefix: 'pw',
   networks: parsePodCidrs('10.88.0.0/16,fd88::/64'),
   direct: [parseCidr('10.0.0.0/8')!],
+  hairpin: true,
   dropDuplicatesFrom: undefined,
 }
 
@@ -27,7 +28,10 @@ describeIsolated('the firewall', () => {
   let firewall: Firewall
   beforeEach(() => {
     ports = []
-    firewall = openFirewall(() => ports)
+    firewall = openFirewall(
+      () => 'podwire',
+      () => ports,
+    )
   })
   afterEach(() => firewall.close())
 
@@ -65,9 +69,26 @@ describeIsolated('the firewall', () => {
       'ip6 saddr @pods6 ip6 daddr != @direct6 fib daddr type unicast masquerade',
       'ip saddr 127.0.0.0/8 ip daddr @pods4 masquerade',
     ])
-    expect(rulesOf('raw')).toEqual(['iifname != "lo" ip daddr 127.0.0.0/8 drop'])
+    expect(rulesOf('raw')).toEqual([
+      'iifname != "lo" ip daddr 127.0.0.0/8 drop',
+      'iifname "pw*" jump from-pods',
+    ])
+    expect(rulesOf('from-pods')).toEqual([
+      'fib saddr . iif oif 0 drop',
+      'ip saddr 0.0.0.0/8 drop',
+      'icmpv6 type 133-137 drop',
+      'udp sport 67 udp dport 68 drop',
+      'udp sport 547 udp dport 546 drop',
+    ])
     expect(lines('set', 'inet', 'podwire', 'pods6')).toContain('elements = { fd88::/64 }')
     expect(lines('set', 'inet', 'podwire', 'direct4')).toContain('elements = { 10.0.0.0/8 }')
+  })
+
+  it('keeps pods with links of their own from themselves where that is asked for', () => {
+    firewall.apply({ ...plan, hairpin: false })
+    expect(rulesOf('forward')).toEqual(['iifname "pw*" fib daddr . iif oif != 0 drop'])
+    firewall.apply(plan)
+    expect(run('nft', ['list', 'table', 'inet', 'podwire'])).not.toContain('chain forward')
   })
 
   it('masquerades nothing to the outside where all destinations see pods’ own addresses', () => {
@@ -161,7 +182,7 @@ describeIsolated('the firewall', () => {
     run('nft', ['flush', 'ruleset'])
     await firewall.change(own, [])
     expect(firewall.holds(own)).toBe(true)
-    expect(rulesOf('raw')).toHaveLength(1)
+    expect(rulesOf('raw')).toHaveLength(2)
   })
 
   it('leaves the rules of others alone', async () => {
@@ -187,7 +208,10 @@ describeIsolated('the firewall', () => {
   it('goes on with tables that an earlier process made for the same plan', async () => {
     firewall.apply(plan)
     await firewall.change(published(8080, '10.88.0.2'), [])
-    const next = openFirewall(() => [])
+    const next = openFirewall(
+      () => 'podwire',
+      () => [],
+    )
     next.apply(plan)
     expect(next.compare([]).leftover).toHaveLength(1)
     next.close()

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { links, openNetlink, readSysctl, writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { describeIsolated, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, run, useMachine } from './support/machine.ts'
 import { advertiseRouter } from './support/router-advertisement.ts'
 
-describeIsolated('a hostile pod', () => {
-  const machine = useMachine()
+describeDatapaths('a hostile pod (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const routing = () =>
     [
       run('ip', ['-6', 'route', 'show', 'default']),
@@ -38,8 +38,25 @@ describeIsolated('a hostile pod', () => {
       // What was sent later is answered, so that those were looked at before.
       expect(await peer.ask('tcp', '10.88.0.1', 7777)).toBe('host 10.88.0.2')
       expect({ host: routing(), victim: inside('victim', 'ip', '-6', 'route') }).toEqual(before)
-      expect(readSysctl('net/ipv6/conf/cbr0/accept_ra')).toBe('0')
-      expect(readSysctl('net/ipv6/conf/cbr0/accept_redirects')).toBe('0')
+      if (datapath === 'bridge') {
+        expect(readSysctl('net/ipv6/conf/cbr0/accept_ra')).toBe('0')
+        expect(readSysctl('net/ipv6/conf/cbr0/accept_redirects')).toBe('0')
+      } else {
+        // What keeps it out: a host that listens to routers on every link, and no rule.
+        const link = machine.linkOf('evil')
+        writeSysctl(`net/ipv6/conf/${link}/accept_ra`, 2)
+        advertise(evil)
+        expect(await peer.ask('tcp', '10.88.0.1', 7777)).toBe('host 10.88.0.2')
+        expect(routing()).toBe(before.host)
+        run('nft', ['flush', 'chain', 'inet', machine.table, 'from-pods'])
+        await expect
+          .poll(() => {
+            advertise(evil)
+            return run('ip', ['-6', 'route', 'show', 'default'])
+          })
+          .toContain(`dev ${link}`)
+        run('ip', ['-6', 'route', 'flush', 'proto', 'ra'])
+      }
       // A real router's are taken, forwarding or not, as they were before.
       inside('outside', 'ip', 'addr', 'add', 'fe80::1/64', 'dev', 'eth0', 'nodad')
       await expect
@@ -53,19 +70,21 @@ describeIsolated('a hostile pod', () => {
 
   it("does not reach services of the host's loopback where no firewall guards it", async () => {
     const ownTable = spawn('nft', ['-i'], { stdio: ['pipe', 'ignore', 'inherit'] })
-    ownTable.stdin.write('add table inet podwire { flags owner; }\n')
+    ownTable.stdin.write(`add table inet ${machine.table} { flags owner; }\n`)
     await expect.poll(() => run('nft', ['list', 'tables'])).toContain('podwire')
     await machine.start()
     await machine.pod('evil')
     await (await machine.peer()).serve('tcp', 7777, 'secret', '127.0.0.1')
     // A pod is root in its own network: nothing there keeps such packets from leaving.
     inside('evil', 'ip', 'addr', 'del', '127.0.0.1/8', 'dev', 'lo')
-    inside('evil', 'ip', 'route', 'add', '127.0.0.1', 'via', '10.88.0.1', 'src', '10.88.0.2')
+    const way = ['via', machine.gateway, 'dev', 'eth0', 'onlink', 'src', '10.88.0.2']
+    inside('evil', 'ip', 'route', 'add', '127.0.0.1', ...way)
     for (const name of ['all', 'eth0'])
       writeSysctl(`net/ipv4/conf/${name}/route_localnet`, 1, machine.netnsOf('evil'))
     const evil = await machine.peer('evil')
     const steal = () => evil.ask('tcp', '127.0.0.1', 7777, { timeout: 500 })
-    const path = 'net/ipv4/conf/cbr0/route_localnet'
+    const link = datapath === 'bridge' ? 'cbr0' : machine.linkOf('evil')
+    const path = `net/ipv4/conf/${link}/route_localnet`
     const localnet = () => readSysctl(path)
     expect(localnet()).toBe('0')
     expect(await steal()).toBe('timeout')
@@ -80,7 +99,7 @@ describeIsolated('a hostile pod', () => {
     // The guard goes, and can't be put back: so goes the way.
     const again = spawn('nft', ['-i'], { stdio: ['pipe', 'ignore', 'inherit'] })
     run('nft', ['flush', 'ruleset'])
-    again.stdin.write('add table inet podwire { flags owner; }\n')
+    again.stdin.write(`add table inet ${machine.table} { flags owner; }\n`)
     await expect.poll(() => run('nft', ['list', 'tables'])).toContain('podwire')
     await machine.pod('next')
     expect(localnet()).toBe('0')

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Capability, hasCapabilities } from '@podwire/api'
 import { links, openNetlink, removeNetns, writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { describeIsolated, never, nothing, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, nothing, run, useMachine } from './support/machine.ts'
 
 const port = (hostPort: number, more: object = {}) => ({
   hostPort,
@@ -12,8 +12,8 @@ const port = (hostPort: number, more: object = {}) => ({
   ...more,
 })
 
-describeIsolated('kubenet', () => {
-  const machine = useMachine()
+describeDatapaths('kubenet (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const inside = (id: string, ...command: string[]) =>
     run('nsenter', [`--net=${machine.netnsOf(id)}`, ...command])
   const ipsOf = async (id: string) =>
@@ -43,7 +43,7 @@ describeIsolated('kubenet', () => {
     expect(await machine.again('a', { portMappings: [port(8080)] })).toEqual(first)
     expect(machine.traces()).toEqual(before)
     await machine.again('a', { portMappings: [port(8081), port(8082)] })
-    const ports = run('nft', ['list', 'map', 'inet', 'podwire', 'ports4'])
+    const ports = run('nft', ['list', 'map', 'inet', machine.table, 'ports4'])
     expect(ports).toContain('8081')
     expect(ports).not.toContain('8080 :')
     await machine.remove('a')
@@ -148,7 +148,7 @@ describeIsolated('kubenet', () => {
     expect(machine.traces()).toEqual(nothing)
   })
 
-  it('takes pods down from a bridge that someone made to run STP', async () => {
+  it.runIf(datapath === 'bridge')('takes pods down from a bridge that someone made to run STP', async () => {
     await machine.start()
     for (const id of ['a', 'b']) await machine.pod(id)
     run('ip', ['link', 'set', 'cbr0', 'type', 'bridge', 'stp_state', '1'])
@@ -156,18 +156,21 @@ describeIsolated('kubenet', () => {
     expect(machine.traces()).toEqual(nothing)
   })
 
-  it('sets pods up all at once though the bridge is gone, or another one by now', async () => {
-    await machine.start()
-    const pods = (round: string) =>
-      Promise.all(Array.from({ length: 8 }, (_, index) => machine.pod(`${round}${index}`)))
-    await machine.pod('first')
-    run('ip', ['link', 'del', 'cbr0'])
-    expect(await pods('gone')).toHaveLength(8)
-    run('ip', ['link', 'del', 'cbr0'])
-    run('ip', ['link', 'add', 'cbr0', 'up', 'type', 'bridge'])
-    expect(await pods('other')).toHaveLength(8)
-    await machine.plugin.checkPod?.({ namespace: 'test', name: 'gone0', sandboxId: 'gone0' }, never())
-  })
+  it.runIf(datapath === 'bridge')(
+    'sets pods up all at once though the bridge is gone, or another one by now',
+    async () => {
+      await machine.start()
+      const pods = (round: string) =>
+        Promise.all(Array.from({ length: 8 }, (_, index) => machine.pod(`${round}${index}`)))
+      await machine.pod('first')
+      run('ip', ['link', 'del', 'cbr0'])
+      expect(await pods('gone')).toHaveLength(8)
+      run('ip', ['link', 'del', 'cbr0'])
+      run('ip', ['link', 'add', 'cbr0', 'up', 'type', 'bridge'])
+      expect(await pods('other')).toHaveLength(8)
+      await machine.plugin.checkPod?.({ namespace: 'test', name: 'gone0', sandboxId: 'gone0' }, never())
+    },
+  )
 
   it('puts no host port back of a pod that is being taken down', async () => {
     await machine.start()
@@ -176,7 +179,7 @@ describeIsolated('kubenet', () => {
       await Promise.all(
         ids.map((id, index) => machine.pod(id, { portMappings: [port(7000 + 10 * round + index)] })),
       )
-      for (const map of ['ports4', 'ports6']) run('nft', ['flush', 'map', 'inet', 'podwire', map])
+      for (const map of ['ports4', 'ports6']) run('nft', ['flush', 'map', 'inet', machine.table, map])
       await Promise.all([machine.plugin.event('repair', {}), ...ids.map(machine.remove)])
       expect(machine.traces()).toEqual(nothing)
     }
@@ -229,8 +232,8 @@ describeIsolated('kubenet', () => {
     await expect(machine.again('b', { portMappings: [port(9001), port(8080)] })).rejects.toThrow(
       /8080\/tcp is in use/,
     )
-    expect(run('nft', ['list', 'map', 'inet', 'podwire', 'ports4'])).toMatch(/9000 : 10\.88/)
-    expect(run('nft', ['list', 'map', 'inet', 'podwire', 'ports4'])).toMatch(/8080 : 10\.88\.0\.2/)
+    expect(run('nft', ['list', 'map', 'inet', machine.table, 'ports4'])).toMatch(/9000 : 10\.88/)
+    expect(run('nft', ['list', 'map', 'inet', machine.table, 'ports4'])).toMatch(/8080 : 10\.88\.0\.2/)
   })
 
   it('leaves nothing of a set-up that failed at any step', async () => {
@@ -272,18 +275,34 @@ describeIsolated('kubenet', () => {
     await machine.pod('b')
     const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
     await inA.serve('tcp', 80, 'a')
-    const link = machine.traces().links[0]!
+    const link = machine.linkOf('a')
+    const ofDatapath: [string, string[], RegExp][] =
+      datapath === 'bridge'
+        ? [
+            ['ip', ['addr', 'del', '10.88.0.1/16', 'dev', 'cbr0'], /address 10\.88\.0\.1\/16/],
+            ['ip', ['route', 'del', '10.88.0.0/16', 'dev', 'cbr0'], /route 10\.88\.0\.0\/16/],
+            ['ip', ['link', 'set', 'cbr0', 'down'], /settings of bridge cbr0/],
+            ['bridge', ['link', 'set', 'dev', link, 'hairpin', 'off'], /hairpin of pw/],
+            ['ip', ['link', 'set', link, 'nomaster'], /link pw/],
+            ['ip', ['link', 'del', 'cbr0'], /bridge cbr0/],
+          ]
+        : [
+            // With the address the kernel takes the routes that name it, of all pods.
+            ['ip', ['addr', 'del', '10.88.0.1/32', 'dev', 'lo'], /address 10.*route to 10\.88\.0\.2 is gone/],
+            ['ip', ['addr', 'del', 'fd88::1/128', 'dev', 'lo'], /address fd88::1\/128/],
+            ['ip', ['route', 'del', 'unreachable', '10.88.0.0/16'], /route 10\.88\.0\.0\/16/],
+            ['ip', ['route', 'del', '10.88.0.2'], /route to 10\.88\.0\.2 is gone/],
+            ['ip', ['neigh', 'del', '10.88.0.2', 'dev', link], /neighbour 10\.88\.0\.2 is gone/],
+            ['sysctl', ['-w', `net.ipv4.conf.${link}.rp_filter=0`], /rp_filter of pw\w+ is not 1/],
+            ['sysctl', ['-w', `net.ipv4.conf.${link}.route_localnet=0`], /route_localnet of pw\w+ is not 1/],
+            ['ip', ['link', 'set', link, 'down'], /link pw\w+ is down/],
+          ]
     const damages: [string, string[], RegExp][] = [
       ['nft', ['flush', 'ruleset'], /firewall rules/],
-      ['nft', ['flush', 'chain', 'inet', 'podwire', 'postrouting'], /firewall rules/],
-      ['nft', ['flush', 'map', 'inet', 'podwire', 'ports4'], /host port 8080\/tcp/],
-      ['ip', ['addr', 'del', '10.88.0.1/16', 'dev', 'cbr0'], /address 10\.88\.0\.1\/16/],
-      ['ip', ['route', 'del', '10.88.0.0/16', 'dev', 'cbr0'], /route 10\.88\.0\.0\/16/],
+      ['nft', ['flush', 'chain', 'inet', machine.table, 'postrouting'], /firewall rules/],
+      ['nft', ['flush', 'map', 'inet', machine.table, 'ports4'], /host port 8080\/tcp/],
       ['sysctl', ['-w', 'net.ipv4.ip_forward=0'], /net\.ipv4\.ip_forward = 1/],
-      ['ip', ['link', 'set', 'cbr0', 'down'], /settings of bridge cbr0/],
-      ['bridge', ['link', 'set', 'dev', link, 'hairpin', 'off'], /hairpin of pw/],
-      ['ip', ['link', 'set', link, 'nomaster'], /link pw/],
-      ['ip', ['link', 'del', 'cbr0'], /bridge cbr0/],
+      ...ofDatapath,
     ]
     for (const [file, args, repaired] of damages) {
       run(file, args)
@@ -320,9 +339,13 @@ describeIsolated('kubenet', () => {
     const settings = { portMappings: [port(8080)] }
     await machine.pod('a', settings)
     const check = () => plugin.checkPod!(machine.host.pods.get('a')!, never())
+    const [prefix, gateway] = datapath === 'bridge' ? ['16', '10.88.0.1'] : ['32', '169.254.1.1']
     const damages: [string[], RegExp][] = [
-      [['ip', 'addr', 'del', '10.88.0.2/16', 'dev', 'eth0'], /eth0 lacks 10\.88\.0\.2\/16/],
-      [['ip', 'route', 'del', 'default'], /default route via 10\.88\.0\.1 is gone/],
+      [
+        ['ip', 'addr', 'del', `10.88.0.2/${prefix}`, 'dev', 'eth0'],
+        new RegExp(`eth0 lacks 10\\.88\\.0\\.2/${prefix}`),
+      ],
+      [['ip', 'route', 'del', 'default'], new RegExp(`default route via ${gateway} is gone`)],
       [['ip', 'link', 'set', 'eth0', 'down'], /eth0 is down/],
       [['ip', 'link', 'del', 'eth0'], /its link pw\w+ is gone/],
     ]
@@ -333,7 +356,7 @@ describeIsolated('kubenet', () => {
       expect((await machine.again('a', settings)).ip).toBe('10.88.0.2')
     }
     await check()
-    run('nft', ['flush', 'map', 'inet', 'podwire', 'ports6'])
+    run('nft', ['flush', 'map', 'inet', machine.table, 'ports6'])
     await expect(check()).rejects.toThrow(/host port 8080\/tcp is not published/)
     await machine.again('a', settings)
     await check()
@@ -344,7 +367,9 @@ describeIsolated('kubenet', () => {
     for (const [index, id] of ['keep', 'forgotten', 'gone'].entries())
       await machine.pod(id, { portMappings: [port(8000 + index)] })
     removeNetns(machine.netnsOf('gone'))
-    const mark = String(/alias (podwire [0-9a-f]{32})/.exec(run('ip', ['link', 'show', 'cbr0']))?.[1])
+    const mark = String(
+      /alias (podwire [0-9a-f]{32})/.exec(run('ip', ['link', 'show', machine.linkOf('keep')]))?.[1],
+    )
     const marks = {
       pw0123456789ab: `${mark} test/old`,
       pwba9876543210: `podwire ${'0'.repeat(32)} test/other`,
@@ -353,7 +378,7 @@ describeIsolated('kubenet', () => {
       run('ip', ['link', 'add', name, 'type', 'ifb'])
       run('ip', ['link', 'set', name, 'alias', alias])
     }
-    run('nft', ['add element inet podwire ports4 { udp . 99 : 10.88.0.99 . 99 }'])
+    run('nft', [`add element inet ${machine.table} ports4 { udp . 99 : 10.88.0.99 . 99 }`])
     await plugin.collectGarbage?.(['keep', 'gone'], never())
     expect(machine.traces()).toMatchObject({ pods: ['keep.json'], elements: 2, links: { length: 2 } })
     expect(machine.traces().links).toContain('pwba9876543210')
@@ -377,11 +402,24 @@ describeIsolated('kubenet', () => {
     expect(inside('a', 'ip', '-6', 'addr', 'show', 'eth0')).toContain('fd88::2')
   })
 
+  it('gives pods IPv6 where the host makes links without', async () => {
+    writeSysctl('net/ipv6/conf/default/disable_ipv6', 1)
+    try {
+      await machine.start()
+      for (const id of ['a', 'b']) await machine.pod(id)
+      const [inA, inB] = await Promise.all([machine.peer('a'), machine.peer('b')])
+      await inB.serve('tcp', 80, 'b')
+      expect(await inA.ask('tcp', 'fd88::3', 80)).toBe('b fd88::2')
+    } finally {
+      writeSysctl('net/ipv6/conf/default/disable_ipv6', 0)
+    }
+  })
+
   it('works without host ports while the firewall is refused, says why, and offers them when it no longer is', async () => {
     // A table that another program owns may be changed by nobody else.
     const shell = 'nft'
     const owner = spawn(shell, ['-i'], { stdio: ['pipe', 'ignore', 'inherit'] })
-    owner.stdin.write('add table inet podwire { flags owner; }\n')
+    owner.stdin.write(`add table inet ${machine.table} { flags owner; }\n`)
     await expect.poll(() => run('nft', ['list', 'tables'])).toContain('podwire')
     const plugin = await machine.start()
     const offers = () => hasCapabilities(plugin.capabilities(), Capability.portMappings)

@@ -1,24 +1,30 @@
 import { expect, it } from 'vitest'
-import { describeIsolated, never, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, run, useMachine } from './support/machine.ts'
 
-describeIsolated('a set-up', () => {
-  const machine = useMachine()
+describeDatapaths('a set-up (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const settings = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }] }
   const inside = (id: string, ...command: string[]) =>
     run('nsenter', [`--net=${machine.netnsOf(id)}`, ...command])
   const check = (id: string) => machine.plugin.checkPod!(machine.host.pods.get(id)!, never())
   const reported = () => machine.host.reports.flatMap(({ details }) => details['repaired']).join()
 
-  it('of another pod puts back what the bridge lost, and tells', async () => {
+  it('of another pod puts back what all share, and tells', async () => {
     await machine.start()
     await machine.pod('a')
     await (await machine.peer()).serve('tcp', 7777, 'host')
-    const damages: [string[], RegExp][] = [
-      [['addr', 'flush', 'dev', 'cbr0'], /address 10\.88\.0\.1\/16/],
-      [['addr', 'del', 'fd88::1/64', 'dev', 'cbr0'], /address fd88::1\/64/],
-      [['route', 'del', '10.88.0.0/16', 'dev', 'cbr0'], /route 10\.88\.0\.0\/16/],
-      [['link', 'set', 'cbr0', 'down'], /settings of bridge cbr0/],
-    ]
+    const damages: [string[], RegExp][] =
+      datapath === 'bridge'
+        ? [
+            [['addr', 'flush', 'dev', 'cbr0'], /address 10\.88\.0\.1\/16/],
+            [['addr', 'del', 'fd88::1/64', 'dev', 'cbr0'], /address fd88::1\/64/],
+            [['route', 'del', '10.88.0.0/16', 'dev', 'cbr0'], /route 10\.88\.0\.0\/16/],
+            [['link', 'set', 'cbr0', 'down'], /settings of bridge cbr0/],
+          ]
+        : [
+            [['addr', 'del', '10.88.0.1/32', 'dev', 'lo'], /address 10\.88\.0\.1\/32/],
+            [['addr', 'del', 'fd88::1/128', 'dev', 'lo'], /address fd88::1\/128/],
+          ]
     for (const [index, [damage, repaired]] of damages.entries()) {
       machine.host.reports.length = 0
       run('ip', damage)
@@ -43,19 +49,45 @@ describeIsolated('a set-up', () => {
     const host = machine.traces().links.find((name) => !name.startsWith('pwi'))!
     const ifb = machine.traces().links.find((name) => name.startsWith('pwi'))!
     const onHost = (...command: string[]) => run(command[0]!, command.slice(1))
+    const [prefix, gateway, gateway6] =
+      datapath === 'bridge' ? ['16', '10.88.0.1', 'fd88::1'] : ['32', '169.254.1.1', 'fe80::1']
+    const ofDatapath: [() => void, RegExp][] =
+      datapath === 'bridge'
+        ? [
+            [() => onHost('ip', 'link', 'set', host, 'nomaster'), /not a port of the bridge/],
+            [() => onHost('bridge', 'link', 'set', 'dev', host, 'hairpin', 'off'), /hairpin of pw\w+ is off/],
+          ]
+        : [
+            [() => onHost('ip', 'route', 'del', '10.88.0.2'), /route to 10\.88\.0\.2 is gone/],
+            [() => onHost('ip', 'route', 'del', 'fd88::2'), /route to fd88::2 is gone/],
+            [() => onHost('ip', 'neigh', 'del', '10.88.0.2', 'dev', host), /neighbour 10\.88\.0\.2 is gone/],
+            [() => onHost('ip', 'neigh', 'del', 'fd88::2', 'dev', host), /neighbour fd88::2 is gone/],
+            [
+              () => onHost('sysctl', '-w', `net.ipv4.conf.${host}.rp_filter=0`),
+              /rp_filter of pw\w+ is not 1/,
+            ],
+            [() => onHost('ip', 'link', 'set', host, 'arp', 'on'), /ARP of pw\w+ is on/],
+            [
+              () => inside('a', 'ip', 'neigh', 'del', '169.254.1.1', 'dev', 'eth0'),
+              /neighbour 169\.254\.1\.1/,
+            ],
+            [() => inside('a', 'ip', 'neigh', 'del', 'fe80::1', 'dev', 'eth0'), /neighbour fe80::1/],
+          ]
     const damages: [() => void, RegExp][] = [
-      [() => onHost('ip', 'link', 'set', host, 'nomaster'), /not a port of the bridge/],
-      [() => onHost('bridge', 'link', 'set', 'dev', host, 'hairpin', 'off'), /hairpin of pw\w+ is off/],
+      ...ofDatapath,
       [() => onHost('ip', 'link', 'set', host, 'down'), /pw\w+ is down/],
       [() => onHost('ip', 'link', 'del', ifb), /egress bandwidth/],
       [() => onHost('tc', 'qdisc', 'del', 'dev', host, 'root'), /ingress bandwidth/],
       [
-        () => onHost('nft', 'flush', 'map', 'inet', 'podwire', 'ports4'),
+        () => onHost('nft', 'flush', 'map', 'inet', machine.table, 'ports4'),
         /host port 8080\/tcp is not published/,
       ],
-      [() => inside('a', 'ip', 'addr', 'flush', 'dev', 'eth0'), /eth0 lacks 10\.88\.0\.2\/16/],
-      [() => inside('a', 'ip', 'route', 'del', 'default'), /default route via 10\.88\.0\.1/],
-      [() => inside('a', 'ip', '-6', 'route', 'del', 'default'), /default route via fd88::1/],
+      [
+        () => inside('a', 'ip', 'addr', 'flush', 'dev', 'eth0'),
+        new RegExp(`eth0 lacks 10\\.88\\.0\\.2/${prefix}`),
+      ],
+      [() => inside('a', 'ip', 'route', 'del', 'default'), new RegExp(`default route via ${gateway}`)],
+      [() => inside('a', 'ip', '-6', 'route', 'del', 'default'), new RegExp(`default route via ${gateway6}`)],
       [() => inside('a', 'ip', 'link', 'set', 'eth0', 'down'), /eth0 is down/],
       [() => inside('a', 'ip', 'link', 'set', 'eth0', 'mtu', '1300'), /MTU of eth0 is 1300/],
     ]

@@ -5,16 +5,16 @@ import { readSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
 import { defaultOptions, type KubenetOptions } from '../src/options.ts'
 import { createKubenet } from '../src/plugin.ts'
-import { describeIsolated, never, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, run, useMachine } from './support/machine.ts'
 
-describeIsolated('kubenet beside others', () => {
-  const machine = useMachine()
+describeDatapaths('kubenet beside others (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const settings = { hairpinMode: 'hairpin-veth', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
 
   async function otherHost(stateDir: string, podCidr: string, options: Partial<KubenetOptions> = {}) {
     const log = { debug() {}, info() {}, warn() {}, error() {} }
     const plugin = createKubenet({
-      options: { ...defaultOptions, repairInterval: 0, ...options },
+      options: { ...defaultOptions, datapath, repairInterval: 0, ...options },
       stateDir,
       log,
     })
@@ -37,59 +37,85 @@ describeIsolated('kubenet beside others', () => {
   const refuse = async (plugin: NetworkPlugin, podCidr: string) =>
     plugin.event('pod-cidr-change', { 'pod-cidr': podCidr })
 
-  it('leaves the bridge of another state directory alone, and says whose it is', async () => {
-    await machine.start()
-    await machine.pod('a')
-    await using(mkdtempSync('/run/kubenet-other-'), async (stateDir) => {
-      const { plugin, refusal } = await otherHost(stateDir, '10.88.0.0/16')
-      expect(refusal).toMatchObject({
-        code: 'BRIDGE_OF_ANOTHER_HOST',
-        details: { stateDir: machine.stateDir },
+  it.runIf(datapath === 'bridge')(
+    'leaves the bridge of another state directory alone, and says whose it is',
+    async () => {
+      await machine.start()
+      await machine.pod('a')
+      await using(mkdtempSync('/run/kubenet-other-'), async (stateDir) => {
+        const { plugin, refusal } = await otherHost(stateDir, '10.88.0.0/16')
+        expect(refusal).toMatchObject({
+          code: 'BRIDGE_OF_ANOTHER_HOST',
+          details: { stateDir: machine.stateDir },
+        })
+        await expect(plugin.setUpPod(machine.sandbox('b'), never())).rejects.toMatchObject({
+          code: 'BRIDGE_OF_ANOTHER_HOST',
+        })
+        await plugin.collectGarbage?.([], never())
+        await plugin.close?.()
       })
-      await expect(plugin.setUpPod(machine.sandbox('b'), never())).rejects.toMatchObject({
-        code: 'BRIDGE_OF_ANOTHER_HOST',
-      })
-      await plugin.collectGarbage?.([], never())
-      await plugin.close?.()
-    })
-    await machine.plugin.checkPod?.(machine.host.pods.get('a')!, never())
-  })
+      await machine.plugin.checkPod?.(machine.host.pods.get('a')!, never())
+    },
+  )
 
-  it('shares a machine with another host that has a bridge and a pod CIDR of its own', async () => {
+  it('shares a machine with another host that has a pod CIDR of its own, and ports', async () => {
     await machine.start({ podCIDR: '10.88.0.0/16' })
-    await machine.pod('a')
+    const port = (hostPort: number) => ({ hostPort, containerPort: 80, protocol: 'tcp' as const })
+    await machine.pod('a', { portMappings: [port(8080)] })
     await using(mkdtempSync('/run/kubenet-other-'), async (stateDir) => {
       const inTheWay = await otherHost(stateDir, '10.88.0.0/16', { bridge: 'cbr1' })
+      const first = datapath === 'bridge' ? 'route 10.88.0.0/16 on cbr0' : 'route 10.88.0.2/32 on pw'
       expect(inTheWay.refusal).toMatchObject({
         code: 'POD_CIDR_IN_USE',
-        details: { inTheWay: 'route 10.88.0.0/16 on cbr0' },
+        details: { inTheWay: expect.stringContaining(first) },
       })
       await inTheWay.plugin.close?.()
       const { plugin } = await otherHost(stateDir, '10.89.0.0/16', { bridge: 'cbr1' })
       // The same sandbox's name in both.
       const { netns } = machine.sandbox('b')
-      await plugin.setUpPod({ ...machine.host.pods.get('a')!, netns }, never())
+      const theirs = { ...machine.host.pods.get('a')!, netns, portMappings: [port(8081)] }
+      await plugin.setUpPod(theirs, never())
       expect(machine.traces().links).toHaveLength(2)
+      const [inA, inB, onHost] = await Promise.all([machine.peer('a'), machine.peer('b'), machine.peer()])
+      await inA.serve('tcp', 80, 'a')
+      await inB.serve('tcp', 80, 'b')
+      const answers = async () => [
+        await onHost.ask('tcp', '127.0.0.1', 8080),
+        await onHost.ask('tcp', '127.0.0.1', 8081),
+        await inA.ask('tcp', '10.89.0.1', 8081),
+        await inB.ask('tcp', '10.88.0.1', 8080),
+      ]
+      const both = [expect.stringMatching(/^a /), expect.stringMatching(/^b /)]
+      expect(await answers()).toEqual([...both, ...both.toReversed()])
+      // Each looks after its own.
+      for (const one of [machine.plugin, plugin]) await one.event('repair', {})
+      await machine.again('a', { portMappings: [port(8080), port(8082)] })
+      expect(await answers()).toEqual([...both, ...both.toReversed()])
       await machine.plugin.collectGarbage?.(['a'], never())
       expect(machine.traces().links).toHaveLength(2)
       await plugin.collectGarbage?.([], never())
       expect(machine.traces().links).toHaveLength(1)
+      await plugin.event('reset', {})
       await plugin.close?.()
-      run('ip', ['link', 'del', 'cbr1'])
+      expect(run('nft', ['list', 'tables']).match(/table inet podwire-/g)).toHaveLength(1)
+      expect(await onHost.ask('tcp', '127.0.0.1', 8080)).toMatch(/^a /)
     })
     await machine.plugin.checkPod?.(machine.host.pods.get('a')!, never())
   })
 
-  it('does not move the pods of a state directory to another bridge', async () => {
-    await machine.start()
-    await machine.pod('a')
-    run('ip', ['addr', 'flush', 'dev', 'cbr0'])
-    const { plugin, refusal } = await otherHost(machine.stateDir, '10.89.0.0/16', { bridge: 'cbr1' })
-    expect(refusal).toMatchObject({ code: 'BRIDGE_CHANGED', details: { bridge: 'cbr0', pods: 1 } })
-    await plugin.close?.()
-  })
+  it.runIf(datapath === 'bridge')(
+    'does not move the pods of a state directory to another bridge',
+    async () => {
+      await machine.start()
+      await machine.pod('a')
+      run('ip', ['addr', 'flush', 'dev', 'cbr0'])
+      const { plugin, refusal } = await otherHost(machine.stateDir, '10.89.0.0/16', { bridge: 'cbr1' })
+      expect(refusal).toMatchObject({ code: 'BRIDGE_CHANGED', details: { bridge: 'cbr0', pods: 1 } })
+      await plugin.close?.()
+    },
+  )
 
-  it('takes over a bridge whose state directory is gone, when no pods are left on it', async () => {
+  it('takes over from a state directory that is gone, when no pods of it are left', async () => {
     await machine.start()
     await machine.pod('a')
     const { stateDir } = machine
@@ -143,17 +169,22 @@ describeIsolated('kubenet beside others', () => {
     }
   })
 
-  it('gives no pod an address that something else on the bridge has', async () => {
-    await machine.start()
-    await machine.pod('a')
-    run('ip', ['addr', 'add', '10.88.0.3/16', 'dev', 'cbr0'])
-    run('ip', ['neigh', 'add', '10.88.0.4', 'lladdr', '02:00:00:00:00:07', 'dev', 'cbr0'])
-    await machine.plugin.event('repair', {})
-    expect((await machine.pod('b')).ip).toBe('10.88.0.5')
-    await expect(machine.pod('c', { annotations: { 'podwire.dev/ip': '10.88.0.4' } })).rejects.toMatchObject({
-      code: 'ADDRESS_IN_USE',
-    })
-  })
+  it.runIf(datapath === 'bridge')(
+    'gives no pod an address that something else on the bridge has',
+    async () => {
+      await machine.start()
+      await machine.pod('a')
+      run('ip', ['addr', 'add', '10.88.0.3/16', 'dev', 'cbr0'])
+      run('ip', ['neigh', 'add', '10.88.0.4', 'lladdr', '02:00:00:00:00:07', 'dev', 'cbr0'])
+      await machine.plugin.event('repair', {})
+      expect((await machine.pod('b')).ip).toBe('10.88.0.5')
+      await expect(
+        machine.pod('c', { annotations: { 'podwire.dev/ip': '10.88.0.4' } }),
+      ).rejects.toMatchObject({
+        code: 'ADDRESS_IN_USE',
+      })
+    },
+  )
 
   it('touches nothing while a host only looks', async () => {
     writeForwarding('0')
@@ -163,31 +194,35 @@ describeIsolated('kubenet beside others', () => {
     await plugin.tearDownPod({ namespace: 'test', name: 'a', sandboxId: 'a' }, never())
     await plugin.collectGarbage?.([], never())
     expect(readdirSync('/sys/class/net')).not.toContain('cbr0')
+    expect(run('ip', ['-o', 'addr', 'show', 'dev', 'lo'])).not.toContain('10.88.0.1')
     expect(readSysctl('net/ipv4/ip_forward')).toBe('0')
     expect(readdirSync(machine.stateDir)).toEqual([])
     await machine.pod('a')
     expect(readSysctl('net/ipv4/ip_forward')).toBe('1')
   })
 
-  it('takes the gateway of an earlier pod CIDR from the bridge when its last pod is gone', async () => {
+  it('takes the gateway of an earlier pod CIDR away when its last pod is gone', async () => {
     const gateways = () =>
-      [...run('ip', ['-o', '-4', 'addr', 'show', 'dev', 'cbr0']).matchAll(/inet (\S+)/g)].map(
-        ([, cidr]) => cidr,
-      )
+      [
+        ...run('ip', ['-o', '-4', 'addr', 'show', 'dev', datapath === 'bridge' ? 'cbr0' : 'lo']).matchAll(
+          /inet (10\S+)/g,
+        ),
+      ].map(([, cidr]) => cidr)
+    const length = datapath === 'bridge' ? 24 : 32
     const plugin = await machine.start({ podCIDR: '10.88.0.0/24' })
     for (const id of ['a', 'b']) await machine.pod(id)
     await plugin.event('pod-cidr-change', { 'pod-cidr': '10.89.0.0/24' })
     await machine.pod('new')
-    expect(gateways()).toEqual(['10.88.0.1/24', '10.89.0.1/24'])
+    expect(gateways()).toEqual([`10.88.0.1/${length}`, `10.89.0.1/${length}`])
     await machine.remove('a')
-    expect(gateways()).toEqual(['10.88.0.1/24', '10.89.0.1/24'])
+    expect(gateways()).toEqual([`10.88.0.1/${length}`, `10.89.0.1/${length}`])
     await machine.remove('b')
-    expect(gateways()).toEqual(['10.89.0.1/24'])
+    expect(gateways()).toEqual([`10.89.0.1/${length}`])
     await machine.remove('new')
     // Across a restart, when no pod is left to tell of the earlier one.
     await machine.start({ podCIDR: '10.90.0.0/24' })
     await machine.pod('c')
-    expect(gateways()).toEqual(['10.90.0.1/24'])
+    expect(gateways()).toEqual([`10.90.0.1/${length}`])
   })
 
   it('says that its state directory can not be written, before a pod needs it', async () => {

@@ -5,25 +5,27 @@ const validate = (value: unknown) => kubenet.options!['~standard'].validate(valu
 
 describe('the options', () => {
   it('have defaults', () => {
-    const defaults = { value: { bridge: 'cbr0', exclude: [], repairInterval: 30_000 } }
+    const defaults = { value: { datapath: 'routed', bridge: 'cbr0', exclude: [], repairInterval: 30_000 } }
     expect(validate(undefined)).toEqual(defaults)
     expect(validate({})).toEqual(defaults)
   })
 
   it('are parsed', () => {
-    expect(validate({ bridge: 'br7', exclude: ['10.88.0.1-10.88.0.2'], repairInterval: '2m' })).toMatchObject(
-      {
-        value: {
-          bridge: 'br7',
-          exclude: [{ family: 4, first: 0x0a580001n, last: 0x0a580002n }],
-          repairInterval: 120_000,
-        },
+    expect(
+      validate({ datapath: 'bridge', bridge: 'br7', exclude: ['10.88.0.1-10.88.0.2'], repairInterval: '2m' }),
+    ).toMatchObject({
+      value: {
+        datapath: 'bridge',
+        bridge: 'br7',
+        exclude: [{ family: 4, first: 0x0a580001n, last: 0x0a580002n }],
+        repairInterval: 120_000,
       },
-    )
+    })
     expect(validate({ repairInterval: 0 })).toMatchObject({ value: { repairInterval: 0 } })
   })
 
   it.each<readonly [object, string, RegExp]>([
+    [{ datapath: 'macvlan' }, 'datapath', /expected "routed" or "bridge"/],
     [{ bridge: 'a-name-of-16-chars' }, 'bridge', /1 to 15 ASCII characters/],
     ...[
       'a/b',
@@ -42,7 +44,7 @@ describe('the options', () => {
     [{ exclude: ['10.88.0.9-10.88.0.1'] }, 'exclude', /list of addresses/],
     [{ exclude: '10.88.0.1' }, 'exclude', /list of addresses/],
     [{ repairInterval: 30 }, 'repairInterval', /duration such as "30s"/],
-    [{ brigde: 'cbr0' }, 'brigde', /unknown option; there are bridge, exclude, repairInterval/],
+    [{ brigde: 'cbr0' }, 'brigde', /unknown option; there are datapath, bridge, exclude, repairInterval/],
   ])('%j is refused with the key and what was expected', (input, key, message) => {
     expect(validate(input)).toMatchObject({
       issues: [{ path: [key], message: expect.stringMatching(message) }],

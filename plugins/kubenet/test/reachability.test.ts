@@ -1,9 +1,9 @@
 import { writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { describeIsolated, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, run, useMachine } from './support/machine.ts'
 
-describeIsolated('a pod on the network', () => {
-  const machine = useMachine()
+describeDatapaths('a pod on the network (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const protocols = ['tcp', 'udp'] as const
 
   it('reaches other pods and the host, in both families, under its own address', async () => {
@@ -65,13 +65,13 @@ describeIsolated('a pod on the network', () => {
       `--net=${machine.netnsOf('a')}`,
       'sh',
       '-c',
-      'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via 10.88.0.1',
+      `echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet; ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via ${machine.gateway} dev eth0 onlink`,
     ])
     expect(await inA.ask('tcp', '127.0.0.1', 90, { timeout: 300 })).toBe('timeout')
     expect(await inA.ask('tcp', '127.0.0.1', 8080, { timeout: 300 })).toBe('timeout')
     expect(await onHost.ask('tcp', '127.0.0.1', 8080)).toMatch(/^published /)
     // Nothing else stands in the way.
-    run('nft', ['flush', 'chain', 'inet', 'podwire', 'raw'])
+    run('nft', ['flush', 'chain', 'inet', machine.table, 'raw'])
     expect(await inA.ask('tcp', '127.0.0.1', 90)).toMatch(/^secret /)
     expect(await inA.ask('tcp', '127.0.0.1', 8080)).toMatch(/^published /)
   })
@@ -145,6 +145,7 @@ describeIsolated('a pod on the network', () => {
           expect(answer, `${protocol} ${gateway}`).toBe(answers ? `self ${gateway}` : 'timeout')
         }
       }
+      if (datapath !== 'bridge') return
       const [bridge] = JSON.parse(run('ip', ['-j', 'link', 'show', 'cbr0'])) as { flags: string[] }[]
       expect(bridge?.flags.includes('PROMISC')).toBe(hairpinMode === 'promiscuous-bridge')
     },

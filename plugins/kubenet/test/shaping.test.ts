@@ -1,10 +1,10 @@
 import { links, openNetlink } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { describeIsolated, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, run, useMachine } from './support/machine.ts'
 import { type Peer, wait } from './support/peer.ts'
 
-describeIsolated('a bandwidth limit', () => {
-  const machine = useMachine()
+describeDatapaths('a bandwidth limit (%s)', (datapath) => {
+  const machine = useMachine(datapath)
   const limits = (ingress?: string, egress?: string) => ({
     annotations: {
       ...(ingress ? { 'kubernetes.io/ingress-bandwidth': ingress } : {}),
@@ -13,14 +13,20 @@ describeIsolated('a bandwidth limit', () => {
   })
 
   // Counted by the kernel where the packets arrive: a program that gets no processor for a while reads in jumps.
-  async function measure(from: Peer, host: string): Promise<number> {
-    const isToPod = host === '10.88.0.2'
+  async function measure(from: Peer, to: string): Promise<number> {
+    const isToPod = to === '10.88.0.2'
     using netlink = openNetlink(isToPod ? { netns: machine.netnsOf('a') } : {})
-    const arrived = () => ({
-      bytes: netlink.runSync(links.get(isToPod ? 'eth0' : 'cbr0')).statistics?.rxBytes ?? 0,
-      at: performance.now(),
-    })
-    const pouring = from.pour(host, 5001, 2600)
+    const arrived = () => ({ bytes: isToPod ? received() : drained(), at: performance.now() })
+    const received = () => netlink.runSync(links.get('eth0')).statistics?.rxBytes ?? 0
+    // What came from the pod; where that is limited, what left the ifb that it is led through.
+    const host = machine.linkOf('a')
+    const isLed = run('tc', ['qdisc', 'show', 'dev', host]).includes('ingress')
+    const drained = () => {
+      const ifb = machine.traces().links.find((name) => name.startsWith('pwi'))
+      const { statistics } = netlink.runSync(links.get(isLed && ifb ? ifb : host))
+      return (isLed ? statistics?.txBytes : statistics?.rxBytes) ?? 0
+    }
+    const pouring = from.pour(to, 5001, 2600)
     // TCP has found its speed after a while.
     await wait(800)
     const begin = arrived()

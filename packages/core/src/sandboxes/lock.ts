@@ -13,6 +13,7 @@ import {
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf, ignoring } from '@podwire/api'
+import { namesIn } from '@podwire/api/files'
 import { errors } from '../errors.ts'
 
 /** How long to wait for a lock, and until when. */
@@ -35,6 +36,8 @@ export interface PodLock {
   run<T>(pod: string, operation: () => Promise<T>, options: LockOptions): Promise<T>
   /** Runs `operation` when nobody holds the lock, else returns undefined at once. */
   tryRun<T>(pod: string, operation: () => Promise<T>): Promise<T | undefined>
+  /** Removes the files of holders that were killed. */
+  sweep(): Promise<void>
 }
 
 export function createPodLock(stateDir: string): PodLock {
@@ -77,6 +80,10 @@ export function createPodLock(stateDir: string): PodLock {
           release()
         }
       })
+    },
+    sweep: async () => {
+      // Whoever takes a lock removes its file. One that can't be taken is told of when its pod is worked on.
+      for (const name of namesIn(dir)) (await tryAcquire(join(dir, name)).catch(() => undefined))?.()
     },
   }
 }

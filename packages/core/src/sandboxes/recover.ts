@@ -19,6 +19,7 @@ const atOnce = 64
  */
 export async function recoverSandboxes(context: SandboxContext): Promise<void> {
   context.store.sweep()
+  await context.lock.sweep()
   const { records, unreadable } = context.store.list()
   await inParallel(unreadable, (one) => setAside(context, one))
   await inParallel(records, async (record) => {

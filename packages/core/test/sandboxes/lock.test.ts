@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { mkdtempSync, readdirSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -94,4 +94,19 @@ test('the lock of a process that is killed is free', async () => {
   const waiting = lock.run('p', async () => 'ran', patient)
   holder.kill('SIGKILL')
   expect(await waiting).toBe('ran')
+})
+
+test('files of locks that nobody holds any more are swept away, those of held ones are not', async () => {
+  const name = scope()
+  const lock = createPodLock(name)
+  await lock.run(
+    'held',
+    async () => {
+      const [held] = readdirSync(join(name, 'locks'))
+      writeFileSync(join(name, 'locks/left-by-a-kill.lock'), '')
+      await lock.sweep()
+      expect(readdirSync(join(name, 'locks'))).toEqual([held])
+    },
+    patient,
+  )
 })

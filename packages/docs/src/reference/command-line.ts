@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander'
-import { buildProgram } from 'podwire/program'
+// The site is made from the sources, and so may look into them: users have no need of the tree of commands.
+import { buildProgram } from '../../../cli/src/program.ts'
 import { cell, code, codeCell, fence, type Page, paragraphs, plain, table } from '../markdown.ts'
 
 /** The commands, as the command line itself defines them. */

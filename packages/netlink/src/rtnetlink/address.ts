@@ -24,6 +24,8 @@ export interface Address {
   dadFailed: boolean
   /** No route to the prefix was made with the address. */
   noPrefixRoute: boolean
+  /** Who gave it; Linux tells since 5.18. */
+  protocol?: number
   /** Seconds left; absent for ever. */
   validLifetime?: number
   preferredLifetime?: number
@@ -65,6 +67,7 @@ export function decodeAddress({ body }: Message): Address {
     tentative: (flags & c.IFA_F_TENTATIVE) !== 0,
     dadFailed: (flags & c.IFA_F_DADFAILED) !== 0,
     noPrefixRoute: (flags & c.IFA_F_NOPREFIXROUTE) !== 0,
+    protocol: read(c.IFA_PROTO, readU8) || undefined,
     validLifetime: lifetime(4),
     preferredLifetime: lifetime(0),
   })

@@ -1,5 +1,5 @@
 import type { LinkRef, Request, Scope } from '../socket/request.ts'
-import { text, u32 } from '../wire/bytes.ts'
+import { text, u8, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
 import { AF_UNSPEC, encodeIp, encodePrefix, type Family, familyValue } from '../wire/ip.ts'
 import { type Address, decodeAddress, encodeAddress } from './address.ts'
@@ -22,6 +22,8 @@ export interface NewAddress {
   noDad?: boolean
   /** Make no route to the prefix. */
   noPrefixRoute?: boolean
+  /** Who gives it: a number that the kernel keeps, since Linux 5.18, and `ip address` shows. */
+  protocol?: number
   /** In seconds; by default for ever. */
   validLifetime?: number
   preferredLifetime?: number
@@ -59,7 +61,7 @@ function assign(verb: string, address: NewAddress, flags: number): Request<void>
 
 function encode(address: NewAddress, scope: Scope): Buffer {
   const { family, bytes, length } = encodePrefix(address.address)
-  const { peer, label, broadcast, validLifetime, preferredLifetime } = address
+  const { peer, label, broadcast, protocol, validLifetime, preferredLifetime } = address
   const flags = (address.noDad ? c.IFA_F_NODAD : 0) | (address.noPrefixRoute ? c.IFA_F_NOPREFIXROUTE : 0)
   const header = {
     family,
@@ -73,6 +75,7 @@ function encode(address: NewAddress, scope: Scope): Buffer {
     [c.IFA_BROADCAST, broadcast === undefined ? undefined : encodeIp(broadcast)],
     [c.IFA_LABEL, label === undefined ? undefined : text(label)],
     [c.IFA_FLAGS, flags ? u32(flags) : undefined],
+    [c.IFA_PROTO, protocol === undefined ? undefined : u8(protocol)],
     [c.IFA_CACHEINFO, lifetimes(preferredLifetime, validLifetime)],
   ])
 }

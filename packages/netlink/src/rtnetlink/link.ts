@@ -10,7 +10,7 @@ import {
 } from '../wire/attributes.ts'
 import { readBe16, readI32, readText, readU8, readU32, readU64, slice } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_INET6, AF_UNSPEC, decodeIp, decodeMac } from '../wire/ip.ts'
+import { AF_INET, AF_INET6, AF_UNSPEC, decodeIp, decodeMac } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
 
 /** What of a link is quick to read. */
@@ -29,6 +29,7 @@ export interface Link extends LinkBrief {
   loopback: boolean
   pointToPoint: boolean
   promiscuous: boolean
+  arp: boolean
   /** In bytes. */
   mtu: number
   group: number
@@ -46,6 +47,7 @@ export interface Link extends LinkBrief {
   /** `veth`, `bridge`, `vxlan` … */
   kind?: string
   addrGenMode?: AddrGenMode
+  ipv4?: Required<Ipv4Settings>
   bridge?: BridgeState
   bridgePort?: BridgePortState
   vxlan?: VxlanState
@@ -55,6 +57,27 @@ export interface Link extends LinkBrief {
 export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | 'testing' | 'dormant' | 'up'
 /** How a link makes its IPv6 link-local address; `none` makes none. */
 export type AddrGenMode = 'eui64' | 'none' | 'stable_secret' | 'random'
+
+/** Some of /proc/sys/net/ipv4/conf/LINK, by the names there. Not heeded where `all` says more: see ip-sysctl of the kernel. */
+export interface Ipv4Settings {
+  proxy_arp?: number
+  accept_redirects?: number
+  send_redirects?: number
+  /** 1: packets whose source isn't reached by this link are dropped. */
+  rp_filter?: number
+  /** 1: addresses of the loopback net pass. */
+  route_localnet?: number
+}
+
+// linux/ip.h: IPV4_DEVCONF_…
+export const ipv4SettingNumbers: Readonly<Record<keyof Ipv4Settings, number>> = {
+  proxy_arp: 3,
+  accept_redirects: 4,
+  send_redirects: 6,
+  rp_filter: 8,
+  route_localnet: 26,
+}
+export const ipv4SettingNames = Object.keys(ipv4SettingNumbers) as (keyof Ipv4Settings)[] // the keys above
 
 export interface BridgeState {
   /** In hundredths of a second. */
@@ -158,6 +181,7 @@ export function decodeLink({ body }: Message): Link {
     loopback: has(c.IFF_LOOPBACK),
     pointToPoint: has(c.IFF_POINTOPOINT),
     promiscuous: has(c.IFF_PROMISC),
+    arp: !has(c.IFF_NOARP),
     mtu: read(c.IFLA_MTU, readU32) ?? 0,
     group: read(c.IFLA_GROUP, readU32) ?? 0,
     txQueueLength: read(c.IFLA_TXQLEN, readU32) ?? 0,
@@ -171,6 +195,7 @@ export function decodeLink({ body }: Message): Link {
     alias: read(c.IFLA_IFALIAS, readText),
     kind,
     addrGenMode: decodeAddrGenMode(attributes),
+    ipv4: decodeIpv4(attributes),
     bridge: kind === 'bridge' ? decodeBridge(nested(info, c.IFLA_INFO_DATA)) : undefined,
     bridgePort: isPort ? decodeBridgePort(nested(info, c.IFLA_INFO_SLAVE_DATA)) : undefined,
     vxlan: kind === 'vxlan' ? decodeVxlan(nested(info, c.IFLA_INFO_DATA)) : undefined,
@@ -181,6 +206,24 @@ export function decodeLink({ body }: Message): Link {
 function decodeAddrGenMode(attributes: Attributes): AddrGenMode | undefined {
   const inet6 = nested(nested(attributes, c.IFLA_AF_SPEC), AF_INET6)
   return addrGenModes[optional(inet6, c.IFLA_INET6_ADDR_GEN_MODE, readU8) ?? -1]
+}
+
+// An array of 32-bit numbers, the first of which is number 1.
+function decodeIpv4(attributes: Attributes): Required<Ipv4Settings> | undefined {
+  const inet = nested(nested(attributes, c.IFLA_AF_SPEC), AF_INET)
+  const values = optional(inet, c.IFLA_INET_CONF, (bytes) => bytes)
+  if (!values) return undefined
+  const at = (name: keyof Ipv4Settings) => {
+    const offset = 4 * (ipv4SettingNumbers[name] - 1)
+    return offset + 4 <= values.length ? readU32(values, offset) : 0
+  }
+  return {
+    proxy_arp: at('proxy_arp'),
+    accept_redirects: at('accept_redirects'),
+    send_redirects: at('send_redirects'),
+    rp_filter: at('rp_filter'),
+    route_localnet: at('route_localnet'),
+  }
 }
 
 function decodeBridge(fields: Attributes): BridgeState {

@@ -5,7 +5,7 @@ import type { LinkRef, Request, Scope } from '../socket/request.ts'
 import type { Attribute } from '../wire/attributes.ts'
 import { be16, flag, text, u8, u32 } from '../wire/bytes.ts'
 import * as c from '../wire/constants.ts'
-import { AF_INET6, AF_UNSPEC, encodeIp, encodeMac, familyOf } from '../wire/ip.ts'
+import { AF_INET, AF_INET6, AF_UNSPEC, encodeIp, encodeMac, familyOf } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
 import {
   type AddrGenMode,
@@ -13,6 +13,9 @@ import {
   decodeLink,
   decodeLinkBrief,
   encodeLink,
+  type Ipv4Settings,
+  ipv4SettingNames,
+  ipv4SettingNumbers,
   type Link,
   type LinkBrief,
 } from './link.ts'
@@ -29,6 +32,8 @@ export interface LinkSettings {
   group?: number
   up?: boolean
   promiscuous?: boolean
+  /** Without it the link neither asks nor answers who has an IPv4 address, and learns nothing of it. */
+  arp?: boolean
   /** The bridge to be a port of; null for none. */
   master?: LinkRef | null
   alias?: string
@@ -109,13 +114,15 @@ export interface LinkChanges extends LinkSettings {
   /** The name to have from now on. */
   name?: string
   addrGenMode?: AddrGenMode
+  /** What /proc/sys/net/ipv4/conf/LINK holds, of a link of the socket's own namespace. */
+  ipv4?: Ipv4Settings
   /** Of a link that is a port of a bridge. */
   bridgePort?: BridgePortSettings
 }
 
 /** Changes a link. Errors: `ENODEV`, `EBUSY` for a name that is taken by an alias, `EOPNOTSUPP` for `bridgePort` of no port … */
 export function set(link: LinkRef, changes: LinkChanges): Request<void> {
-  const { addrGenMode, bridgePort, name, ...common } = changes
+  const { addrGenMode, ipv4, bridgePort, name, ...common } = changes
   // What is a port's alone is taken from a message of the other type only.
   const type = bridgePort ? c.RTM_NEWLINK : c.RTM_SETLINK
   return change(`set link ${link}`, type, 0, (scope) =>
@@ -128,13 +135,20 @@ export function set(link: LinkRef, changes: LinkChanges): Request<void> {
         ...commonAttributes(common, scope),
         [
           c.IFLA_AF_SPEC,
-          addrGenMode && [[AF_INET6, [[c.IFLA_INET6_ADDR_GEN_MODE, u8(addrGenModes.indexOf(addrGenMode))]]]],
+          (addrGenMode || ipv4) && [
+            [AF_INET, ipv4 && [[c.IFLA_INET_CONF, ipv4Attributes(ipv4)]]],
+            [AF_INET6, addrGenMode && [[c.IFLA_INET6_ADDR_GEN_MODE, u8(addrGenModes.indexOf(addrGenMode))]]],
+          ],
         ],
         [c.IFLA_LINKINFO, bridgePort && [[c.IFLA_INFO_SLAVE_DATA, portAttributes(bridgePort)]]],
       ],
     }),
   )
 }
+
+// Each setting's number is the attribute's type.
+const ipv4Attributes = (settings: Ipv4Settings): Attribute[] =>
+  ipv4SettingNames.map((name) => [ipv4SettingNumbers[name], numberOrNone(settings[name])])
 
 function portAttributes({ enabled, hairpin, learning, flood, isolated }: BridgePortSettings): Attribute[] {
   return [
@@ -223,11 +237,14 @@ function newLink(link: NewLinkSettings, scope: Scope, more: Attribute[] = []): B
   })
 }
 
-function flagsOf({ up, promiscuous }: LinkSettings): { flags: number; change: number } {
+function flagsOf({ up, promiscuous, arp }: LinkSettings): { flags: number; change: number } {
   const bit = (value: boolean | undefined, flag: number) => (value ? flag : 0)
   return {
-    flags: bit(up, c.IFF_UP) | bit(promiscuous, c.IFF_PROMISC),
-    change: bit(up !== undefined, c.IFF_UP) | bit(promiscuous !== undefined, c.IFF_PROMISC),
+    flags: bit(up, c.IFF_UP) | bit(promiscuous, c.IFF_PROMISC) | bit(arp === false, c.IFF_NOARP),
+    change:
+      bit(up !== undefined, c.IFF_UP) |
+      bit(promiscuous !== undefined, c.IFF_PROMISC) |
+      bit(arp !== undefined, c.IFF_NOARP),
   }
 }
 

@@ -393,4 +393,25 @@ describeIsolated('nf_tables', () => {
     )
     expect(netlink.runSync(nft.elements.list(set))).toHaveLength(10_001)
   })
+
+  it('losses are told of, of whichever table, whoever is at fault', async () => {
+    const other = { family: 'ip', table: 'other' } as const
+    const chain = { ...t, chain: 'c' }
+    commit(netlink, nft.tables.add(t), nft.tables.add(other), nft.chains.add(chain))
+    commit(netlink, nft.rules.add(chain, [nft.drop]))
+    const told: unknown[] = []
+    const watch = nft.watchLosses(netlink, (tables) => told.push(...(tables ?? [undefined])))
+    commit(netlink, nft.rules.add(chain, [nft.accept]))
+    box.run('nft flush chain inet t c')
+    await expect.poll(() => told).toContainEqual(t)
+    expect(told).not.toContainEqual(other)
+    told.length = 0
+    commit(netlink, nft.tables.del(other))
+    await expect.poll(() => told).toContainEqual(other)
+    watch.stop()
+    told.length = 0
+    box.run('nft flush ruleset')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told).toEqual([])
+  })
 })

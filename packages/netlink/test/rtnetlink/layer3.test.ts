@@ -26,6 +26,11 @@ describeIsolated('layer 3', () => {
         { local: 'fd00::1', prefixlen: 64, nodad: true },
       ],
       [
+        { address: '10.0.2.1/32', protocol: 80 },
+        // As older versions of ip show no protocol.
+        { local: '10.0.2.1', prefixlen: 32 },
+      ],
+      [
         { address: 'fd01::1/64', noPrefixRoute: true, validLifetime: 100, preferredLifetime: 50 },
         { local: 'fd01::1', noprefixroute: true, valid_life_time: expect.closeTo(100, -1) },
       ],

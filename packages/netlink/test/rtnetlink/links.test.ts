@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createNetns, links } from '../../src/index.ts'
+import { createNetns, links, readSysctl } from '../../src/index.ts'
 import { describeIsolated, ownName, ownNetns, useSandbox } from '../sandbox.ts'
 
 describeIsolated('links', () => {
@@ -243,5 +243,22 @@ describeIsolated('links', () => {
     expect(await netlink.run(links.list({ group: 5 }))).toHaveLength(1000)
     await netlink.run(links.delGroup(5))
     expect(box.json('ip -j link')).toHaveLength(1)
+  })
+
+  it('take IPv4 settings and leave ARP alone in the request that sets them up', () => {
+    const { netlink } = box
+    netlink.runSync(links.add({ kind: 'veth', name: 'v0', peer: { name: 'v1' } }))
+    netlink.runSync(links.set('v0', { up: true, arp: false, ipv4: { rp_filter: 1, route_localnet: 1 } }))
+    expect(shown('v0').flags).toEqual(expect.arrayContaining(['UP', 'NOARP']))
+    for (const [setting, value] of [
+      ['rp_filter', '1'],
+      ['route_localnet', '1'],
+      ['proxy_arp', '0'],
+    ])
+      expect(readSysctl(`net/ipv4/conf/v0/${setting}`, box.path)).toBe(value)
+    const link = netlink.runSync(links.get('v0'))
+    expect(link).toMatchObject({ arp: false, ipv4: { rp_filter: 1, route_localnet: 1, proxy_arp: 0 } })
+    netlink.runSync(links.set('v0', { arp: true, ipv4: { rp_filter: 0 } }))
+    expect(netlink.runSync(links.get('v0'))).toMatchObject({ up: true, arp: true, ipv4: { rp_filter: 0 } })
   })
 })

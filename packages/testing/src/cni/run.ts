@@ -1,17 +1,17 @@
 import { messageOf } from '@podwire/api'
+import { isObject, tryParse } from '../kernel-state/json.ts'
+import { compareStates } from '../kernel-state/state.ts'
 import type { CniConformanceOptions } from './options.ts'
 import type { CniReport, RuleResult } from './report.ts'
 import { createContext } from './rules/context.ts'
 import { cniRules } from './rules/index.ts'
 import { type Rule, RuleBroken, RuleNotTried } from './rules/rule.ts'
-import { isObject, tryParse } from './spec/json.ts'
 import { cite } from './spec/sections.ts'
 import { atLeast, type CniVersion, cniVersions } from './spec/versions.ts'
 import { errors } from './subject/errors.ts'
 import { type Plugin, readSubject, type Subject } from './subject/subject.ts'
 import type { PluginCall } from './testbed/call.ts'
 import { callPlugin } from './testbed/call.ts'
-import { compareStates } from './testbed/state.ts'
 import { openTestbed, type Testbed } from './testbed/testbed.ts'
 
 const defaultDeadline = 30_000
@@ -185,6 +185,10 @@ async function openPrepared(subject: Subject): Promise<Testbed> {
 async function askVersions(subject: Subject, deadline: number): Promise<Map<string, readonly string[]>> {
   const testbed = await openPrepared(subject)
   try {
+    // Once for all rules: where sandboxes can't be made nothing can be tried.
+    await testbed.sh('ip netns add probe && ip netns delete probe').catch((error) => {
+      throw errors.CNI_TEST_NO_NAMESPACES({ reason: messageOf(error) }, error)
+    })
     const supported = new Map<string, readonly string[]>()
     for (const { program } of subject.plugins) {
       const env = { CNI_COMMAND: 'VERSION', CNI_PATH: subject.cniPath.join(':') }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isObject, type JsonObject, objects, tryParse } from './json.ts'
 
 /** Where a kernel's state is read: a shell on the host, or in namespaces that stand for one. */
@@ -153,4 +154,17 @@ function words(...parts: unknown[]): string {
     )
     .filter((part) => part !== undefined)
     .join(' ')
+}
+
+/**
+ * Waits until the host has nothing that it had not `before`: the kernel removes what was in a deleted namespace after a
+ * while. Returns what is still there when the patience ends.
+ */
+export async function settle(shell: Shell, before: State, patience = 5_000): Promise<readonly string[]> {
+  const end = Date.now() + patience
+  for (;;) {
+    const { added } = compareStates(before, await readState(shell))
+    if (added.length === 0 || Date.now() > end) return added
+    await sleep(100)
+  }
 }

@@ -167,6 +167,22 @@ describe.runIf(isIsolated())('the conformance kit for CNI', { timeout: 120_000 }
     await expect(runCniConformance({ target, ...options })).rejects.toMatchObject({ code, exitCode: 2 })
   })
 
+  it('refuses a machine without namespaces with what to do', async () => {
+    const target = await files.script('simple', `#!/bin/sh\necho '${supported}'\n`)
+    const config = await files.file('conf.json', {})
+    const { PATH } = process.env
+    try {
+      process.env['PATH'] = files.directory
+      await expect(runCniConformance({ target, config })).rejects.toMatchObject({
+        code: 'CNI_TEST_NO_NAMESPACES',
+        exitCode: 2,
+        message: expect.stringContaining('root'),
+      })
+    } finally {
+      process.env['PATH'] = PATH
+    }
+  })
+
   it('says which preparation failed', async () => {
     const target = await files.script('simple', `#!/bin/sh\necho '${supported}'\n`)
     const config = await files.file('conf.json', {})

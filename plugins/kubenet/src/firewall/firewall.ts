@@ -8,11 +8,13 @@ import {
   generation,
   generationAfter,
   rules,
+  type SetRef,
   tables,
   transaction,
+  watchLosses,
 } from '@podwire/netlink/nftables'
 import { createChangeQueue } from './change-queue.ts'
-import { BRIDGE_TABLE, type FirewallPlan, families, setNames, setRef, TABLE } from './layout.ts'
+import { type FirewallPlan, families, setNames, tablesOf } from './layout.ts'
 import { elementKey, type PortElement } from './port-elements.ts'
 import { rebuildTables, ruleCounts } from './ruleset.ts'
 
@@ -35,13 +37,23 @@ export interface Firewall {
   holds(wanted: readonly PortElement[]): boolean
   /** Lets datagrams to a port of the host be translated anew: a flow goes on as the kernel remembers it, to a pod that is gone. */
   forgetFlows(udpPort: number): Promise<void>
+  /** Calls back when somebody else took something of the tables away. Keeps no process alive. */
+  onLoss(callback: () => void): { stop(): void }
+  /** Takes the tables away. */
+  remove(): void
   close(): void
 }
 
 const portMaps = families.flatMap((family) => [setNames(family).ports, setNames(family).addressPorts])
 
-/** @param publishedPorts the ports of all pods, to fill tables that are made anew */
-export function openFirewall(publishedPorts: () => readonly PortElement[]): Firewall {
+/**
+ * @param tableName the name of the tables, which nobody else's have
+ * @param publishedPorts the ports of all pods, to fill tables that are made anew
+ */
+export function openFirewall(
+  tableName: () => string,
+  publishedPorts: () => readonly PortElement[],
+): Firewall {
   let netlink: Netlink
   try {
     netlink = openNetlink({ protocol: NETLINK_NETFILTER })
@@ -53,33 +65,37 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
   let problem: string | undefined
   let trusted: number | undefined
   const change = createChangeQueue(attempt, maxElements)
+  const table = () => tablesOf(tableName())
+  const setRef = (set: string): SetRef => ({ ...table().inet, set })
 
-  /** Runs the steps as one transaction. When nobody else changed anything meanwhile, the rules are still trusted. */
+  /** Runs the steps as one transaction. Errors: `ERESTART` when somebody changed rules since they were found right. */
   function commit(steps: readonly (Change | readonly Change[])[]) {
-    try {
-      netlink.batchSync(transaction(steps, { generation: trusted }))
-      if (trusted !== undefined) trusted = generationAfter(trusted)
-    } catch (error) {
-      if (codeOf(error) !== 'ERESTART') throw error
-      trusted = undefined
-      netlink.batchSync(transaction(steps))
-    }
+    const before = trusted
+    trusted = undefined
+    netlink.batchSync(transaction(steps, { generation: before }))
+    if (before !== undefined) trusted = generationAfter(before)
   }
 
   function rebuild(current: FirewallPlan) {
-    trusted = netlink.runSync(generation())
-    commit([...rebuildTables(current, fingerprint(current)), ...additions(firstOfEachPort(publishedPorts()))])
-    if (!current.dropDuplicatesFrom)
-      ignoring(['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'], () => commit([tables.del(BRIDGE_TABLE)]))
+    trusted = undefined
+    commit([
+      ...rebuildTables(tableName(), current, fingerprint(current)),
+      ...additions(firstOfEachPort(publishedPorts())),
+    ])
+    if (!current.dropDuplicatesFrom) ignoring(noTable, () => commit([tables.del(table().bridge)]))
+    // What somebody changed meanwhile is seen by looking, once.
+    const now = netlink.runSync(generation())
+    trusted = isIntact(current) ? now : undefined
   }
 
   function isIntact(current: FirewallPlan): boolean {
     try {
       const counts = ruleCounts(current)
+      const { inet, bridge } = table()
       return (
-        netlink.runSync(tables.get(TABLE)).comment === fingerprint(current) &&
-        netlink.runSync(rules.count(TABLE)) === counts.inet &&
-        (counts.bridge === 0 || netlink.runSync(rules.count(BRIDGE_TABLE)) === counts.bridge)
+        netlink.runSync(tables.get(inet)).comment === fingerprint(current) &&
+        netlink.runSync(rules.count(inet)) === counts.inet &&
+        (counts.bridge === 0 || netlink.runSync(rules.count(bridge)) === counts.bridge)
       )
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return false
@@ -100,18 +116,32 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     return false
   }
 
-  // The kernel deletes by key alone: a port that leads to another pod by now must stay.
+  // The kernel deletes by key alone: a port that leads to another pod by now must stay. What is to be removed and isn't there
+  // may have been flushed with the rest, and would come back with it.
   function attempt(added: readonly PortElement[], removed: readonly PortElement[]) {
-    const steps = [...removals(removed.filter(isThere)), ...additions(added)]
-    if (steps.length === 0) return
-    try {
-      commit(steps)
-    } catch (error) {
-      // Someone flushed the tables this very moment; the new ones hold none of what is to be removed.
-      if (codeOf(error) !== 'ENOENT' || ensure()) throw error
-      commit(additions(added))
+    for (let again = maxAttempts; ; again--) {
+      const there = removed.filter(isThere)
+      const isCertain = there.length === removed.length || ensure()
+      const steps = [...removals(isCertain ? there : removed.filter(isThere)), ...additions(added)]
+      if (steps.length === 0) return
+      try {
+        return commit(steps)
+      } catch (error) {
+        // Someone changed rules this very moment, or flushed them.
+        if (!['ERESTART', 'ENOENT'].includes(codeOf(error) ?? '') || again === 0) throw error
+        ensure()
+      }
     }
   }
+
+  const additions = (ports: readonly PortElement[]) => byMap(ports, elements.add)
+  const removals = (ports: readonly PortElement[]) => byMap(ports, elements.del)
+
+  const byMap = (ports: readonly PortElement[], make: typeof elements.add): Change[] =>
+    portMaps.flatMap((map) => {
+      const own = ports.filter((port) => port.map === map).map(({ element }) => element)
+      return own.length > 0 ? make(setRef(map), own) : []
+    })
 
   function isThere({ map, element }: PortElement): boolean {
     try {
@@ -160,6 +190,16 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     change,
     compare,
     holds: (wanted) => wanted.every(isThere),
+    onLoss: (callback) =>
+      watchLosses(netlink, (lost) => {
+        const isOwn = lost === undefined || lost.some((one) => one.table === tableName())
+        if (isOwn && plan && netlink.runSync(generation()) !== trusted) callback()
+      }),
+    remove() {
+      plan = undefined
+      trusted = undefined
+      for (const own of Object.values(table())) ignoring(noTable, () => commit([tables.del(own)]))
+    },
     close: () => netlink.close(),
   }
 }
@@ -176,11 +216,18 @@ function noFirewall(problem: string): Firewall {
     compare: () => ({ missing: [], leftover: [] }),
     holds: () => false,
     forgetFlows: async () => {},
+    onLoss: () => ({ stop() {} }),
+    remove() {},
     close() {},
   }
 }
 
 const refusal = (error: unknown) => `the kernel refuses nftables (${messageOf(error)})`
+
+const noTable = ['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP']
+
+// How often a change is begun anew because somebody else changed rules meanwhile.
+const maxAttempts = 8
 
 // How many elements the changes of one turn may have together, so that none of them holds the event loop up for long.
 const maxElements = 200
@@ -196,17 +243,8 @@ function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
   })
 }
 
-const additions = (ports: readonly PortElement[]) => byMap(ports, elements.add)
-const removals = (ports: readonly PortElement[]) => byMap(ports, elements.del)
-
-const byMap = (ports: readonly PortElement[], make: typeof elements.add): Change[] =>
-  portMaps.flatMap((map) => {
-    const own = ports.filter((port) => port.map === map).map(({ element }) => element)
-    return own.length > 0 ? make(setRef(map), own) : []
-  })
-
 // One more whenever the same plan leads to other rules.
-const VERSION = 2
+const VERSION = 3
 
 /** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
 function fingerprint(plan: FirewallPlan): string {

@@ -12,16 +12,22 @@ import {
 import type { AddressRange, IpFamily } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
 
-export const TABLE: TableRef = { family: 'inet', table: 'podwire' }
-export const BRIDGE_TABLE: TableRef = { family: 'bridge', table: 'podwire' }
+/** The tables of one state directory, by the name that both have. */
+export const tablesOf = (name: string) =>
+  ({
+    inet: { family: 'inet', table: name },
+    bridge: { family: 'bridge', table: name },
+  }) as const satisfies Record<string, TableRef>
 
 /** What the rules depend on besides the published ports. */
 export interface FirewallPlan {
-  /** What the names of the pods' links on the bridge begin with. */
+  /** What the names of the pods' links begin with. */
   readonly linkPrefix: string
   readonly networks: readonly PodNetwork[]
   /** Destinations that see a pod's own address; undefined: all of them. */
   readonly direct: readonly AddressRange[] | undefined
+  /** Whether a pod with a link of its own may reach itself by the host. */
+  readonly hairpin: boolean
   /** Drop what a promiscuous bridge delivers twice: its MAC address. */
   readonly dropDuplicatesFrom: string | undefined
 }
@@ -55,9 +61,12 @@ export const layouts: Record<IpFamily, Layout> = {
   },
 }
 
-export type ChainName = 'raw' | 'prerouting' | 'output' | 'postrouting'
+export type ChainName = 'from-pods' | 'forward' | 'raw' | 'prerouting' | 'output' | 'postrouting'
 
-export const chains: Record<ChainName, BaseChain> = {
+/** By name; those without a hook see what others send them. */
+export const chains: Record<ChainName, BaseChain | undefined> = {
+  'from-pods': undefined,
+  forward: { type: 'filter', hook: 'forward', priority: priorities.filter },
   raw: { type: 'filter', hook: 'prerouting', priority: priorities.raw },
   prerouting: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat },
   output: { type: 'nat', hook: 'output', priority: priorities.dstnat },
@@ -81,16 +90,15 @@ export interface MapElement {
   readonly value: Buffer
 }
 
-export const setRef = (set: string): SetRef => ({ ...TABLE, set })
-
-export function setsOf(family: IpFamily): [SetRef, NewSet][] {
+export function setsOf(table: TableRef, family: IpFamily): [SetRef, NewSet][] {
   const { address } = layouts[family]
   const names = setNames(family)
   const value: SetType = [address, 'inet_service']
+  const ref = (set: string): SetRef => ({ ...table, set })
   return [
-    [setRef(names.pods), { key: address, interval: true }],
-    [setRef(names.direct), { key: address, interval: true }],
-    [setRef(names.ports), { key: ['inet_proto', 'inet_service'], value }],
-    [setRef(names.addressPorts), { key: [address, 'inet_proto', 'inet_service'], value }],
+    [ref(names.pods), { key: address, interval: true }],
+    [ref(names.direct), { key: address, interval: true }],
+    [ref(names.ports), { key: ['inet_proto', 'inet_service'], value }],
+    [ref(names.addressPorts), { key: [address, 'inet_proto', 'inet_service'], value }],
   ]
 }

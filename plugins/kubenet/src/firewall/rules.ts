@@ -1,5 +1,6 @@
 import {
   accept,
+  between,
   ct,
   differs,
   dnat,
@@ -17,6 +18,7 @@ import {
   masquerade,
   meta,
   payload,
+  verdict,
 } from '@podwire/netlink/nftables'
 import { be16, encodeIp, u8, u32 } from '@podwire/netlink/transport'
 import { addressToNumber, type IpFamily, numberToAddress } from '../ipam/cidr.ts'
@@ -29,6 +31,11 @@ const RTN_UNICAST = u32(1)
 const RTN_LOCAL = u32(2)
 const IPS_DST_NAT = u32(1 << 5)
 const NONE = u32(0)
+const IPPROTO_UDP = 17
+const IPPROTO_ICMPV6 = 58
+// Solicitations and advertisements of routers and neighbours, and redirects: RFC 4861.
+const ND_ROUTER_SOLICIT = 133
+const ND_REDIRECT = 137
 
 export type ChainRule = readonly [chain: ChainName, rule: Rule]
 
@@ -37,6 +44,7 @@ export function rules(plan: FirewallPlan): ChainRule[] {
   return [
     ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
     ...loopback(),
+    ...fromPods(plan),
   ]
 }
 
@@ -112,6 +120,41 @@ function loopback(): ChainRule[] {
   return [
     ['postrouting', hostToPod],
     ['raw', fromElsewhere],
+  ]
+}
+
+/**
+ * What comes by a pod's own link: under its own addresses alone, which are those that lead back there, and nothing by which
+ * hosts and routers tell others where to send to. What comes by a bridge does not pass here.
+ */
+function fromPods({ linkPrefix, hairpin }: FirewallPlan): ChainRule[] {
+  const isUdp = (from: number, to: number): Rule => [
+    meta('l4proto'),
+    equals(u8(IPPROTO_UDP)),
+    payload({ ...header.th.sport, length: 4 }),
+    equals(Buffer.concat([be16(from), be16(to)])),
+  ]
+  const isFromPod: Rule = [meta('iifname'), equals(Buffer.from(linkPrefix))]
+  // What goes back by the link that it came from.
+  const toItself: Rule = [...isFromPod, fib('oif', ['daddr', 'iif']), differs(NONE), drop]
+  return [
+    ...(hairpin ? [] : [['forward', toItself] as const]),
+    ['raw', [...isFromPod, verdict({ jump: 'from-pods' })]],
+    ['from-pods', [fib('oif', ['saddr', 'iif']), equals(NONE), drop]],
+    // The kernel takes these for right where they are sent to all.
+    ['from-pods', [...isFamily(4), payload({ ...header.ip.saddr, length: 1 }), equals(u8(0)), drop]],
+    [
+      'from-pods',
+      [
+        meta('l4proto'),
+        equals(u8(IPPROTO_ICMPV6)),
+        payload(header.icmp6.type),
+        between(u8(ND_ROUTER_SOLICIT), u8(ND_REDIRECT)),
+        drop,
+      ],
+    ],
+    ['from-pods', [...isUdp(67, 68), drop]],
+    ['from-pods', [...isUdp(547, 546), drop]],
   ]
 }
 

@@ -5,37 +5,42 @@ import {
   chains as nftChains,
   rules as nftRules,
   sets,
+  type TableRef,
   tables,
 } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import { type AddressRange, type IpFamily, mergeRanges, numberToAddress } from '../ipam/cidr.ts'
-import {
-  BRIDGE_TABLE,
-  chains,
-  type FirewallPlan,
-  families,
-  setNames,
-  setRef,
-  setsOf,
-  TABLE,
-} from './layout.ts'
+import { type ChainName, chains, type FirewallPlan, families, setNames, setsOf, tablesOf } from './layout.ts'
 import { duplicateRules, rules } from './rules.ts'
 
 /** Makes the tables anew, without published ports: whatever was in them is gone in the same transaction. */
-export function rebuildTables(plan: FirewallPlan, comment: string): (Change | readonly Change[])[] {
+export function rebuildTables(
+  name: string,
+  plan: FirewallPlan,
+  comment: string,
+): (Change | readonly Change[])[] {
+  const { inet: table, bridge } = tablesOf(name)
+  const fill = (set: string, ranges: readonly AddressRange[], family: IpFamily) =>
+    elements.add({ ...table, set }, intervals(ranges, family))
   return [
-    tables.add(TABLE),
-    tables.del(TABLE),
-    tables.add(TABLE, { comment }),
-    families.flatMap(setsOf).map(([ref, set]) => sets.add(ref, set)),
+    tables.add(table),
+    tables.del(table),
+    tables.add(table, { comment }),
+    families.flatMap((family) => setsOf(table, family)).map(([ref, set]) => sets.add(ref, set)),
     families.flatMap((family) => [
       ...fill(setNames(family).pods, plan.networks, family),
       ...fill(setNames(family).direct, [...plan.networks, ...(plan.direct ?? [])], family),
     ]),
-    Object.entries(chains).map(([chain, base]) => nftChains.add({ ...TABLE, chain }, { base })),
-    rules(plan).map(([chain, rule]) => nftRules.add({ ...TABLE, chain }, rule)),
-    duplicatesFilter(plan),
+    chainsOf(plan).map(([chain, base]) => nftChains.add({ ...table, chain }, base ? { base } : {})),
+    rules(plan).map(([chain, rule]) => nftRules.add({ ...table, chain }, rule)),
+    duplicatesFilter(bridge, plan),
   ]
+}
+
+// Packets pass by no chain that has nothing to say.
+function chainsOf(plan: FirewallPlan) {
+  const used = new Set(rules(plan).map(([chain]) => chain))
+  return Object.entries(chains).filter(([chain]) => used.has(chain as ChainName)) // the keys are those
 }
 
 /** How many rules the tables hold when nobody touched them. */
@@ -44,22 +49,19 @@ export const ruleCounts = (plan: FirewallPlan) => ({
   bridge: plan.dropDuplicatesFrom ? duplicateRules(plan).length : 0,
 })
 
-function fill(set: string, ranges: readonly AddressRange[], family: IpFamily): Change[] {
+function intervals(ranges: readonly AddressRange[], family: IpFamily): Element[] {
   const bytes = (value: bigint) => encodeIp(numberToAddress(value, family))
-  const list: Element[] = mergeRanges(ranges, family).flatMap(({ first, last }) =>
-    elements.range(bytes(first), bytes(last)),
-  )
-  return elements.add(setRef(set), list)
+  return mergeRanges(ranges, family).flatMap(({ first, last }) => elements.range(bytes(first), bytes(last)))
 }
 
 /** A promiscuous bridge both forwards a pod's packet and lets the host route it back: the second one is dropped. */
-function duplicatesFilter(plan: FirewallPlan): Change[] {
+function duplicatesFilter(table: TableRef, plan: FirewallPlan): Change[] {
   if (!plan.dropDuplicatesFrom) return []
-  const chain = { ...BRIDGE_TABLE, chain: 'output' }
+  const chain = { ...table, chain: 'output' }
   return [
-    tables.add(BRIDGE_TABLE),
-    tables.del(BRIDGE_TABLE),
-    tables.add(BRIDGE_TABLE),
+    tables.add(table),
+    tables.del(table),
+    tables.add(table),
     nftChains.add(chain, { base: { type: 'filter', hook: 'output', priority: 0 } }),
     ...duplicateRules(plan).map((rule) => nftRules.add(chain, rule)),
   ]

@@ -3,12 +3,12 @@ import {
   type Link,
   links,
   type Netns,
-  type NetworkChange,
   openNetlink,
   type PendingChanges,
   pendingChanges,
   type Request,
   type Results,
+  type Watchable,
   withNetns,
 } from '@podwire/netlink'
 import { createLinkRemoval } from './link-removal.ts'
@@ -33,8 +33,8 @@ export interface Kernel extends Requests {
   open(netns: Netns, visit?: () => void): Requests & Disposable
   /** Cuts the links off now; resolves when the kernel has forgotten them. Those that aren't there are no error. */
   removeLinks(names: readonly string[]): Promise<void>
-  /** Changes of the host's addresses and routes since the last call; undefined after too many to tell. */
-  changes(): NetworkChange[] | undefined
+  /** Has the kernel keep what changes of the host's network from now on; closed with the rest. */
+  watch(what: readonly Watchable[]): PendingChanges
   close(): void
 }
 
@@ -43,7 +43,7 @@ export function openKernel(): Kernel {
   const netlink = openNetlink()
   const scheduling = createScheduling(() => removal.isBusy())
   const requests = requestsOf(netlink, scheduling)
-  let pending: PendingChanges | undefined
+  const watches: PendingChanges[] = []
   const removal = createLinkRemoval(requests)
   return {
     ...requests,
@@ -56,12 +56,13 @@ export function openKernel(): Kernel {
       return { ...requestsOf(inside, scheduling), [Symbol.dispose]: () => inside.close() }
     },
     removeLinks: removal.remove,
-    changes() {
-      pending ??= pendingChanges(netlink, ['address', 'route'])
-      return pending.take()
+    watch(what) {
+      const pending = pendingChanges(netlink, what)
+      watches.push(pending)
+      return pending
     },
     close() {
-      pending?.close()
+      for (const pending of watches) pending.close()
       netlink.close()
       removal.close()
     },

@@ -1,4 +1,5 @@
 import { addresses, links, routes } from '@podwire/netlink'
+import type { HostLink } from '../datapath/datapath.ts'
 import { type AddressRange, overlaps, parseCidr } from '../ipam/cidr.ts'
 import type { Requests } from '../kernel/kernel.ts'
 
@@ -9,25 +10,29 @@ interface Use {
   readonly text: string
   /** By a gateway, and so not on the link itself. */
   readonly isBeyond: boolean
+  /** Of an address: who gave it. */
+  readonly protocol?: number | undefined
 }
 
 /**
  * What of the host's routes and addresses has addresses of these ranges, in a phrase; undefined when they are free. A route by
  * a gateway to a larger network is none: what is more exact wins.
- * @param isOwn whether a link leads to the pods themselves
+ * @param isOwn whether a link leads to the pods themselves; or an address there, given who gave it, is their gateway
  */
 export async function conflictWith(
   kernel: Requests,
   ranges: readonly AddressRange[],
-  isOwn: (link: { name: string; alias?: string }) => boolean,
+  isOwn: (link: HostLink, addressProtocol?: number) => boolean,
 ): Promise<string | undefined> {
   const families = new Set(ranges.map(({ family }) => family))
   const uses = (await usesOf(kernel, families)).filter((use) =>
     ranges.some((range) => isInTheWay(use, range)),
   )
-  for (const { dev, text } of uses) {
-    const link = await kernel.run(links.get(dev)).catch(() => undefined)
-    if (link && !isOwn(link)) return `${text} on ${link.name}`
+  if (uses.length === 0) return undefined
+  const byIndex = new Map((await kernel.run(links.list())).map((link) => [link.index, link]))
+  for (const { dev, text, protocol } of uses) {
+    const link = byIndex.get(dev)
+    if (link && !isOwn(link, protocol)) return `${text} on ${link.name}`
   }
   return undefined
 }
@@ -47,10 +52,10 @@ async function usesOf(kernel: Requests, families: ReadonlySet<4 | 6>): Promise<U
     const text = `route ${destination}${gateway === undefined ? '' : ` via ${gateway}`}`
     return [{ range, dev, text, isBeyond: gateway !== undefined }]
   })
-  const own = (await kernel.run(addresses.list())).flatMap(({ address, dev }): Use[] => {
+  const own = (await kernel.run(addresses.list())).flatMap(({ address, dev, protocol }): Use[] => {
     const bits = address.includes(':') ? 128 : 32
     const range = isWanted(address) ? parseCidr(`${address.split('/')[0]}/${bits}`) : undefined
-    return range ? [{ range, dev, text: `address ${address}`, isBeyond: false }] : []
+    return range ? [{ range, dev, text: `address ${address}`, isBeyond: false, protocol }] : []
   })
   return [...ways, ...own]
 }

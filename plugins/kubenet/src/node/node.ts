@@ -1,6 +1,9 @@
 import { errnoOf, type Host, type InitOptions, type Logger, messageOf, USE_DEFAULT_MTU } from '@podwire/api'
 import { createBridgeDatapath } from '../datapath/bridge/bridge-datapath.ts'
 import { createBridgeOwner } from '../datapath/bridge/bridge-owner.ts'
+import type { DatapathName } from '../datapath/datapath.ts'
+import { createDatapaths } from '../datapath/datapaths.ts'
+import { createRoutedDatapath } from '../datapath/routed/routed-datapath.ts'
 import { errors } from '../errors.ts'
 import { openFirewall } from '../firewall/firewall.ts'
 import { portElements } from '../firewall/port-elements.ts'
@@ -35,8 +38,10 @@ export interface Node extends PodContext {
   build(): Promise<readonly string[]>
   /** Whether what was made is still there, as far as that is seen in some ten microseconds. */
   isIntact(): Promise<boolean>
-  /** After pods were torn down: takes away what only pods of an earlier pod CIDR needed, when they were the last ones. */
+  /** After pods were torn down: takes away what only pods of an earlier pod CIDR or data path needed, when they were the last ones. */
   dropEarlierNetworks(): Promise<void>
+  /** Takes away all that was made; sysctls stay. @throws PodwireError `PODS_LEFT` */
+  reset(): Promise<void>
   /** What setting pods up takes. @throws PodwireError: why that isn't there */
   forSetUp(): SetUpContext
   close(): void
@@ -59,12 +64,20 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const chosenCidr = openChosenCidr(kernel, stateDir)
   const records = openRecords(stateDir)
   const claims = openClaims(stateDir)
-  const firewall = openFirewall(() => records.list().flatMap(portElements))
-  const owner = createBridgeOwner(kernel, stateId, stateDir, () => records.ids().length)
-  const datapath = createBridgeDatapath(kernel, podLinks, owner, {
-    ...options,
-    hairpinMode: init.hairpinMode,
-  })
+  const firewall = openFirewall(
+    // So that hosts of one machine leave each other's alone.
+    () => `podwire-${stateId.get().slice(0, 8)}`,
+    () =>
+      records
+        .list()
+        .filter(({ leaving }) => !leaving)
+        .flatMap(portElements),
+  )
+  const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
+  const owner = createBridgeOwner(kernel, stateId, stateDir, () => podsOf('bridge').length)
+  const bridge = createBridgeDatapath(kernel, podLinks, owner, { ...options, hairpinMode: init.hairpinMode })
+  const routed = createRoutedDatapath(kernel, podLinks, stateDir)
+  const datapath = createDatapaths(options.datapath, { routed, bridge }, podsOf)
   const hostPorts = createHostPorts(firewall, livingOwner)
   let networks: readonly PodNetwork[] = []
   let mtu: number = init.mtu
@@ -118,18 +131,19 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     stateId.keep()
     chosenCidr.keep()
     const all = [...networks, ...earlierNetworks(networks, claims, podOf)]
-    const { repaired, refused } = await datapath.ensure({ mtu, networks: all })
+    const { repaired, refused, taken, duplicatesFrom } = await datapath.ensure({ mtu, networks: all })
     const forwarding = ensureSysctls(forwardingSysctls(new Set(all.map(({ family }) => family))))
-    areRulesLost = !ensureRules() || areRulesLost
+    areRulesLost = !(await ensureRules()) || areRulesLost
     firewall.apply({
       linkPrefix: LINK_PREFIX,
       networks: all,
       direct,
-      dropDuplicatesFrom: datapath.duplicatesFrom,
+      hairpin: init.hairpinMode !== 'none',
+      dropDuplicatesFrom: duplicatesFrom,
     })
     // After the rules, which keep pods from the host's own services.
-    const loopback = datapath.routeLoopback(firewall.problem === undefined)
-    allocator?.reserve(await datapath.addressesOfOthers())
+    const loopback = await datapath.routeLoopback(firewall.problem === undefined)
+    allocator?.reserve(taken)
     warn([...refused, ...forwarding.refused, ...loopback])
     const lost = areRulesLost ? ['firewall rules'] : []
     areRulesLost = false
@@ -138,12 +152,12 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   }
 
   /** False when the rules had to be made anew. */
-  function ensureRules(): boolean {
+  async function ensureRules(): Promise<boolean> {
     try {
       return firewall.ensure()
     } catch {
       // Without its guard the way to the host's loopback is closed; why there is none is told when the rules are applied.
-      datapath.routeLoopback(false)
+      await datapath.routeLoopback(false)
       return false
     }
   }
@@ -198,18 +212,25 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     },
     async isIntact() {
       if (!isBuilt) return false
-      areRulesLost = !ensureRules() || areRulesLost
+      areRulesLost = !(await ensureRules()) || areRulesLost
       return !areRulesLost && (await datapath.isIntact())
     },
     async dropEarlierNetworks() {
-      if (!hasStaleNetwork || problem !== undefined) return
+      if (problem !== undefined || !(hasStaleNetwork || datapath.hasLeftovers())) return
       hasStaleNetwork = false
       try {
-        if (await datapath.isThere()) await this.build()
+        if (datapath.isThere()) await this.build()
       } catch (error) {
         // The pod is gone all the same, and the next set-up builds anew.
-        log.warn(`kubenet could not take an earlier pod CIDR's gateway away: ${messageOf(error)}`)
+        log.warn(`kubenet could not take away what no pod needs any more: ${messageOf(error)}`)
       }
+    },
+    async reset() {
+      const pods = records.ids().length
+      if (pods > 0) throw errors.PODS_LEFT({ stateDir, pods })
+      await datapath.remove()
+      if (firewall.problem === undefined) firewall.remove()
+      isBuilt = false
     },
     forSetUp() {
       if (!allocator) throw problem

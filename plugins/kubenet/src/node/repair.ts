@@ -29,13 +29,20 @@ export async function repair(node: Node): Promise<void> {
   if (repaired.length + links.missing.length > 0) node.report('repair', { repaired, missing: links.missing })
 }
 
-/** Repairs every now and then; the timer keeps no process alive. */
+// A repair that somebody else takes back at once must not go on for ever.
+const shortestPauseMs = 1000
+
+/** Repairs every now and then, and when somebody took rules away; keeps no process alive. */
 export function startRepairing(node: Node, interval: number, log: Logger): { stop(): void } | undefined {
   if (interval === 0) return undefined
   let isRunning = false
-  const timer = setInterval(async () => {
+  let next: NodeJS.Timeout | undefined
+  let last = Number.NEGATIVE_INFINITY
+
+  async function run() {
     if (isRunning) return
     isRunning = true
+    last = performance.now()
     try {
       await repair(node)
     } catch (error) {
@@ -43,9 +50,25 @@ export function startRepairing(node: Node, interval: number, log: Logger): { sto
     } finally {
       isRunning = false
     }
-  }, interval)
-  timer.unref()
-  return { stop: () => clearInterval(timer) }
+  }
+
+  const losses = node.firewall.onLoss(() => {
+    next ??= setTimeout(
+      () => {
+        next = undefined
+        return run()
+      },
+      Math.max(0, last + shortestPauseMs - performance.now()),
+    ).unref()
+  })
+  const timer = setInterval(run, interval).unref()
+  return {
+    stop() {
+      losses.stop()
+      clearInterval(timer)
+      clearTimeout(next)
+    },
+  }
 }
 
 // The ports were looked at before the records, and each record is looked at again: a pod that is being torn down

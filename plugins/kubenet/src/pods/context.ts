@@ -1,5 +1,5 @@
 import type { EventDetails, Logger } from '@podwire/api'
-import type { Datapath } from '../datapath/datapath.ts'
+import type { Datapaths } from '../datapath/datapaths.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import type { PortElement } from '../firewall/port-elements.ts'
 import type { Allocator } from '../ipam/allocator.ts'
@@ -12,7 +12,7 @@ import type { Records } from './records.ts'
 /** What is done to pods is done with these. */
 export interface PodContext {
   readonly kernel: Kernel
-  readonly datapath: Datapath
+  readonly datapath: Datapaths
   readonly podLinks: PodLinks
   readonly firewall: Firewall
   readonly hostPorts: HostPorts

@@ -1,4 +1,5 @@
 import type { Bandwidth, PortMapping } from '@podwire/api'
+import { datapathNames } from '../datapath/datapath.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import { isLinkName } from '../kernel/link-name.ts'
@@ -19,6 +20,9 @@ export function parseRecord(value: unknown, sandboxId: string): PodRecord {
   const netns = objectOf(record['netns'], 'netns')
   const addresses = listOf(record['addresses'], 'addresses').map(parseAddress)
   if (addresses.length === 0) throw wrong('addresses')
+  // Before there were two it was not written down.
+  const datapath = datapathNames.find((name) => name === (record['datapath'] ?? 'bridge'))
+  if (!datapath) throw wrong('datapath')
   return {
     namespace: stringOf(record['namespace'], 'namespace'),
     name: stringOf(record['name'], 'name'),
@@ -28,6 +32,7 @@ export function parseRecord(value: unknown, sandboxId: string): PodRecord {
       dev: numberOf(netns['dev'], 'netns.dev', 0),
       ino: numberOf(netns['ino'], 'netns.ino', 0),
     },
+    datapath,
     interfaceName: stringOf(record['interfaceName'], 'interfaceName', isLinkName),
     mtu: numberOf(record['mtu'], 'mtu', 68, 65_535),
     addresses,

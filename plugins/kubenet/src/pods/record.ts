@@ -1,6 +1,7 @@
 import type { Bandwidth, PodRef, PortMapping } from '@podwire/api'
 import { errnoOf } from '@podwire/api'
 import { netnsId } from '@podwire/netlink'
+import type { DatapathName } from '../datapath/datapath.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
 
 /** What of a pod may change while it runs. */
@@ -11,6 +12,8 @@ export interface PodSettings {
 
 /** All that is needed to check a pod's network, to make it anew and to take it away. */
 export interface PodRecord extends PodRef, PodSettings {
+  /** How it was connected. */
+  readonly datapath: DatapathName
   readonly netns: { readonly path: string; readonly dev: number; readonly ino: number }
   /** The interface inside the sandbox. */
   readonly interfaceName: string

@@ -59,13 +59,14 @@ async function allocate(
   sandbox: number,
   signal: AbortSignal,
 ): Promise<PodRecord> {
-  const { records, allocator, mtu } = context
+  const { datapath, records, allocator, mtu } = context
   const netns = { path: pod.netns, ...netnsId(sandbox) }
   const recordWith = (addresses: readonly PodAddress[]): PodRecord => ({
     namespace: pod.namespace,
     name: pod.name,
     sandboxId: pod.sandboxId,
     netns,
+    datapath: datapath.name,
     interfaceName: DEFAULT_INTERFACE_NAME,
     mtu,
     addresses,

@@ -1,4 +1,5 @@
 import { errnoOf, isPodwireError, messageOf, type PodRef, podKey } from '@podwire/api'
+import type { LeavingPod } from '../datapath/datapath.ts'
 import { addressOf } from '../firewall/port-elements.ts'
 import { removeShaping } from '../shaping/shaping.ts'
 import type { PodContext } from './context.ts'
@@ -17,7 +18,7 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
     return
   }
   if (record) await withdrawPorts(context, record)
-  await cutOff(context, pod)
+  await cutOff(context, record ?? pod)
   if (record)
     forget(
       context,
@@ -54,7 +55,7 @@ async function withdrawPortsTo({ firewall, published }: PodContext, addresses: r
   )
 }
 
-const cutOff = ({ datapath, kernel, podLinks }: PodContext, pod: PodRef) =>
+const cutOff = ({ datapath, kernel, podLinks }: PodContext, pod: LeavingPod) =>
   Promise.all([datapath.disconnect(pod), removeShaping(kernel, podLinks.names(pod.sandboxId).egress)])
 
 function forget(context: PodContext, pod: PodRef, addresses: readonly string[]) {

@@ -12,6 +12,9 @@ import {
 import { checkPorts } from './check-ports.ts'
 import { probePort } from './probe.ts'
 
+/** Each is one more change of hands between the kernel's refusal and the look at who has the port. */
+const MOST_ATTEMPTS = 3
+
 export interface HostPorts {
   /**
    * Publishes what `wanted` has and isn't published yet, and withdraws what only `now` has, in one transaction.
@@ -29,17 +32,22 @@ export function createHostPorts(
   ownerOf: (address: string) => PodRef | undefined,
 ): HostPorts {
   async function publish(added: readonly PortElement[], removed: readonly PortElement[]) {
-    try {
-      await firewall.change(added, removed)
-    } catch (error) {
-      if (!['EBUSY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
-      const leftover = leftoverInTheWay(added, error)
-      await firewall.change(added, [...removed, ...leftover])
+    let leftover: readonly PortElement[] = []
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await firewall.change(added, [...removed, ...leftover])
+        return
+      } catch (error) {
+        if (!['EBUSY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
+        // None where its owner, whom another process tears down, has given it back by now.
+        leftover = leftoverInTheWay(added)
+        if (attempt === MOST_ATTEMPTS) throw error
+      }
     }
   }
 
   /** The elements that hold these ports, where no pod owns them any more. */
-  function leftoverInTheWay(added: readonly PortElement[], cause: unknown): PortElement[] {
+  function leftoverInTheWay(added: readonly PortElement[]): PortElement[] {
     const inTheWay = firewall
       .compare([])
       .leftover.filter((held) => added.some((wanted) => isSamePort(held, wanted)))
@@ -48,7 +56,6 @@ export function createHostPorts(
       const { mapping } = added.find((wanted) => isSamePort(held, wanted))!
       if (owner) throw errors.HOST_PORT_IN_USE({ ...mapping, owner: `pod ${podKey(owner)}` })
     }
-    if (inTheWay.length === 0) throw cause
     return inTheWay
   }
 

@@ -17,6 +17,7 @@ const record = (sandboxId: string): PodRecord => ({
   name: 'web',
   sandboxId,
   netns: { path: '/run/netns/web', dev: 4, ino: 17 },
+  datapath: 'routed',
   interfaceName: 'eth0',
   mtu: 1500,
   addresses: [{ address: '10.88.0.2', prefixLength: 16, gateway: '10.88.0.1' }],

@@ -1,12 +1,13 @@
-// Sets a pod up and changes its ports and limits without end, until it is killed. Arguments: state directory, namespace.
+// Sets a pod up and changes its ports and limits without end, until it is killed. Arguments: state directory, data path, namespace.
 import { defaultOptions } from '../../src/options.ts'
 import { createKubenet } from '../../src/plugin.ts'
 import { createTestHost } from './host.ts'
 
-const [stateDir = '', netns = ''] = process.argv.slice(2)
+const [stateDir = '', path, netns = ''] = process.argv.slice(2)
+const datapath = path === 'bridge' ? 'bridge' : 'routed'
 const host = createTestHost()
 const log = { debug() {}, info() {}, warn: console.error, error: console.error }
-const plugin = createKubenet({ options: { ...defaultOptions, repairInterval: 0 }, stateDir, log })
+const plugin = createKubenet({ options: { ...defaultOptions, datapath, repairInterval: 0 }, stateDir, log })
 await plugin.init(host, { hairpinMode: 'hairpin-veth', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 })
 await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/16,fd88::/64' })
 
@@ -23,5 +24,5 @@ for (let round = 0; ; round++) {
     })),
   }
   await plugin.setUpPod(host.addPod('a', netns, settings), new AbortController().signal)
-  if (round === 0) process.stdout.write('ready\n')
+  process.stdout.write('.')
 }

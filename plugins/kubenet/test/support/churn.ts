@@ -1,12 +1,13 @@
-// Sets pods up and takes them down without end, until it is killed. Arguments: state directory, namespaces.
+// Sets pods up and takes them down without end, until it is killed. Arguments: state directory, data path, namespaces.
 import { defaultOptions } from '../../src/options.ts'
 import { createKubenet } from '../../src/plugin.ts'
 import { createTestHost } from './host.ts'
 
-const [stateDir = '', ...namespaces] = process.argv.slice(2)
+const [stateDir = '', path, ...namespaces] = process.argv.slice(2)
+const datapath = path === 'bridge' ? 'bridge' : 'routed'
 const host = createTestHost()
 const log = { debug() {}, info() {}, warn: console.error, error: console.error }
-const plugin = createKubenet({ options: { ...defaultOptions, repairInterval: 0 }, stateDir, log })
+const plugin = createKubenet({ options: { ...defaultOptions, datapath, repairInterval: 0 }, stateDir, log })
 await plugin.init(host, { hairpinMode: 'hairpin-veth', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 })
 await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/24,fd88::/64' })
 process.stdout.write('ready\n')

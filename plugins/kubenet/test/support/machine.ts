@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { HairpinMode, NetworkPlugin, Pod, PodNetworkStatus } from '@podwire/api'
 import { addresses, createNetns, links, openNetlink, removeNetns, routes } from '@podwire/netlink'
 import koffi from 'koffi'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
+import { type DatapathName, datapathNames } from '../../src/datapath/datapath.ts'
 import { defaultOptions, type KubenetOptions } from '../../src/options.ts'
 import { createKubenet } from '../../src/plugin.ts'
 import { createTestHost, type PodSettings, type TestHost } from './host.ts'
@@ -11,6 +13,9 @@ import { type Peer, startPeer } from './peer.ts'
 
 /** Like describe, for tests that change a machine's network; they are skipped, and named, where that isn't allowed. */
 export const describeIsolated = describe.skipIf(process.env.PODWIRE_TEST_ISOLATED !== '1')
+
+/** The same tests over both data paths. */
+export const describeDatapaths = describeIsolated.each(datapathNames)
 
 export interface Settings {
   hairpinMode?: HairpinMode
@@ -25,6 +30,10 @@ export interface Machine {
   readonly plugin: NetworkPlugin
   readonly stateDir: string
   readonly warnings: string[]
+  /** By which a pod reaches everything, in IPv4. */
+  readonly gateway: string
+  /** The name of the firewall's tables, also before the plugin is started. */
+  readonly table: string
   /** Starts the plugin, or starts it anew on the same state, as another process would. */
   start(settings?: Settings): Promise<NetworkPlugin>
   /** Makes a sandbox known to the host, with a namespace of its own. */
@@ -35,6 +44,8 @@ export interface Machine {
   again(id: string, settings?: PodSettings): Promise<PodNetworkStatus>
   remove(id: string): Promise<void>
   netnsOf(id: string): string
+  /** The host's end of a pod's link. */
+  linkOf(id: string): string
   /** A program in a sandbox, stopped after the test; without a sandbox on the host. */
   peer(id?: string): Promise<Peer>
   /** A namespace that the host reaches by a link of its own: 192.0.2.2, 10.99.0.2 and 2001:db8::2. */
@@ -52,8 +63,11 @@ export interface Traces {
 
 export const never = () => new AbortController().signal
 
-/** Everything in this process happens on a machine of its own: a network namespace that no other test file sees. */
-export function useMachine(): Machine {
+/**
+ * Everything in this process happens on a machine of its own: a network namespace that no other test file sees.
+ * @param datapath what pods are connected by unless a test says otherwise
+ */
+export function useMachine(datapath: DatapathName = 'routed'): Machine {
   const peers: Peer[] = []
   const namespaces = new Set<string>()
   let host = createTestHost()
@@ -65,6 +79,7 @@ export function useMachine(): Machine {
   afterEach(async () => {
     for (const peer of peers.splice(0)) peer.stop()
     await plugin?.collectGarbage?.([], never())
+    await plugin?.event('reset', {})
     await plugin?.close?.()
     plugin = undefined
     for (const path of namespaces) removeNetns(path)
@@ -89,6 +104,15 @@ export function useMachine(): Machine {
     return path
   }
 
+  /** With an id that is known before a host has one written down. */
+  function ensureStateDir(): string {
+    stateDir ||= mkdtempSync('/run/kubenet-')
+    if (!existsSync(`${stateDir}/id`)) writeFileSync(`${stateDir}/id`, randomBytes(16).toString('hex'))
+    return readFileSync(`${stateDir}/id`, 'utf8').trim()
+  }
+
+  const tableName = () => `podwire-${ensureStateDir().slice(0, 8)}`
+
   async function start({
     hairpinMode = 'hairpin-veth',
     nonMasqueradeCIDR = '10.0.0.0/8',
@@ -100,7 +124,11 @@ export function useMachine(): Machine {
     stateDir ||= mkdtempSync('/run/kubenet-')
     const warn = (message: string) => void warnings.push(message)
     const log = { debug() {}, info() {}, warn, error: warn }
-    plugin = createKubenet({ options: { ...defaultOptions, repairInterval: 0, ...options }, stateDir, log })
+    plugin = createKubenet({
+      options: { ...defaultOptions, datapath, repairInterval: 0, ...options },
+      stateDir,
+      log,
+    })
     await plugin.init(host, { hairpinMode, nonMasqueradeCIDR, mtu })
     await plugin.event('pod-cidr-change', { 'pod-cidr': podCIDR })
     return plugin
@@ -126,12 +154,21 @@ export function useMachine(): Machine {
       return stateDir
     },
     warnings,
+    gateway: datapath === 'bridge' ? '10.88.0.1' : '169.254.1.1',
+    get table() {
+      return tableName()
+    },
     start,
     sandbox,
     pod: setUp,
     again: setUp,
     remove: (id) => plugin!.tearDownPod({ namespace: 'test', name: id, sandboxId: id }, never()),
     netnsOf,
+    linkOf(id) {
+      using netlink = openNetlink()
+      const all = netlink.runSync(links.list({ kind: 'veth' }))
+      return all.find(({ alias }) => alias?.endsWith(` test/${id}`))?.name ?? ''
+    },
     async peer(id) {
       const peer = await startPeer(id === undefined ? undefined : namespace(id))
       peers.push(peer)
@@ -147,7 +184,7 @@ export function useMachine(): Machine {
       links: readdirSync('/sys/class/net').filter((name) => name.startsWith('pw')),
       addresses: filesIn(`${stateDir}/addresses`),
       pods: filesIn(`${stateDir}/pods`),
-      elements: publishedPorts(),
+      elements: existsSync(`${stateDir}/id`) ? publishedPorts(tableName()) : 0,
     }),
   }
 }
@@ -173,12 +210,12 @@ function filesIn(dir: string): string[] {
   }
 }
 
-function publishedPorts(): number {
+function publishedPorts(table: string): number {
   const maps = ['ports4', 'ports6', 'address-ports4', 'address-ports6']
   return maps.reduce((sum, map) => {
     let listed: string
     try {
-      listed = run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map])
+      listed = run('nft', ['-j', 'list', 'map', 'inet', table, map])
     } catch {
       // There are no tables before the first pod.
       return sum

@@ -2,6 +2,8 @@
 import { createSocket } from 'node:dgram'
 import { connect, createServer } from 'node:net'
 
+const heard = []
+
 const commands = {
   serve({ protocol, port, label, host }) {
     return new Promise((resolve, reject) => {
@@ -46,6 +48,14 @@ const commands = {
       socket.bind(localPort, ask)
     })
   },
+
+  listen({ port, host }) {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    socket.on('message', (bytes, { address }) => heard.push(`${bytes} ${address.replace(/%.*/, '')}`))
+    return new Promise((resolve, reject) => socket.on('error', reject).bind(port, host, resolve))
+  },
+
+  heard: async () => heard,
 
   sink({ port }) {
     const server = createServer((socket) => socket.on('error', () => {}).resume())

@@ -14,6 +14,9 @@ export interface Peer {
     port: number,
     more?: { localPort?: number; timeout?: number },
   ): Promise<string>
+  /** Takes datagrams in; `heard` tells which came, and from whom. */
+  listen(port: number, host: string): Promise<void>
+  heard(): Promise<string[]>
   /** Takes in what is poured. */
   sink(port: number): Promise<void>
   /** Sends as fast as it goes. */
@@ -33,6 +36,8 @@ export async function startPeer(netns?: string): Promise<Peer> {
   return {
     serve,
     ask: (protocol, host, port, more) => call('ask', { protocol, host, port, ...more }),
+    listen: (port, host) => call('listen', { port, host }),
+    heard: () => call('heard', {}),
     sink: (port) => call('sink', { port }),
     pour: (host, port, milliseconds) => call('pour', { host, port, milliseconds }),
     stop: () => void child.kill(),

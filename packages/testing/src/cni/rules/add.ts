@@ -1,6 +1,6 @@
+import { compareStates, describeDifference, isSame } from '../../kernel-state/state.ts'
 import { describeCall } from '../testbed/call.ts'
 import { hasLink, linkNames } from '../testbed/kernel.ts'
-import { compareStates, describeDifference, isSame } from '../testbed/state.ts'
 import { mustBeRefused } from './refusal.ts'
 import { broken, notTried, type Rule } from './rule.ts'
 

@@ -1,7 +1,7 @@
+import { compareStates, readState } from '../../kernel-state/state.ts'
 import { describeCall } from '../testbed/call.ts'
 import { claimedAddresses, claimedRoutes } from '../testbed/kernel.ts'
 import { type Attachment, deleteSandbox } from '../testbed/sandbox.ts'
-import { compareStates, readState } from '../testbed/state.ts'
 import type { RuleContext } from './context.ts'
 import { mustBeQuiet, mustSucceed } from './del.ts'
 import { mustBeRefused } from './refusal.ts'

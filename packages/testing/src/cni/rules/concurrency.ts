@@ -1,4 +1,4 @@
-import { objects } from '../spec/json.ts'
+import { objects } from '../../kernel-state/json.ts'
 import { describeCall } from '../testbed/call.ts'
 import type { Attachment } from '../testbed/sandbox.ts'
 import type { RuleContext } from './context.ts'

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { isObject, type JsonObject, tryParse } from '../spec/json.ts'
+import { isObject, type JsonObject, tryParse } from '../../kernel-state/json.ts'
+import { readState, type State } from '../../kernel-state/state.ts'
 import type { CniVersion } from '../spec/versions.ts'
 import type { Plugin, Subject } from '../subject/subject.ts'
 import {
@@ -11,7 +12,6 @@ import {
   succeeded,
 } from '../testbed/call.ts'
 import { type Attachment, makeAttachment } from '../testbed/sandbox.ts'
-import { readState, type State } from '../testbed/state.ts'
 import type { Testbed } from '../testbed/testbed.ts'
 import { notTried } from './rule.ts'
 

@@ -1,6 +1,6 @@
+import type { State } from '../../kernel-state/state.ts'
 import { describeCall, type PluginCall } from '../testbed/call.ts'
 import { type Attachment, deleteSandbox } from '../testbed/sandbox.ts'
-import type { State } from '../testbed/state.ts'
 import type { RuleContext } from './context.ts'
 import { mustSettle } from './del.ts'
 import { broken, notTried, type Rule } from './rule.ts'

@@ -1,7 +1,7 @@
+import { compareStates, describeDifference, isSame, type State, settle } from '../../kernel-state/state.ts'
 import { describeCall } from '../testbed/call.ts'
 import { hasLink } from '../testbed/kernel.ts'
 import { deleteSandbox } from '../testbed/sandbox.ts'
-import { compareStates, describeDifference, isSame, type State, settle } from '../testbed/state.ts'
 import type { NetworkRun, RuleContext } from './context.ts'
 import { broken, type Rule } from './rule.ts'
 

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isObject, tryParse } from '../spec/json.ts'
+import { isObject, tryParse } from '../../kernel-state/json.ts'
 import { findProgram } from '../subject/subject.ts'
 import type { RuleContext } from './context.ts'
 import { notTried } from './rule.ts'

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isObject, tryParse } from '../spec/json.ts'
+import { isObject, tryParse } from '../../kernel-state/json.ts'
 import { atLeast } from '../spec/versions.ts'
 import { describeCall, succeeded } from '../testbed/call.ts'
 import type { RuleContext } from './context.ts'

@@ -1,5 +1,5 @@
+import { compareStates, describeDifference } from '../../kernel-state/state.ts'
 import { type Attachment, deleteSandbox } from '../testbed/sandbox.ts'
-import { compareStates, describeDifference } from '../testbed/state.ts'
 import type { RuleContext } from './context.ts'
 import { mustBeQuiet, mustSettle, mustSucceed } from './del.ts'
 import { broken, notTried, type Rule } from './rule.ts'

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objects, tryParse } from '../spec/json.ts'
+import { isObject, type JsonObject, objects, tryParse } from '../../kernel-state/json.ts'
 import { resultProblems } from '../spec/result-shape.ts'
 import { describeCall, type PluginCall, succeeded } from '../testbed/call.ts'
 import { claimedAddresses, claimedRoutes, sandboxAddresses, sandboxRoutes } from '../testbed/kernel.ts'

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, tryParse } from '../spec/json.ts'
+import { isObject, type JsonObject, tryParse } from '../../kernel-state/json.ts'
 import { describeCall, type PluginCall, succeeded } from '../testbed/call.ts'
 import type { RuleContext } from './context.ts'
 import { broken, notTried, type Rule } from './rule.ts'

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
+import { isObject, type JsonObject } from '../../kernel-state/json.ts'
 import type { Role } from '../subject/profiles.ts'
-import { isObject, type JsonObject } from './json.ts'
 import { atLeast, type CniVersion } from './versions.ts'
 
 /** What is wrong with a result in a version's shape; nothing where it is right. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../spec/json.ts'
+import type { JsonObject } from '../../kernel-state/json.ts'
 
 /**
  * What a plugin is for: it makes the interface, it changes one that is there, or it hands out addresses to another plugin.

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, readFile, stat } from 'node:fs/promises'
 import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { messageOf } from '@podwire/api'
-import { isObject, type JsonObject, objects } from '../spec/json.ts'
+import { isObject, type JsonObject, objects } from '../../kernel-state/json.ts'
 import { errors } from './errors.ts'
 import { type Profile, profiles, type Role } from './profiles.ts'
 

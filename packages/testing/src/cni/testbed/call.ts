@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isObject, type JsonObject, tryParse } from '../spec/json.ts'
+import { isObject, type JsonObject, tryParse } from '../../kernel-state/json.ts'
 import type { Testbed } from './testbed.ts'
 
 /** How to call a plugin. */

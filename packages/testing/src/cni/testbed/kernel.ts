@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objects, tryParse } from '../spec/json.ts'
+import { isObject, type JsonObject, objects, tryParse } from '../../kernel-state/json.ts'
 import type { Attachment } from './sandbox.ts'
 import type { Testbed } from './testbed.ts'
 

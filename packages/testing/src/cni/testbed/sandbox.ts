@@ -1,4 +1,4 @@
-import type { JsonObject } from '../spec/json.ts'
+import type { JsonObject } from '../../kernel-state/json.ts'
 import { atLeast, type CniVersion } from '../spec/versions.ts'
 import type { Subject } from '../subject/subject.ts'
 import type { Testbed } from './testbed.ts'

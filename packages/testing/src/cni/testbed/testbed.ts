@@ -54,7 +54,8 @@ export async function openTestbed(programs: readonly string[] = []): Promise<Tes
   await isReady(holder)
   const enter = [
     `--target=${holder.pid}`,
-    ...(isRoot ? [] : ['--user']),
+    // Who isn't root may not change groups, and is root in there without it.
+    ...(isRoot ? [] : ['--user', '--preserve-credentials']),
     '--net',
     '--mount',
     // The holder's parent stands outside of the process table that it made.

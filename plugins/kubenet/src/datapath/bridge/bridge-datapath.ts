@@ -1,19 +1,35 @@
 import { type HairpinMode, ignoring, podKey } from '@podwire/api'
-import { addresses, links, type NetworkChange, neighbours, readSysctl } from '@podwire/netlink'
+import {
+  addresses,
+  links,
+  type NetworkChange,
+  neighbours,
+  type PendingChanges,
+  readSysctl,
+} from '@podwire/netlink'
+import { hasIpv6 } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { ensureSysctls } from '../../kernel/sysctls.ts'
+import { ensureSysctls, type Sysctl } from '../../kernel/sysctls.ts'
 import { parseMark } from '../../ownership/mark.ts'
 import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { Datapath, PodLink } from '../datapath.ts'
-import { configureInside, insideDifferences } from '../inside.ts'
+import { insideDifferences, insideIndex } from '../inside.ts'
 import { isPodMac } from '../mac.ts'
 import { ensureBridge, findBridge, gatewayOf } from './bridge.ts'
 import type { BridgeOwner } from './bridge-owner.ts'
+import { configureInside, insideOf } from './inside.ts'
 import { connectPort, mendPort, type PortSettings, portDifferences } from './port.ts'
 
 export interface BridgeOptions {
   readonly bridge: string
   readonly hairpinMode: HairpinMode
+}
+
+/** A bridge may have pods beside it that are not on it, though their addresses are of the network that those on it look for there. */
+export interface BridgeDatapath extends Datapath {
+  /** Has the host answer on the bridge for these pods. What could not be set, each in a phrase. */
+  answerFor(pods: readonly Pick<PodLink, 'addresses'>[]): Promise<readonly string[]>
+  answerNoMore(addresses: PodLink['addresses']): Promise<void>
 }
 
 /** Every pod a port of one bridge, which is their gateway. */
@@ -22,10 +38,10 @@ export function createBridgeDatapath(
   podLinks: PodLinks,
   owner: BridgeOwner,
   { bridge: name, hairpinMode }: BridgeOptions,
-): Datapath {
+): BridgeDatapath {
   const promiscuous = hairpinMode === 'promiscuous-bridge'
   const settings: { -readonly [Key in keyof PortSettings]: PortSettings[Key] } = { bridge: 0, hairpin: false }
-  let mac: string | undefined
+  let changes: PendingChanges | undefined
   // Until it was put back.
   let isLost = false
 
@@ -39,9 +55,19 @@ export function createBridgeDatapath(
 
   /** Whether the kernel told of an address or a route of the bridge that went. */
   function hasLost(): boolean {
-    const changes = kernel.changes()
-    isLost ||= changes === undefined || changes.some((change) => isLossOf(settings.bridge, change))
+    const seen = changes?.take()
+    isLost ||= seen === undefined || seen.some((change) => isLossOf(settings.bridge, change))
     return isLost
+  }
+
+  async function addressesOfOthers() {
+    const dev = settings.bridge
+    const own = await kernel.run(addresses.list({ dev }))
+    const seen = await kernel.run(neighbours.list({ dev }))
+    return [
+      ...own.map(({ address }) => address.replace(/\/.*/, '')),
+      ...seen.filter(({ lladdr }) => lladdr && !isPodMac(lladdr)).map(({ address }) => address),
+    ]
   }
 
   return {
@@ -52,7 +78,8 @@ export function createBridgeDatapath(
       const found = await findBridge(kernel, name)
       await owner.check(name, found)
       // What is lost from now on is told of; what was lost before is seen now.
-      kernel.changes()
+      changes ??= kernel.watch(['address', 'route'])
+      changes.take()
       const gateways = plan.networks.map(gatewayOf)
       const earlierGateways = owner.take(name, gateways)
       const { bridge, ...ensured } = await ensureBridge(kernel, {
@@ -65,9 +92,9 @@ export function createBridgeDatapath(
       owner.keep(name, gateways)
       settings.bridge = bridge.index
       settings.hairpin = needsHairpin(hairpinMode)
-      mac = bridge.address
       isLost = false
-      return ensured
+      const duplicatesFrom = promiscuous ? bridge.address : undefined
+      return { ...ensured, taken: await addressesOfOthers(), duplicatesFrom }
     },
     async isIntact() {
       if (hasLost()) return false
@@ -75,17 +102,15 @@ export function createBridgeDatapath(
       // Another process may have made it anew.
       return bridge?.up === true && bridge.index === settings.bridge
     },
-    isThere: async () => (await kernel.findLink(name)) !== undefined,
-    async addressesOfOthers() {
-      const dev = settings.bridge
-      const own = await kernel.run(addresses.list({ dev }))
-      const seen = await kernel.run(neighbours.list({ dev }))
-      return [
-        ...own.map(({ address }) => address.replace(/\/.*/, '')),
-        ...seen.filter(({ lladdr }) => lladdr && !isPodMac(lladdr)).map(({ address }) => address),
-      ]
+    isThere: owner.isThere,
+    async remove() {
+      const bridge = await findBridge(kernel, name)
+      await owner.check(name, bridge)
+      if (bridge && parseMark(bridge.alias)) await kernel.removeLinks([name])
+      owner.forget()
+      settings.bridge = 0
     },
-    routeLoopback: (isGuarded) =>
+    routeLoopback: async (isGuarded) =>
       ensureSysctls([[`net/ipv4/conf/${name}/route_localnet`, isGuarded ? '1' : '0']]).refused,
     async restore(pods) {
       const there = new Map(
@@ -108,15 +133,15 @@ export function createBridgeDatapath(
       return { repaired, missing }
     },
     isOwn: (link) => link.name === name || podLinks.isOwn(link),
-    get duplicatesFrom() {
-      return promiscuous ? mac : undefined
-    },
 
     connect: (pod, sandbox) => connectPort(kernel, podLinks, settings, pod, sandbox),
     async differences(pod) {
       const link = await hostLink(pod)
       if (!link) return [`its link ${podLinks.names(pod.sandboxId).host} is gone`]
-      return [...portDifferences(link, await found()), ...(await insideDifferences(kernel, pod))]
+      return [
+        ...portDifferences(link, await found()),
+        ...(await insideDifferences(kernel, pod, insideOf(pod))),
+      ]
     },
     async mend(pod, sandbox) {
       const link = await hostLink(pod)
@@ -130,8 +155,33 @@ export function createBridgeDatapath(
       return link.index
     },
     disconnect: (pod) => kernel.removeLinks([podLinks.names(pod.sandboxId).host]),
+
+    async answerFor(pods) {
+      const dev = settings.bridge
+      const own = pods.flatMap((pod) => pod.addresses)
+      if (own.length === 0 || dev === 0) return []
+      const { refused } = ensureSysctls(answeringSysctls(name))
+      await kernel.batch(own.map(({ address }) => neighbours.replace({ dev, address, proxy: true })))
+      return refused
+    },
+    async answerNoMore(own) {
+      const dev = (await found()).bridge
+      const entries = own.map(({ address }) => neighbours.del({ dev, address, proxy: true }))
+      if (dev !== 0) await kernel.batch(entries).catch(ignoring('ENOENT', 'ENODEV'))
+    },
   }
 }
+
+// The kernel puts such an answer off for as much as 0.8 s, in case that who is asked for answers too.
+const answeringSysctls = (name: string): Sysctl[] => [
+  [`net/ipv4/neigh/${name}/proxy_delay`, '0'],
+  ...(hasIpv6()
+    ? ([
+        [`net/ipv6/neigh/${name}/proxy_delay`, '0'],
+        [`net/ipv6/conf/${name}/proxy_ndp`, '1'],
+      ] as const)
+    : []),
+]
 
 const MAIN_TABLE = 254
 
@@ -139,11 +189,6 @@ function isLossOf(bridge: number, { change, ...changed }: NetworkChange): boolea
   if (change !== 'deleted') return false
   if (changed.what === 'address') return changed.address.dev === bridge
   return changed.what === 'route' && changed.route.dev === bridge && changed.route.table === MAIN_TABLE
-}
-
-async function insideIndex(kernel: Kernel, { netns, interfaceName }: PodLink): Promise<number | undefined> {
-  using inside = kernel.open(netns.path)
-  return (await inside.findLink(interfaceName))?.index
 }
 
 /**

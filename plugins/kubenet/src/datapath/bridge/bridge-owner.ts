@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
 import { type Link, links } from '@podwire/netlink'
@@ -15,6 +16,10 @@ export interface BridgeOwner {
   take(name: string, gateways: readonly string[]): readonly string[]
   /** All others are gone. */
   keep(name: string, gateways: readonly string[]): void
+  /** Whether there is a bridge of this host. */
+  isThere(): boolean
+  /** The bridge is gone. */
+  forget(): void
 }
 
 export function createBridgeOwner(
@@ -63,5 +68,7 @@ export function createBridgeOwner(
       return kept === name ? earlier : []
     },
     keep: write,
+    isThere: () => existsSync(file),
+    forget: () => rmSync(file, { force: true }),
   }
 }

@@ -19,7 +19,10 @@ export interface BridgePlan extends NetworkPlan {
 }
 
 /** Makes the bridge as planned, or what is missing of it. Errors: netlink's, `BRIDGE_NAME_TAKEN`. */
-export async function ensureBridge(kernel: Kernel, plan: BridgePlan): Promise<Ensured & { bridge: Link }> {
+export async function ensureBridge(
+  kernel: Kernel,
+  plan: BridgePlan,
+): Promise<Pick<Ensured, 'repaired' | 'refused'> & { bridge: Link }> {
   const repaired: string[] = []
   const bridge = await ensureLink(kernel, plan, repaired)
   const sysctls = ensureSysctls(bridgeSysctls(plan))

@@ -1,13 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf } from '@podwire/api'
-import { type Link, links, NetlinkError } from '@podwire/netlink'
+import { type Link, links } from '@podwire/netlink'
 import { errors } from '../../errors.ts'
 import { withoutOwnAddress } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { PodLink } from '../datapath.ts'
-import { configureInside } from '../inside.ts'
 import { macFor } from '../mac.ts'
+import { carrierOf, explainPair } from '../pair.ts'
+import { configureInside } from './inside.ts'
 
 /** The bridge that a pod's link is a port of. */
 export interface PortSettings {
@@ -64,35 +64,13 @@ function pairFor(podLinks: PodLinks, { bridge, hairpin }: PortSettings, pod: Pod
   ] as const
 }
 
-const carrierPollMs = 2
-const carrierPolls = 50
-
-/**
- * Waits until the bridge forwards for a port whose other end is up now. The kernel sees to that a little later, and drops
- * what the pod sends before; asking for the link makes it do so at once since Linux 6.8.
- */
-async function carrierOf(kernel: Kernel, port: number) {
-  for (let poll = 0; poll < carrierPolls; poll++) {
-    if ((await kernel.run(links.brief(port))).running) return
-    await sleep(carrierPollMs)
-  }
-}
-
 const explain =
-  ({ interfaceName, netns }: PodLink) =>
+  (pod: PodLink) =>
   (error: unknown): never => {
     const code = errnoOf(error)
     if (code === 'E54' || code === 'EXFULL') throw errors.BRIDGE_FULL({}, error)
-    // The host's end isn't there either, so that it was the name of the other one.
-    if (code === 'EEXIST' && failuresOf(error).includes('ENODEV'))
-      throw errors.INTERFACE_TAKEN({ name: interfaceName, netns: netns.path }, error)
-    throw error
+    return explainPair(pod)(error)
   }
-
-const failuresOf = (error: unknown) =>
-  error instanceof NetlinkError && Array.isArray(error.details['failures'])
-    ? error.details['failures'].map(errnoOf)
-    : []
 
 /** What is wrong with a pod's port, each in a phrase. */
 export function portDifferences(link: Link, { bridge, hairpin }: PortSettings): string[] {

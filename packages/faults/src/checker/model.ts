@@ -1,0 +1,30 @@
+import type { Bandwidth, PortMapping } from '@podwire/api'
+import type { DatapathSettings } from './datapath/index.ts'
+
+/** What a machine should look like, as far as whoever used it knows. */
+export interface MachineModel {
+  readonly hosts: readonly HostModel[]
+}
+
+/** One state directory: the processes that share it are one host here. */
+export interface HostModel {
+  readonly stateDir: string
+  readonly datapath: DatapathSettings
+  /** Pods that were acknowledged up; all others are gone. */
+  readonly pods: readonly PodModel[]
+  /** What pods share was damaged, and nothing since had to put it back. */
+  readonly isDamaged?: boolean
+  /** Somebody else may have withdrawn ports of its pods. */
+  readonly mayLackPorts?: boolean
+  /** No process of the host works on anything or was killed since the last start: nothing half done may lie around. */
+  readonly isTidy?: boolean
+}
+
+export interface PodModel {
+  readonly namespace: string
+  readonly name: string
+  readonly ports: readonly PortMapping[]
+  readonly bandwidth: Bandwidth
+  /** Something of it was damaged, and nothing since had to put it back. */
+  readonly isDamaged?: boolean
+}

@@ -1,0 +1,48 @@
+import { readFileSync, readlinkSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { namesIn, readFileIfThere } from '@podwire/api/files'
+import { createSandboxStore } from '@podwire/core'
+import type { KubenetRecord, ObservedState } from './observed.ts'
+
+/** What lies in a state directory. */
+export function observeState(dir: string): ObservedState {
+  const kubenet = join(dir, 'plugins/kubenet')
+  const { records: sandboxes, unreadable } = createSandboxStore(dir).list()
+  const pods = namesIn(join(kubenet, 'pods'))
+  const id = readFileIfThere(join(kubenet, 'id'))?.trim()
+  return {
+    dir,
+    sandboxes,
+    strays: [
+      ...unreadable.map(({ file }) => file),
+      ...namesIn(join(dir, 'sandboxes')).filter((name) => !name.endsWith('.json')),
+      ...pods.filter((name) => !name.endsWith('.json')),
+      ...namesIn(kubenet).filter((name) => name.endsWith('.tmp')),
+    ],
+    locks: observeLocks(join(dir, 'locks')),
+    ...(id === undefined ? {} : { id }),
+    records: pods
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => readRecord(join(kubenet, 'pods', name))),
+    claims: namesIn(join(kubenet, 'addresses')).map((address) => ({
+      address,
+      owner: decodeURIComponent(readlinkSync(join(kubenet, 'addresses', address))),
+    })),
+  }
+}
+
+function readRecord(file: string): KubenetRecord {
+  // kubenet's own; a field that isn't there is a difference for the checker to tell of.
+  return JSON.parse(readFileSync(file, 'utf8')) as KubenetRecord
+}
+
+function observeLocks(dir: string): ObservedState['locks'] {
+  const names = namesIn(dir)
+  if (names.length === 0) return []
+  const held = readFileSync('/proc/locks', 'utf8')
+  return names.map((name) => {
+    const file = join(dir, name)
+    const ino = statSync(file, { throwIfNoEntry: false })?.ino
+    return { file, isHeld: ino !== undefined && held.includes(`:${ino} `) }
+  })
+}

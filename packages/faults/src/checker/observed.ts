@@ -1,0 +1,70 @@
+import type { Bandwidth, PortMapping } from '@podwire/api'
+import type { SandboxRecord } from '@podwire/core'
+import type { Address, Connection, Link, Neighbour, NetnsId, Route, TrafficControl } from '@podwire/netlink'
+
+/** What is on a machine: its network namespace, its /run/netns, its processes, and the state directories asked for. */
+export interface Observed {
+  readonly links: readonly Link[]
+  readonly addresses: readonly Address[]
+  readonly routes: readonly Route[]
+  readonly neighbours: readonly Neighbour[]
+  readonly qdiscs: readonly TrafficControl[]
+  /** Index of a link → index of the ifb that what arrives on it is led through. */
+  readonly redirects: ReadonlyMap<number, number>
+  readonly firewall: ObservedFirewall | undefined
+  readonly connections: readonly Connection[]
+  readonly namespaces: readonly ObservedNamespace[]
+  readonly states: readonly ObservedState[]
+}
+
+/** The table `inet podwire`. */
+export interface ObservedFirewall {
+  readonly rules: number
+  readonly ports: readonly PublishedPort[]
+}
+
+export interface PublishedPort extends PortMapping {
+  /** Where it leads. */
+  readonly address: string
+}
+
+/** A file in /run/netns. */
+export interface ObservedNamespace {
+  readonly path: string
+  /** Absent where the file is no namespace. */
+  readonly id?: NetnsId
+  readonly links: readonly Link[]
+  readonly addresses: readonly Address[]
+  readonly routes: readonly Route[]
+  readonly processes: readonly number[]
+}
+
+/** A state directory: the core's part, and kubenet's. */
+export interface ObservedState {
+  readonly dir: string
+  readonly sandboxes: readonly SandboxRecord[]
+  /** Files in the places of records that hold none, temporary ones too. */
+  readonly strays: readonly string[]
+  readonly locks: readonly { readonly file: string; readonly isHeld: boolean }[]
+  /** What kubenet's links carry in their alias; absent before the first pod. */
+  readonly id?: string
+  readonly records: readonly KubenetRecord[]
+  readonly claims: readonly { readonly address: string; readonly owner: string }[]
+}
+
+/** kubenet's record of a pod, as far as it is looked at. */
+export interface KubenetRecord {
+  readonly namespace: string
+  readonly name: string
+  readonly sandboxId: string
+  readonly netns: NetnsId & { readonly path: string }
+  readonly addresses: readonly {
+    readonly address: string
+    readonly prefixLength: number
+    readonly gateway: string
+  }[]
+  readonly ports: readonly PortMapping[]
+  readonly bandwidth: Bandwidth
+  readonly changing?: unknown
+  readonly leaving?: unknown
+}

@@ -1,0 +1,102 @@
+import { messageOf } from '@podwire/api'
+import fc from 'fast-check'
+import { openMachine } from './machine/machine.ts'
+import { steps } from './model/commands.ts'
+import { freshState, SEATS, type State } from './model/state.ts'
+import { attempt, openHost, type Run, verify } from './model/step.ts'
+
+export interface FaultRun {
+  /** Where to begin: one seed makes the same sequences each time. */
+  readonly seed: number
+  /** Until at least so many steps were taken. */
+  readonly steps?: number
+  /** Until so much time has passed, in milliseconds. */
+  readonly ms?: number
+  /** Told after each sequence. */
+  progress?(done: { readonly steps: number; readonly sequences: number; readonly ms: number }): void
+}
+
+export interface FaultResult {
+  readonly steps: number
+  readonly sequences: number
+  /** The sequence that broke something, shrunk, with what is wrong and the seed that makes it again. */
+  readonly failure?: string
+}
+
+/** On average half of it, as each length is as likely. */
+const longestSequence = 100
+/** A failure is shrunk for so long, in milliseconds: each try takes the sequence from its beginning. */
+const shrinkMs = 120_000
+
+/** Takes random steps on this machine, which must be one that nobody needs: see .dev/isolate. */
+export async function runFaults({
+  seed,
+  steps: wanted = 0,
+  ms = 0,
+  progress,
+}: FaultRun): Promise<FaultResult> {
+  const machine = await openMachine()
+  const run: Run = { machine, insiders: new Map(), steps: 0, hasConnections: false }
+  const started = performance.now()
+  const passed = () => performance.now() - started
+  let sequences = 0
+  try {
+    while (run.steps < wanted || passed() < ms) {
+      const current = seed + sequences++
+      const failure = await oneSequence(run, current)
+      if (failure) return { steps: run.steps, sequences, failure: `seed ${current}: ${failure}` }
+      progress?.({ steps: run.steps, sequences, ms: passed() })
+    }
+    return { steps: run.steps, sequences }
+  } finally {
+    await machine.close()
+  }
+}
+
+async function oneSequence(run: Run, seed: number): Promise<string | undefined> {
+  // Two hosts of one state directory, and now and then a third with one of its own.
+  const seats = seed % 3 === 0 ? SEATS : SEATS - 1
+  const property = fc.asyncProperty(
+    fc.noBias(fc.commands([steps(seats)], { maxCommands: longestSequence, size: 'max' })),
+    async (commands) => {
+      const state = freshState(run.machine.root, seats === SEATS)
+      await begin(run, state)
+      try {
+        await fc.asyncModelRun(async () => ({ model: state, real: run }), commands)
+        await end(run, state)
+      } finally {
+        await clear(run)
+      }
+    },
+  )
+  const details = await fc.check(property, { seed, numRuns: 1, interruptAfterTimeLimit: shrinkMs })
+  if (!details.failed) return undefined
+  const { counterexample, errorInstance, numShrinks } = details
+  return `after ${numShrinks} shrinks\n  ${[...(counterexample?.[0] ?? [])].join('\n  ')}\nled to${messageOf(errorInstance)}`
+}
+
+async function begin(run: Run, state: State): Promise<void> {
+  for (let seat = 0; seat < SEATS; seat++) await openHost(run, state, seat)
+  verify(run, state, [])
+}
+
+/** Everything goes, and nothing may be left. */
+async function end(run: Run, state: State): Promise<void> {
+  const attempts = state.places.flatMap((place, index) => {
+    run.machine.fill(place.stateDir, false)
+    place.isFull = false
+    return [...place.pods.keys()].map((pod) =>
+      attempt(run, state, { seat: index * 2, pod, wanted: undefined }),
+    )
+  })
+  verify(run, state, await Promise.all(attempts))
+  for (const seat of [0, 2]) await run.machine.call(seat, { method: 'collectGarbage' })
+  verify(run, state, [], true)
+}
+
+/** A machine as it was before, whatever the steps made of it. */
+async function clear(run: Run): Promise<void> {
+  run.insiders.clear()
+  run.hasConnections = false
+  await run.machine.reset()
+}

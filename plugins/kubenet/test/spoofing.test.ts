@@ -1,0 +1,172 @@
+import { links, neighbours, openNetlink, writeSysctl } from '@podwire/netlink'
+import { expect, it } from 'vitest'
+import { arp, ethernet, neighbourAdvertisement, receiveFrames, sendFrame, udp } from './support/frames.ts'
+import { describeIsolated, run, useMachine } from './support/machine.ts'
+
+const everyone = 'ff:ff:ff:ff:ff:ff'
+const own = '0a:58:0a:58:00:02'
+const victims = '0a:58:0a:58:00:03'
+const hosts = '0a:58:a9:fe:01:01'
+
+// Each has a control: the same frame without what keeps it out, or from who may send it, arrives.
+describeIsolated('a pod with a link of its own', () => {
+  const machine = useMachine()
+
+  /** `evil` is 10.88.0.2 and fd88::2, `victim` 10.88.0.3 and fd88::3; both may send whatever they make. */
+  async function start() {
+    await machine.start()
+    for (const id of ['evil', 'victim']) await machine.pod(id)
+    const [onHost, inVictim] = await Promise.all([machine.peer(), machine.peer('victim')])
+    return { evil: machine.netnsOf('evil'), onHost, inVictim }
+  }
+
+  const neighboursIn = (netns?: string) => {
+    using netlink = openNetlink(netns === undefined ? {} : { netns })
+    return netlink
+      .runSync(neighbours.list())
+      .map(({ dev, address, lladdr, state }) => `${dev} ${address} ${lladdr} ${state}`)
+      .sort()
+  }
+
+  const openGuard = () => run('nft', ['flush', 'chain', 'inet', machine.table, 'from-pods'])
+
+  it.each([
+    ['another pod', '10.88.0.3', '10.88.0.1'],
+    ['the outside', '203.0.113.9', '10.88.0.1'],
+    ['the host', '10.88.0.1', '10.88.0.3'],
+    ['nobody', '0.0.0.0', '255.255.255.255'],
+    ['another pod', 'fd88::3', 'fd88::1'],
+    ['the outside', '2001:db8::9', 'fd88::1'],
+    ['its link alone', 'fe80::9', 'fd88::1'],
+  ])('sends nothing as %s (%s)', async (_, source, destination) => {
+    const { evil, onHost, inVictim } = await start()
+    const receiver = destination === '10.88.0.3' ? inVictim : onHost
+    await receiver.listen(7000, destination.includes(':') ? '::' : '0.0.0.0')
+    const to = destination === '255.255.255.255' ? everyone : hosts
+    const send = (as: string, text: string) =>
+      sendFrame(evil, udp({ from: own, to }, [as, 7000], [destination, 7000], text))
+    const rightful = source.includes(':') ? 'fd88::2' : '10.88.0.2'
+    send(source, 'spoofed')
+    send(rightful, 'rightful')
+    await expect.poll(() => receiver.heard()).toEqual([`rightful ${rightful}`])
+    // Nothing else stands in the way but strict reverse paths, of IPv4.
+    openGuard()
+    writeSysctl(`net/ipv4/conf/${machine.linkOf('evil')}/rp_filter`, 0)
+    // What is the host's own nobody else sends to it.
+    if (source === '10.88.0.1') return
+    send(source, 'spoofed')
+    await expect.poll(() => receiver.heard()).toContain(`spoofed ${source}`)
+  })
+
+  it('takes no address of another pod or the host by ARP, and is told of none', async () => {
+    const { evil, onHost, inVictim } = await start()
+    await inVictim.serve('tcp', 80, 'victim')
+    const link = machine.linkOf('evil')
+    const before = [neighboursIn(), neighboursIn(machine.netnsOf('victim'))]
+    const claim = () => {
+      for (const operation of ['request', 'reply'] as const)
+        for (const address of ['10.88.0.3', '10.88.0.1', '10.88.0.77'])
+          sendFrame(evil, arp({ from: own, to: everyone }, operation, address, '10.88.0.1'))
+    }
+    const answers = () => run('nsenter', [`--net=${evil}`, 'ip', 'neigh', 'show', '10.88.0.1'])
+    const ask = async () => {
+      run('nsenter', [`--net=${evil}`, 'ip', 'route', 'replace', '10.88.0.1', 'dev', 'eth0'])
+      return (await machine.peer('evil')).ask('udp', '10.88.0.1', 9, { timeout: 300 })
+    }
+    claim()
+    await ask()
+    expect(answers()).not.toContain('lladdr')
+    expect([neighboursIn(), neighboursIn(machine.netnsOf('victim'))]).toEqual(before)
+    expect(await onHost.ask('tcp', '10.88.0.3', 80)).toBe('victim 10.88.0.1')
+    // A link that speaks ARP answers, and learns.
+    run('ip', ['link', 'set', link, 'arp', 'on'])
+    run('ip', ['route', 'replace', '10.88.0.77', 'dev', link])
+    writeSysctl(`net/ipv4/conf/${link}/arp_accept`, 1)
+    await ask()
+    expect(answers()).toContain('lladdr')
+    claim()
+    await expect.poll(() => neighboursIn().join()).toContain(`10.88.0.77 ${own}`)
+  })
+
+  it('takes no address of another pod or the host by neighbour discovery, and is told of none', async () => {
+    const { evil, onHost, inVictim } = await start()
+    await inVictim.serve('tcp', 80, 'victim')
+    const before = [neighboursIn(), neighboursIn(machine.netnsOf('victim'))]
+    const link = machine.linkOf('evil')
+    // Something for the host to believe.
+    const plant = () =>
+      run('ip', ['neigh', 'replace', 'fd88::77', 'lladdr', victims, 'dev', link, 'nud', 'stale'])
+    const claim = () => {
+      for (const address of ['fd88::3', 'fd88::1', 'fd88::77'])
+        sendFrame(evil, neighbourAdvertisement({ from: own, to: hosts }, address, 'fd88::1'))
+    }
+    claim()
+    expect(await onHost.ask('tcp', 'fd88::3', 80)).toBe('victim fd88::1')
+    expect([neighboursIn(), neighboursIn(machine.netnsOf('victim'))]).toEqual(before)
+    plant()
+    claim()
+    expect(await onHost.ask('tcp', 'fd88::3', 80)).toBe('victim fd88::1')
+    expect(neighboursIn().join()).toContain(`fd88::77 ${victims}`)
+    openGuard()
+    await expect
+      .poll(() => {
+        claim()
+        return neighboursIn().join()
+      })
+      .toContain(`fd88::77 ${own}`)
+  })
+
+  it("takes nothing of another pod's by sending from its MAC address", async () => {
+    const { evil, onHost, inVictim } = await start()
+    await inVictim.serve('tcp', 80, 'victim')
+    for (let round = 0; round < 3; round++)
+      sendFrame(evil, udp({ from: victims, to: hosts }, ['10.88.0.2', 1], ['10.88.0.1', 7000], 'me'))
+    expect(await onHost.ask('tcp', '10.88.0.3', 80)).toBe('victim 10.88.0.1')
+    // On a bridge that is enough to have what is the other pod's sent to oneself.
+    await machine.start({ options: { datapath: 'bridge' }, podCIDR: '10.90.0.0/16' })
+    for (const id of ['thief', 'owner']) await machine.pod(id)
+    const inOwner = await machine.peer('owner')
+    await inOwner.serve('tcp', 80, 'owner')
+    expect(await onHost.ask('tcp', '10.90.0.3', 80)).toBe('owner 10.90.0.1')
+    const frame = ethernet({ from: '0a:58:0a:5a:00:03', to: everyone }, 0x88b5, Buffer.alloc(46))
+    sendFrame(machine.netnsOf('thief'), frame)
+    expect(run('bridge', ['fdb', 'show', 'dev', machine.linkOf('thief')])).toContain('0a:58:0a:5a:00:03')
+  })
+
+  it('makes no other pod, and not the host, take an address by a DHCP answer', async () => {
+    const { evil, onHost } = await start()
+    await onHost.listen(68, '0.0.0.0')
+    await onHost.listen(546, '::')
+    const offer = (from: number) =>
+      sendFrame(evil, udp({ from: own, to: everyone }, ['10.88.0.2', from], ['255.255.255.255', 68], 'offer'))
+    const offer6 = (from: number) =>
+      sendFrame(evil, udp({ from: own, to: hosts }, ['fd88::2', from], ['fd88::1', 546], 'offer6'))
+    offer(67)
+    offer6(547)
+    offer(1067)
+    offer6(1547)
+    await expect
+      .poll(() => onHost.heard().then((heard) => heard.sort()))
+      .toEqual(['offer 10.88.0.2', 'offer6 fd88::2'])
+    openGuard()
+    offer(67)
+    offer6(547)
+    await expect.poll(() => onHost.heard()).toHaveLength(4)
+  })
+
+  it('sends the host what no link of its own speaks, and nothing becomes of it', async () => {
+    const { evil, onHost } = await start()
+    const frames = receiveFrames(0x88b5)
+    sendFrame(evil, ethernet({ from: own, to: everyone }, 0x88b5, Buffer.alloc(46)))
+    using netlink = openNetlink()
+    // That it came can be seen; what the kernel does with it is drop it.
+    await expect.poll(() => frames.count()).toBe(1)
+    frames.close()
+    const dropped = () => netlink.runSync(links.get(machine.linkOf('evil'))).statistics?.rxDropped ?? 0
+    const before = dropped()
+    sendFrame(evil, ethernet({ from: own, to: everyone }, 0x88b5, Buffer.alloc(46)))
+    await expect.poll(dropped).toBe(before + 1)
+    expect(netlink.runSync(links.get(machine.linkOf('evil'))).up).toBe(true)
+    expect(await onHost.ask('tcp', '10.88.0.3', 80)).toBe('ECONNREFUSED')
+  })
+})
