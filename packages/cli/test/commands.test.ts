@@ -269,6 +269,24 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     expect(readdirSync('/run/netns')).toEqual([])
   }, 240_000)
 
+  test('prune --all takes every pod, and what kubenet made for all of them', () => {
+    const { podwire } = project()
+    const traces = () =>
+      ['ip -o link', 'ip -o addr', 'ip route show table all', 'nft list tables']
+        .map((line) => spawnSync('sh', ['-c', line], { encoding: 'utf8' }).stdout)
+        .join('')
+        .split('\n')
+        .filter((line) => /podwire|cbr0|\bpw[0-9a-f]|10\.88\./.test(line))
+    expect(traces()).toEqual([])
+    expect(podwire('up', 'default/web', '-p', '8080:80')).toMatchObject({ status: 0 })
+    expect(traces()).not.toEqual([])
+    expect(podwire('prune', '--all')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('torn down'),
+    })
+    expect(traces()).toEqual([])
+  })
+
   test('exec refuses a namespace that is not the one that was set up', () => {
     const { podwire } = scriptProject()
     expect(podwire('up', 'default/web').status).toBe(0)

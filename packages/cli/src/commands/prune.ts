@@ -14,17 +14,24 @@ const define: DefineCommand = (does) =>
     'podwire prune',
     'podwire prune --all',
   )
-    .option('--all', 'every pod')
+    .option('--all', 'every pod, and what the plugin made for all of them: bridge, addresses, tables')
     .option('--json', 'print JSON')
     .action(does(prune))
 export default define
 
 /** Exits with 1 when one of them is still there. */
 async function prune({ all = false, json = false, ...flags }: Flags): Promise<number> {
-  const pruned = await withHost(flags, (host) => host.prune({ all, signal: interrupted }), {
-    lenient: true,
-    recover: false,
-  })
+  const pruned = await withHost(
+    flags,
+    async (host, problem) => {
+      const results = await host.prune({ all, signal: interrupted })
+      const isEmpty = results.every(({ failed }) => failed === undefined)
+      // Without a configuration that can be used nobody knows whose the rest is.
+      if (all && isEmpty && !problem) await host.event('reset', {})
+      return results
+    },
+    { lenient: true, recover: false },
+  )
   if (json) printJson(pruned)
   else if (pruned.length === 0) print('nothing to prune')
   for (const { pod, why, failed } of json ? [] : pruned) {
