@@ -33,8 +33,9 @@ describe.runIf(isIsolated())('a plugin that does all that the spec demands', () 
       })
       const of = (outcome: string) => report.results.filter((result) => result.outcome === outcome)
       expect(of('failed').map(({ rule, why }) => `${rule}: ${why}`)).toEqual([])
+      // Of old versions alone, which only the first is tried in.
       const skipped = of('skipped').filter(
-        ({ rule }) => rule !== 'cni-config-args-ignored' || role !== 'interface',
+        ({ rule }) => rule !== 'cni-config-args-ignored' || role === 'interface',
       )
       expect(
         skipped.filter(({ rule }) => !notFor[role].test(rule)).map(({ rule, why }) => `${rule}: ${why}`),
