@@ -268,6 +268,17 @@ describe.skipIf(!isIsolated())('a host', () => {
     await next.tearDownPod(web)
   })
 
+  test('set-up of a pod that a change left half done undoes that, and keeps the pod', async () => {
+    const { host, stateDir } = await hostWith()
+    const before = await host.setUpPod(web)
+    const file = join(stateDir, `sandboxes/${before.pod.sandboxId}.json`)
+    const pod = { ...before.pod, annotations: { colour: 'red' } }
+    writeFileSync(file, JSON.stringify({ ...before, pod, previous: before.pod, phase: 'changing' }))
+    expect(await host.setUpPod(web)).toMatchObject({ phase: 'ready', pod: before.pod })
+    expect(calls()).toEqual(['set up web', 'set up web'])
+    await host.tearDownPod(web)
+  })
+
   test('a change that its deadline cut off is undone at once', async () => {
     const body = `setUpPod: async (pod, signal) => {
         globalThis.calls.push('set up ' + JSON.stringify(pod.annotations))

@@ -1,4 +1,4 @@
-import { isPodwireError, messageOf, type Pod } from '@podwire/api'
+import { isPodwireError, messageOf, type Pod, podKey } from '@podwire/api'
 import { refOf } from '../plugins/plugin-manager.ts'
 import { callSetUp } from './call-set-up.ts'
 import type { SandboxContext } from './context.ts'
@@ -21,8 +21,17 @@ export async function changePod(
     return await callSetUp(context, manager, changing, signal)
   } catch (error) {
     if (wasCutOff(error)) await undoOrNote(context, changing)
-    else context.store.write(kept)
+    else keepAsItWas(context, kept)
     throw error
+  }
+}
+
+// Where the disk is full by now the record goes on to tell of the change, and whoever reads it next undoes that.
+function keepAsItWas({ store, warn }: SandboxContext, kept: SandboxRecord): void {
+  try {
+    store.write(kept)
+  } catch (error) {
+    warn(`pod ${podKey(kept.pod)} was not changed, but its record can't say so: ${messageOf(error)}`)
   }
 }
 

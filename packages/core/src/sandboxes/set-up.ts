@@ -4,7 +4,7 @@ import { messageOf, type Pod, podKey } from '@podwire/api'
 import { errors } from '../errors.ts'
 import { refOf } from '../plugins/plugin-manager.ts'
 import { callSetUp } from './call-set-up.ts'
-import { changePod, convergePod } from './change.ts'
+import { changePod, convergePod, undoChange } from './change.ts'
 import { findRecord, isNamespaceAlive, type OperationOptions, type SandboxContext } from './context.ts'
 import { createNamespace, isNamespaceAt, namespaceAt, OWN_NETNS } from './netns.ts'
 import { askedNetns, type PodRequest, parsePodRequest } from './pod-request.ts'
@@ -50,7 +50,8 @@ async function keepOrTearDown(
   }
   const found = findRecord(context.store, request)
   if (!found) return undefined
-  if (found.phase !== 'ready' || !isNamespaceAlive(found)) {
+  const kept = await asItWas(context, found)
+  if (!kept) {
     await tearDown(context, found)
     return undefined
   }
@@ -59,7 +60,19 @@ async function keepOrTearDown(
   if (asked !== undefined && !isNamespaceAt(asked, found.netnsIdentity)) {
     throw errors.NETNS_CONFLICT({ pod: refOf(pod), netns: found.pod.netns, asked })
   }
-  return found
+  return kept
+}
+
+/** A pod that is up, where a change of it never finished without that; undefined when it can't stay. */
+async function asItWas(context: SandboxContext, found: SandboxRecord): Promise<SandboxRecord | undefined> {
+  if (!isNamespaceAlive(found)) return undefined
+  if (found.phase !== 'changing') return found.phase === 'ready' ? found : undefined
+  try {
+    return await undoChange(context, found)
+  } catch (error) {
+    context.warn(`pod ${podKey(found.pod)} is set up anew, as a change can't be undone: ${messageOf(error)}`)
+    return undefined
+  }
 }
 
 async function create(

@@ -50,19 +50,20 @@ function recordDifferences(
   inside: ObservedNamespace,
 ): string[] {
   const found: string[] = []
-  if (sandbox.phase !== 'ready') found.push(`it was acknowledged up and is ${sandbox.phase}`)
-  if (sandbox.problem) found.push(`its record tells of a problem: ${sandbox.problem}`)
+  const stands = (pod.isHalfChanged && sandbox.previous) || sandbox.pod
+  if (sandbox.phase !== 'ready' && !(pod.isHalfChanged && sandbox.phase === 'changing'))
+    found.push(`it was acknowledged up and is ${sandbox.phase}`)
+  if (sandbox.problem && !pod.isHalfChanged) found.push(`its record tells of a problem: ${sandbox.problem}`)
   if (!isDeepStrictEqual(sandbox.netnsIdentity, inside.id)) found.push("its namespace is not its record's")
   if (record.netns.ino !== inside.id?.ino) found.push("its namespace is not that of kubenet's record")
-  if (!isDeepStrictEqual(sandbox.pod.portMappings, pod.ports))
+  if (!isDeepStrictEqual(stands.portMappings, pod.ports))
     found.push(
-      `its record has the ports ${JSON.stringify(sandbox.pod.portMappings)}, not ${JSON.stringify(pod.ports)}`,
+      `its record has the ports ${JSON.stringify(stands.portMappings)}, not ${JSON.stringify(pod.ports)}`,
     )
-  if (!isDeepStrictEqual(sandbox.pod.bandwidth ?? {}, pod.bandwidth))
-    found.push('its record has other limits')
+  if (!isDeepStrictEqual(stands.bandwidth ?? {}, pod.bandwidth)) found.push('its record has other limits')
   if (!isDeepStrictEqual(record.ports, pod.ports)) found.push("kubenet's record has other ports")
   if (!isDeepStrictEqual(record.bandwidth, pod.bandwidth)) found.push("kubenet's record has other limits")
-  if (record.changing) found.push("kubenet's record says that a change is under way")
+  if (record.changing && !pod.isHalfChanged) found.push("kubenet's record says that a change is under way")
   if (record.leaving) found.push("kubenet's record says that it leaves")
   const told = sandbox.status?.ips ?? []
   if (

@@ -11,11 +11,14 @@ export function checkFirewall(model: MachineModel, { firewall, states }: Observe
   }
   const wanted = new Set(wantedPorts(model, states).map(textOf))
   const there = new Set(firewall.ports.map(textOf))
+  const isShared = hosts.some(({ mayLackPorts }) => mayLackPorts)
   const mayLack = hosts.some(
     (host) => host.isDamaged || host.mayLackPorts || host.pods.some((pod) => pod.isDamaged),
   )
   return [
-    ...[...there].filter((port) => !wanted.has(port)).map((port) => `published port ${port} is left`),
+    ...[...there]
+      .filter((port) => !wanted.has(port) && !isShared)
+      .map((port) => `published port ${port} is left`),
     ...[...wanted]
       .filter((port) => !there.has(port) && !mayLack)
       .map((port) => `port ${port} is not published`),

@@ -14,7 +14,7 @@ export interface HostModel {
   readonly pods: readonly PodModel[]
   /** What pods share was damaged, and nothing since had to put it back. */
   readonly isDamaged?: boolean
-  /** Somebody else may have withdrawn ports of its pods. */
+  /** Somebody else may have changed which ports are published. */
   readonly mayLackPorts?: boolean
   /** No process of the host works on anything or was killed since the last start: nothing half done may lie around. */
   readonly isTidy?: boolean
@@ -27,4 +27,6 @@ export interface PodModel {
   readonly bandwidth: Bandwidth
   /** Something of it was damaged, and nothing since had to put it back. */
   readonly isDamaged?: boolean
+  /** Its records may still tell of a change that did not happen. */
+  readonly isHalfChanged?: boolean
 }

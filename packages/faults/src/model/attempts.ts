@@ -59,7 +59,11 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   const record = observed.states
     .find(({ dir }) => dir === place.stateDir)
     ?.sandboxes.find((one) => one.pod.name === pod && one.pod.namespace === place.namespace)
-  const found = record && { ports: record.pod.portMappings, bandwidth: record.pod.bandwidth ?? {} }
+  const isHalfChanged =
+    before !== undefined &&
+    (before.isHalfChanged || attempts.some(({ result, isFull }) => isFull && result !== 'done'))
+  const stands = (isHalfChanged && record?.previous) || record?.pod
+  const found = stands && { ports: stands.portMappings, bandwidth: stands.bandwidth ?? {} }
   if (!possible.some((one) => isDeepStrictEqual(one, found)))
     return [
       `pod ${place.namespace}/${pod} is ${words(found)}, and should be ${possible.map(words).join(' or ')}`,
@@ -68,7 +72,7 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   else {
     const isMended = isSure && attempts.every(({ result, wanted }) => result === 'done' && wanted)
     const next: PodState = { settings: found, isDamaged: !isMended && (before?.isDamaged ?? false) }
-    place.pods.set(pod, { ...next, owner: record.owner?.pid })
+    place.pods.set(pod, { ...next, owner: record.owner?.pid, isHalfChanged: isHalfChanged && !isMended })
     // A pod that is set up again as it is has what is its own looked at, and not what all share.
     if (isMended && !isDeepStrictEqual(before?.settings, found)) place.isDamaged = false
   }

@@ -13,6 +13,8 @@ export interface Settings {
 export interface PodState {
   settings: Settings
   isDamaged: boolean
+  /** A change of it was refused on a full disk: its records may go on to tell of it. */
+  isHalfChanged?: boolean
   /** The process that it ends with. */
   owner?: number | undefined
 }
@@ -71,7 +73,13 @@ export function machineModel({ places, isTableShared }: State, isTidy: boolean):
       isDamaged,
       mayLackPorts: isTableShared,
       isTidy,
-      pods: [...pods].map(([name, { settings, isDamaged }]) => ({ namespace, name, ...settings, isDamaged })),
+      pods: [...pods].map(([name, { settings, isDamaged, isHalfChanged = false }]) => ({
+        namespace,
+        name,
+        ...settings,
+        isDamaged,
+        isHalfChanged,
+      })),
     })),
   }
 }
