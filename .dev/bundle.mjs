@@ -41,7 +41,7 @@ const { metafile } = await build({
 })
 
 const licences = thirdPartyLicences(metafile)
-if (licences !== '') writeFileSync('dist/THIRD-PARTY-LICENSES.txt', licences)
+if (licences !== '') writeFileSync('dist/THIRD-PARTY-NOTICES.txt', licences)
 
 /** Node's modules that take milliseconds to load, and that most commands never call: loaded at the first call of a function. */
 function lazyBuiltins(names) {

@@ -2,6 +2,7 @@ import { definePlugin } from '@podwire/api'
 import { type KubenetOptions, optionsSchema } from './options.ts'
 import { createKubenet } from './plugin.ts'
 
+export { findFreePodCIDR } from './node/free-cidr.ts'
 export type { KubenetOptions } from './options.ts'
 export { createKubenet, type KubenetContext } from './plugin.ts'
 export { IP_ANNOTATION } from './pods/set-up.ts'

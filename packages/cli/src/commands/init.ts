@@ -31,7 +31,8 @@ async function init({ config, format, force = false }: Flags): Promise<void> {
   const written = formatOf(file, format)
   const other = await configurationBeside(file)
   if (other) throw errors.OTHER_CONFIGURATION({ file, other })
-  await writeFile(file, contents[written], { flag: force ? 'w' : 'wx' }).catch((error: unknown) => {
+  const text = contents[written](starterWith(await freePodCIDR()))
+  await writeFile(file, text, { flag: force ? 'w' : 'wx' }).catch((error: unknown) => {
     throw errnoOf(error) === 'EEXIST' ? errors.FILE_EXISTS({ file }) : error
   })
   print(`Wrote ${file}. See what it finds with: podwire plugins`)
@@ -71,21 +72,29 @@ async function configurationBeside(file: string): Promise<string | undefined> {
   )
 }
 
-const { networkPlugin, podCIDR } = STARTER_CONFIG
+const { networkPlugin } = STARTER_CONFIG
 
-const starter = {
+const starterWith = (podCIDR: string) => ({
   networkPlugin,
   podCIDR,
   hairpinMode: 'hairpin-veth',
   nonMasqueradeCIDR: '10.0.0.0/8',
   mtu: 0,
   plugins: { [networkPlugin]: {} },
+})
+type Starter = ReturnType<typeof starterWith>
+
+/** A range that is free on this host, as any plugin understands it; the usual one where nobody can look. */
+async function freePodCIDR(): Promise<string> {
+  const { findFreePodCIDR } = await import('@podwire/plugin-kubenet')
+  const found = await findFreePodCIDR().catch(() => undefined)
+  return found ?? '10.88.0.0/16'
 }
 
-const comments: Readonly<Record<keyof typeof starter, string>> = {
+const comments: Readonly<Record<keyof Starter, string>> = {
   networkPlugin: 'Which plugin sets pods up. What there is: podwire plugins',
   podCIDR:
-    'Where pods get their addresses from; auto: a range that is free. For both families: 10.88.0.0/16,fd00:88::/64',
+    'Where pods get their addresses from: a range that was free. For both families: 10.88.0.0/16,fd00:88::/64',
   hairpinMode:
     'How a pod reaches itself through a port that it publishes: hairpin-veth, promiscuous-bridge or none',
   nonMasqueradeCIDR: "Destinations that see a pod's own address; all others see the host's",
@@ -93,22 +102,23 @@ const comments: Readonly<Record<keyof typeof starter, string>> = {
   plugins: 'Options of each plugin package, by its name',
 }
 
-function commented(mark: string, entry: (key: string, value: unknown) => string): string {
+function commented(starter: Starter, mark: string, entry: (key: string, value: unknown) => string): string {
   const lines = Object.entries(starter).map(
     // Object.entries forgets the type of the keys.
-    ([key, value]) => `${mark} ${comments[key as keyof typeof starter]}\n${entry(key, value)}\n`,
+    ([key, value]) => `${mark} ${comments[key as keyof Starter]}\n${entry(key, value)}\n`,
   )
   return lines.join('')
 }
 
-const contents: Readonly<Record<Format, string>> = {
-  json: `${JSON.stringify({ $schema: `./${SCHEMA_FILE}`, ...starter }, null, 2)}\n`,
+const contents: Readonly<Record<Format, (starter: Starter) => string>> = {
+  json: (starter) => `${JSON.stringify({ $schema: `./${SCHEMA_FILE}`, ...starter }, null, 2)}\n`,
   // JSON is YAML.
-  yaml: `# yaml-language-server: $schema=./${SCHEMA_FILE}\n${commented('#', (key, value) => `${key}: ${typeof value === 'object' ? `\n  ${networkPlugin}: {}` : String(value)}`.replace(': \n', ':\n'))}`,
+  yaml: (starter) =>
+    `# yaml-language-server: $schema=./${SCHEMA_FILE}\n${commented(starter, '#', (key, value) => `${key}: ${typeof value === 'object' ? `\n  ${networkPlugin}: {}` : String(value)}`.replace(': \n', ':\n'))}`,
   // The types alone are imported, so that it runs wherever podwire is installed.
-  ts: `import type { PodwireConfig } from 'podwire'
+  ts: (starter) => `import type { PodwireConfig } from 'podwire'
 
 export default {
-${commented('  //', (key, value) => `  ${key}: ${typeof value === 'object' ? `{ ${networkPlugin}: {} }` : typeof value === 'string' ? `'${value}'` : String(value)},`)}} satisfies PodwireConfig
+${commented(starter, '  //', (key, value) => `  ${key}: ${typeof value === 'object' ? `{ ${networkPlugin}: {} }` : typeof value === 'string' ? `'${value}'` : String(value)},`)}} satisfies PodwireConfig
 `,
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
 import { errors } from '../errors.ts'
 import { parsePodCidrs } from '../ipam/network.ts'
-import type { Requests } from '../kernel/kernel.ts'
+import { openKernel, type Requests } from '../kernel/kernel.ts'
 import { conflictWith } from './conflicts.ts'
 
 // The first is what podman takes too, the others are seldom anybody's.
@@ -40,6 +40,16 @@ export function openChosenCidr(kernel: Requests, stateDir: string): ChosenCidr {
     keep() {
       if (chosen !== undefined && kept() !== chosen) writeFileWhole(file, chosen)
     },
+  }
+}
+
+/** A pod CIDR that is in nobody's way on this host: 10.88.0.0/16 where that is free; undefined when none of many is. */
+export async function findFreePodCIDR(): Promise<string | undefined> {
+  const kernel = openKernel()
+  try {
+    return await findFree(kernel)
+  } finally {
+    kernel.close()
   }
 }
 
