@@ -66,7 +66,11 @@ export async function publishedVersions(name: string, cwd: string): Promise<Publ
 
 /** Plugin packages that the registry finds by these words. Not every registry knows how to search by a keyword alone. */
 export async function searchPublished(words: readonly string[], cwd: string): Promise<PublishedVersion[]> {
-  const found = await npm(['search', '--json', '--', 'podwire-plugin', ...words], cwd, 'the search')
+  const found = await npm(
+    ['search', '--json', '--searchlimit=250', '--', 'podwire-plugin', ...words],
+    cwd,
+    'the search',
+  )
   return asVersions(found).filter(
     ({ name, keywords = [] }) =>
       pluginNameOfPackage(name) !== undefined || keywords.includes('podwire-plugin'),
