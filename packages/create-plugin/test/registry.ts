@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
@@ -80,12 +80,15 @@ export async function startRegistry(dir: string): Promise<Registry> {
   writeFileSync(join(dir, 'config.yaml'), JSON.stringify(config))
   writeFileSync(join(dir, '.npmrc'), `//127.0.0.1:${port}/:_authToken=anybody\n`)
   const url = `http://127.0.0.1:${port}/`
+  const cache = join(root, 'node_modules/.cache/npm')
+  // npx would run what an earlier test has published by the same name and version.
+  rmSync(join(cache, '_npx'), { recursive: true, force: true })
   const env = {
     ...process.env,
     npm_config_registry: url,
     npm_config_userconfig: join(dir, '.npmrc'),
     // What was fetched once is there by its checksum, whatever port it came from.
-    npm_config_cache: join(root, 'node_modules/.cache/npm'),
+    npm_config_cache: cache,
     npm_config_audit: 'false',
     npm_config_fund: 'false',
     npm_config_update_notifier: 'false',

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { messageOf, packageNameOfPlugin, printable } from '@podwire/api'
+import { messageOf, packageNameOfPlugin, pluginNameOfPackage, printable } from '@podwire/api'
 import { errors } from '../errors.ts'
 import { interrupted } from '../signals.ts'
 
@@ -10,6 +10,7 @@ export interface PublishedVersion {
   readonly description?: string
   /** The manifest, unchecked. */
   readonly podwire?: unknown
+  readonly keywords?: readonly string[]
   readonly deprecated?: string
   readonly 'dist-tags'?: Readonly<Record<string, string>>
 }
@@ -63,10 +64,17 @@ export async function publishedVersions(name: string, cwd: string): Promise<Publ
   return (await view(`${name}@>=0.0.0`, cwd)).sort(byVersion).reverse()
 }
 
-/** Packages with the keyword of plugin packages, and these words. */
+/** Plugin packages that the registry finds by these words. Not every registry knows how to search by a keyword alone. */
 export async function searchPublished(words: readonly string[], cwd: string): Promise<PublishedVersion[]> {
-  const found = await npm(['search', '--json', '--', 'keywords:podwire-plugin', ...words], cwd, 'the search')
-  return asVersions(found)
+  const found = await npm(
+    ['search', '--json', '--searchlimit=250', '--', 'podwire-plugin', ...words],
+    cwd,
+    'the search',
+  )
+  return asVersions(found).filter(
+    ({ name, keywords = [] }) =>
+      pluginNameOfPackage(name) !== undefined || keywords.includes('podwire-plugin'),
+  )
 }
 
 async function view(spec: string, cwd: string): Promise<PublishedVersion[]> {
