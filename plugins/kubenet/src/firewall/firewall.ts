@@ -66,9 +66,21 @@ export function openFirewall(publishedPorts: () => readonly PortElement[]): Fire
     }
   }
 
+  // Another process may publish a port between the look at what is to be published and the transaction, which takes its port
+  // away: then it all begins again. The last time it does not, as other software may change its own rules without end.
   function rebuild(current: FirewallPlan) {
-    trusted = netlink.runSync(generation())
-    commit([...rebuildTables(current, fingerprint(current)), ...additions(firstOfEachPort(publishedPorts()))])
+    for (let attempt = 1; ; attempt++) {
+      const seen = netlink.runSync(generation())
+      const ports = additions(firstOfEachPort(publishedPorts()))
+      const steps = [...rebuildTables(current, fingerprint(current)), ...ports]
+      try {
+        netlink.batchSync(transaction(steps, attempt < MOST_REBUILDS ? { generation: seen } : {}))
+        trusted = attempt < MOST_REBUILDS ? generationAfter(seen) : undefined
+        break
+      } catch (error) {
+        if (codeOf(error) !== 'ERESTART') throw error
+      }
+    }
     if (!current.dropDuplicatesFrom)
       ignoring(['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP'], () => commit([tables.del(BRIDGE_TABLE)]))
   }
@@ -181,6 +193,8 @@ function noFirewall(problem: string): Firewall {
 }
 
 const refusal = (error: unknown) => `the kernel refuses nftables (${messageOf(error)})`
+
+const MOST_REBUILDS = 20
 
 // How many elements the changes of one turn may have together, so that none of them holds the event loop up for long.
 const maxElements = 200
