@@ -70,7 +70,12 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   if (found === undefined || record === undefined) place.pods.delete(pod)
   else {
     const isMended = isSure && attempts.every(({ result, wanted }) => result === 'done' && wanted)
-    const next: PodState = { settings: found, isDamaged: !isMended && (before?.isDamaged ?? false) }
+    // On a full disk no record tells of a tear-down that was cut off: the pod seems to be up, and is seen to be broken.
+    const isHalfGone = attempts.some(
+      ({ result, wanted, isFull }) => isFull && !wanted && result === 'cut off',
+    )
+    const isDamaged = !isMended && (isHalfGone || (before?.isDamaged ?? false))
+    const next: PodState = { settings: found, isDamaged }
     place.pods.set(pod, { ...next, owner: record.owner?.pid, isHalfChanged: isHalfChanged && !isMended })
     // A pod that is set up again as it is has what is its own looked at, and not what all share.
     if (isMended && !isDeepStrictEqual(before?.settings, found)) place.isDamaged = false
