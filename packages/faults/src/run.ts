@@ -56,20 +56,26 @@ export async function runFaults({
 async function oneSequence(run: Run, seed: number): Promise<string | undefined> {
   // Two hosts of one state directory, and now and then a third with one of its own.
   const seats = seed % 3 === 0 ? SEATS : SEATS - 1
+  let failedAt: number | undefined
+  const passed = () => (failedAt === undefined ? 0 : performance.now() - failedAt)
   const property = fc.asyncProperty(
     fc.noBias(fc.commands([steps(seats)], { maxCommands: longestSequence, size: 'max' })),
     async (commands) => {
+      if (passed() > shrinkMs) return
       const state = freshState(run.machine.root, seats === SEATS)
       await begin(run, state)
       try {
         await fc.asyncModelRun(async () => ({ model: state, real: run }), commands)
         await end(run, state)
+      } catch (error) {
+        failedAt ??= performance.now()
+        throw error
       } finally {
         await clear(run)
       }
     },
   )
-  const details = await fc.check(property, { seed, numRuns: 1, interruptAfterTimeLimit: shrinkMs })
+  const details = await fc.check(property, { seed, numRuns: 1 })
   if (!details.failed) return undefined
   const { counterexample, errorInstance, numShrinks } = details
   return `after ${numShrinks} shrinks\n  ${[...(counterexample?.[0] ?? [])].join('\n  ')}\nled to${messageOf(errorInstance)}`

@@ -32,8 +32,7 @@ export function settle(state: State, attempts: readonly Attempt[], observed: Obs
   return [...unexpected, ...impossible]
 }
 
-const tableCodes = ['HOST_PORT_IN_USE']
-const sharedTableCodes = [...tableCodes, 'SETUP_STEP_FAILED', 'EEXIST']
+const sharedTableCodes = ['HOST_PORT_IN_USE', 'SETUP_STEP_FAILED', 'EEXIST']
 
 function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[]): string[] {
   const { place, pod, wanted, isFull, result } = attempt
@@ -45,10 +44,10 @@ function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[
   if (result === 'cut off' || isFull) return []
   const mayBeTaken = taken !== 'no' || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
   // While the other host makes the table anew, whose a port is can't be told.
-  const codes = state.isTableShared ? sharedTableCodes : tableCodes
-  return mayBeTaken && codes.includes(result.code)
-    ? []
-    : [`${about} failed with ${result.code}: ${result.message}`]
+  const isExpected = state.isTableShared
+    ? wanted !== undefined && sharedTableCodes.includes(result.code)
+    : mayBeTaken && result.code === 'HOST_PORT_IN_USE'
+  return isExpected ? [] : [`${about} failed with ${result.code}: ${result.message}`]
 }
 
 function settlePod(place: Place, pod: string, attempts: readonly Attempt[], observed: Observed): string[] {
@@ -71,7 +70,12 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   if (found === undefined || record === undefined) place.pods.delete(pod)
   else {
     const isMended = isSure && attempts.every(({ result, wanted }) => result === 'done' && wanted)
-    const next: PodState = { settings: found, isDamaged: !isMended && (before?.isDamaged ?? false) }
+    // On a full disk no record tells of a tear-down that was cut off: the pod seems to be up, and is seen to be broken.
+    const isHalfGone = attempts.some(
+      ({ result, wanted, isFull }) => isFull && !wanted && result === 'cut off',
+    )
+    const isDamaged = !isMended && (isHalfGone || (before?.isDamaged ?? false))
+    const next: PodState = { settings: found, isDamaged }
     place.pods.set(pod, { ...next, owner: record.owner?.pid, isHalfChanged: isHalfChanged && !isMended })
     // A pod that is set up again as it is has what is its own looked at, and not what all share.
     if (isMended && !isDeepStrictEqual(before?.settings, found)) place.isDamaged = false

@@ -76,12 +76,21 @@ export function openFirewall(
     if (before !== undefined) trusted = generationAfter(before)
   }
 
+  // Another process may publish a port between the look at what is to be published and the transaction, which takes its port
+  // away: then it all begins again. The last time it does not, as other software may change its own rules without end.
   function rebuild(current: FirewallPlan) {
+    for (let attempt = 1; ; attempt++) {
+      const seen = netlink.runSync(generation())
+      const ports = additions(firstOfEachPort(publishedPorts()))
+      const steps = [...rebuildTables(tableName(), current, fingerprint(current)), ...ports]
+      try {
+        netlink.batchSync(transaction(steps, attempt < MOST_REBUILDS ? { generation: seen } : {}))
+        break
+      } catch (error) {
+        if (codeOf(error) !== 'ERESTART') throw error
+      }
+    }
     trusted = undefined
-    commit([
-      ...rebuildTables(tableName(), current, fingerprint(current)),
-      ...additions(firstOfEachPort(publishedPorts())),
-    ])
     if (!current.dropDuplicatesFrom) ignoring(noTable, () => commit([tables.del(table().bridge)]))
     // What somebody changed meanwhile is seen by looking, once.
     const now = netlink.runSync(generation())
@@ -228,6 +237,8 @@ const noTable = ['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP']
 
 // How often a change is begun anew because somebody else changed rules meanwhile.
 const maxAttempts = 8
+
+const MOST_REBUILDS = 20
 
 // How many elements the changes of one turn may have together, so that none of them holds the event loop up for long.
 const maxElements = 200
