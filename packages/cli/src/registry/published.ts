@@ -86,7 +86,9 @@ function asVersions(found: unknown): PublishedVersion[] {
   const listed: readonly unknown[] = Array.isArray(found) ? found : [found]
   return listed.flatMap((one) => {
     if (typeof one !== 'object' || one === null) return []
-    const { name, version, ...rest } = one as Partial<PublishedVersion>
+    const { name, version: own, ...rest } = one as Partial<PublishedVersion>
+    // A search may tell the version by its tag alone.
+    const version = own ?? rest['dist-tags']?.['latest']
     // The other fields are shown, or checked by whoever uses them.
     return typeof name === 'string' && typeof version === 'string' ? [{ name, version, ...rest }] : []
   })
