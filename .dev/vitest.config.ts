@@ -9,6 +9,18 @@ if (process.env.PODWIRE_TEST_ISOLATED === '1') {
   process.execPath = new URL('isolated-node', import.meta.url).pathname
 }
 
+// Minutes each: a registry with all packages published to it, every rule of the CNI kit on many plugins, random steps against the
+// whole machine. `npm run test:slow` runs these and no others.
+const slow = [
+  'packages/create-plugin/test/**/*.test.ts',
+  'packages/faults/test/**/*.test.ts',
+  'packages/testing/test/{cni,plugin}/**/*.test.ts',
+  'packages/docs/test/code-blocks.test.ts',
+  'plugins/*/test/conformance.test.ts',
+  'examples/plugin-*/test/**/*.test.ts',
+]
+const isSlow = process.env.PODWIRE_TEST_SLOW === '1'
+
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   resolve: { conditions: [condition] },
@@ -17,8 +29,8 @@ export default defineConfig({
   },
   test: {
     // From wherever it is told to look: the root, or one package.
-    include: ['**/test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/template/**'],
+    include: isSlow ? slow : ['**/test/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/template/**', ...(isSlow ? [] : slow)],
     pool: 'forks',
     maxWorkers: 2,
     execArgv: [`--conditions=${condition}`],
