@@ -34,6 +34,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     execArgv: [`--conditions=${condition}`],
+    // Real kernels and processes on a shared machine: what fails three times in a row has failed.
+    retry: 2,
     testTimeout: 120_000,
     hookTimeout: 180_000,
     reporters: ['default', new URL('./count-reporter.mjs', import.meta.url).pathname],
