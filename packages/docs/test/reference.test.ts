@@ -71,7 +71,7 @@ test('every command has a page, with its flags and an example', async () => {
     const text = pages.get(commandPath(one)) ?? ''
     expect(text, one.name()).toMatch(/^#+ Example$/m)
     const leaves = one.commands.length > 0 ? one.commands : [one]
-    for (const { long } of leaves.flatMap(({ options }) => options))
+    for (const { long } of leaves.flatMap(({ options }) => options.filter(({ hidden }) => !hidden)))
       if (long) expect([text, pages.get('reference/commands/index')].join(), one.name()).toContain(long)
   }
 })
