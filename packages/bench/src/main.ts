@@ -5,10 +5,12 @@ import { discovery } from './discovery.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
 import { kubenet } from './kubenet.ts'
+import { many } from './many.ts'
 import { memory } from './memory.ts'
-import { many, pod } from './pod.ts'
+import { pod } from './pod.ts'
 import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
+import { tcp } from './tcp.ts'
 
 const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   discovery,
@@ -16,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   host,
   pod,
   many,
+  tcp,
   cni,
   kubenet,
   memory,

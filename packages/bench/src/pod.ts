@@ -2,24 +2,21 @@ import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { promisify } from 'node:util'
-import { createNetworkHost, type NetworkHost } from '@podwire/core'
 import { type CReference, missingForC, startCReference } from './c-reference.ts'
-import { type Figure, figure, median, quantile, timed } from './figure.ts'
+import { type Figure, figure, quantile } from './figure.ts'
+import {
+  type Datapath,
+  datapaths,
+  type Samples,
+  setUpAndTearDown,
+  startHost,
+  warmUps,
+} from './kubenet-host.ts'
 import { settled } from './pods.ts'
 
 const gateway = '10.122.0.1'
-const warmUps = 300
 const blocks = 8
 const podsInBlock = 40
-
-/** Milliseconds of each pod. */
-interface Samples {
-  readonly up: number[]
-  readonly down: number[]
-}
-
-const datapaths = ['routed', 'bridge'] as const
-type Datapath = (typeof datapaths)[number]
 
 /**
  * What a user waits for: a pod with kubenet by the library, everything included, one at a time; beside a C program that asks
@@ -74,71 +71,6 @@ async function podBy(datapath: Datapath): Promise<Figure[]> {
     else execFileSync('ip', ['address', 'delete', `${gateway}/32`, 'dev', 'lo'])
     rmSync(dir, { recursive: true, force: true })
   }
-}
-
-/** The same of kubenet alone, by how many pods there are: a bridge has 1,023 ports. */
-export async function many(): Promise<Figure[]> {
-  const routed = await manyBy('routed', 4000)
-  const bridge = await manyBy('bridge', 1000)
-  const around = (ups: readonly number[], count: number) => median(ups.slice(count - 100, count))
-  const row = (name: string, ours: number, reference: number, goal: string): Figure =>
-    figure({ bench: 'many', row: name, unit: 'ms', ours, reference, goal })
-  const p50 = (datapath: Datapath, ups: readonly number[], count: number, goal: string) =>
-    row(
-      `host.setUpPod, ${datapath}, p50 of the 100 pods up to ${count}; of the first 100`,
-      around(ups, count),
-      around(ups, 100),
-      goal,
-    )
-  return [
-    p50('routed', routed.ups, 1000, '≤ 1.3'),
-    p50('routed', routed.ups, 4000, '≤ 2'),
-    p50('bridge', bridge.ups, 1000, '–'),
-    row('tearDownPod of 1,000 together, for each, routed; by the bridge', routed.down, bridge.down, '≤ 1'),
-  ]
-}
-
-async function manyBy(datapath: Datapath, count: number): Promise<{ ups: number[]; down: number }> {
-  const dir = mkdtempSync('/run/podwire-bench-')
-  const host = await startHost(dir, datapath)
-  const ups: number[] = []
-  try {
-    for (let pod = 0; pod < warmUps; pod++) await setUpAndTearDown(host, [`warm-${pod}`])
-    await settled()
-    for (let pod = 0; pod < count; pod++) ups.push(await timed(() => host.setUpPod(podOf(`many-${pod}`))))
-    await settled()
-    // The others before, so that as many are there.
-    const pods = (await host.pods()).map(({ pod }) => pod)
-    await Promise.all(pods.slice(1000).map((pod) => host.tearDownPod(pod)))
-    await settled()
-    const down = await timed(() => Promise.all(pods.slice(0, 1000).map((pod) => host.tearDownPod(pod))))
-    return { ups, down: down / 1000 }
-  } finally {
-    await Promise.all((await host.pods()).map(({ pod }) => host.tearDownPod(pod)))
-    await host.close()
-    rmSync(dir, { recursive: true, force: true })
-  }
-}
-
-const podOf = (name: string) => ({ namespace: 'bench', name })
-
-const startHost = (dir: string, datapath: Datapath): Promise<NetworkHost> =>
-  createNetworkHost({
-    config: {
-      networkPlugin: 'kubenet',
-      podCIDR: '10.123.0.0/16',
-      plugins: { kubenet: { datapath } },
-      discovery: { packages: [new URL('../../../plugins/kubenet', import.meta.url).pathname] },
-    },
-    stateDir: `${dir}/state`,
-  })
-
-/** One after the other: all up, then all down. */
-async function setUpAndTearDown(host: NetworkHost, names: readonly string[]): Promise<Samples> {
-  const samples: Samples = { up: [], down: [] }
-  for (const name of names) samples.up.push(await timed(() => host.setUpPod(podOf(name))))
-  for (const name of names) samples.down.push(await timed(() => host.tearDownPod(podOf(name))))
-  return samples
 }
 
 async function addAndDel(c: CReference, names: readonly string[]): Promise<Samples> {
