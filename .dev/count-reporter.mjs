@@ -1,4 +1,4 @@
-/** Ends the run with one line of counts, and names every skipped test so that none is skipped in silence. */
+/** Ends the run with one line of counts, and names every test that was skipped or had to be tried again: none is in silence. */
 export default class CountReporter {
   onInit({ config }) {
     this.namePattern = config.testNamePattern
@@ -7,6 +7,7 @@ export default class CountReporter {
   onTestRunEnd(modules) {
     const count = { passed: 0, failed: 0, skipped: 0 }
     const skipped = []
+    const retried = []
     for (const module of modules) {
       // A file that can't be loaded has no tests, and has failed all the same.
       if (module.state() === 'failed' && module.children.size === 0) count.failed++
@@ -14,10 +15,13 @@ export default class CountReporter {
         const { state } = test.result()
         if (state === 'skipped' && !this.#isWanted(test)) continue
         if (state in count) count[state]++
-        if (state === 'skipped') skipped.push(`${module.relativeModuleId}: ${test.fullName}`)
+        const name = `${module.relativeModuleId}: ${test.fullName}`
+        if (state === 'skipped') skipped.push(name)
+        if (test.diagnostic()?.flaky) retried.push(name)
       }
     }
     for (const name of skipped) console.log(`SKIPPED ${name}`)
+    for (const name of retried) console.log(`PASSED AT A SECOND TRY ${name}`)
     console.log(`\n${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
   }
 

@@ -17,11 +17,7 @@ if (filters.length > 0) process.exit(runTests(filters))
 step('check', () => command('npm', ['run', '--silent', 'check']))
 step('tests', () => runTests(canIsolate ? ['--coverage'] : []))
 // Half of the tests say nothing of what the tests cover.
-if (canIsolate) {
-  console.log('\n== coverage')
-  // Told, not yet a condition: the reasons of the files that came last are still to be written.
-  judgeCoverage()
-}
+if (canIsolate) step('coverage', judgeCoverage)
 step('packages as published', () =>
   command(`${root}node_modules/.bin/turbo`, ['run', 'lint:package', '--output-logs=errors-only']),
 )

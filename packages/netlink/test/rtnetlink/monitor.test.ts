@@ -51,6 +51,20 @@ describeIsolated('watchNetwork', () => {
     expect(openFiles()).toBe(before)
   })
 
+  it("takes what a bridge says of its own ports and forwarding table for no link's or neighbour's", async () => {
+    box.run('ip link add name br0 type bridge')
+    box.run('ip link add name veth0 type veth peer name veth1')
+    const changes = watchNetwork(box.netlink, ['link', 'neighbour'])
+    box.run('ip link set veth0 master br0')
+    box.run('bridge fdb add 0a:58:00:00:00:07 dev veth0 master static')
+    box.run('ip link set veth0 nomaster')
+    box.run('ip link del veth0')
+    const seen = await until(changes, (change) => change.what === 'link' && change.change === 'deleted')
+    expect(seen.every((change) => change.what === 'link')).toBe(true)
+    expect(seen.at(-1)).toMatchObject({ link: { name: expect.stringMatching(/^veth[01]$/) } })
+    expect(seen.filter(({ change }) => change === 'deleted')).toHaveLength(1)
+  })
+
   it('ends when the signal aborts, before or meanwhile', async () => {
     const before = openFiles()
     const controller = new AbortController()

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openClaims } from '../../src/ipam/claims.ts'
-import type { PodRecord } from '../../src/pods/record.ts'
+import { isNetnsOf, type PodRecord } from '../../src/pods/record.ts'
 import { openRecords } from '../../src/pods/records.ts'
 
 let dir: string
@@ -131,5 +131,18 @@ describe('records', () => {
     records.write({ ...record('a'), name: 'other' })
     expect(JSON.parse(readFileSync(victim, 'utf8')).name).toBe('web')
     expect(records.read('a')?.name).toBe('other')
+  })
+})
+
+describe('the namespace of a record', () => {
+  it('is gone where there is nothing, or something else, at its path', () => {
+    writeFileSync(join(dir, 'file'), '')
+    for (const path of [join(dir, 'none'), join(dir, 'file'), join(dir, 'file/none')])
+      expect(isNetnsOf({ netns: { path, dev: 4, ino: 17 } })).toBe(false)
+  })
+
+  it('is not said to be gone where nobody could look', () => {
+    const path = `/run/netns/${'x'.repeat(300)}`
+    expect(() => isNetnsOf({ netns: { path, dev: 4, ino: 17 } })).toThrow('ENAMETOOLONG')
   })
 })
