@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { errors } from '../errors.ts'
 import { isNamespaceAlive } from './context.ts'
 import type { NetnsIdentity } from './netns.ts'
@@ -23,20 +23,45 @@ export async function isProcessAlive({ pid, startTime }: ProcessIdentity): Promi
 
 /** The processes in a network namespace, this one never among them. */
 export function processesIn(netns: NetnsIdentity): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^[1-9]\d*$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && isIn(pid, netns))
+  return processesByNetns().get(keyOf(netns)) ?? []
 }
 
-function isIn(pid: number, { dev, ino }: NetnsIdentity): boolean {
+const keyOf = ({ dev, ino }: NetnsIdentity) => `${dev}:${ino}`
+
+/** Looks at each process of the machine once. */
+function processesByNetns(): Map<string, number[]> {
+  const found = new Map<string, number[]>()
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    const netns = netnsOf(pid)
+    if (!netns) continue
+    const key = keyOf(netns)
+    const pids = found.get(key)
+    if (pids) pids.push(pid)
+    else found.set(key, [pid])
+  }
+  return found
+}
+
+function netnsOf(pid: number): NetnsIdentity | undefined {
   try {
-    const found = statSync(`/proc/${pid}/ns/net`)
-    return found.ino === ino && found.dev === dev
+    return statSync(`/proc/${pid}/ns/net`)
   } catch {
     // It has ended, or is somebody's whom this host may not look at, and so not in a sandbox of its own.
-    return false
+    return undefined
   }
+}
+
+let nextLook: Promise<Map<string, number[]>> | undefined
+
+/** Shared by all that ask in the same turn: of many pods that go together each would look at every process. */
+function lookSoon(): Promise<Map<string, number[]>> {
+  nextLook ??= nextTurn().then(() => {
+    nextLook = undefined
+    return processesByNetns()
+  })
+  return nextLook
 }
 
 const killDeadlineMs = 5_000
@@ -51,7 +76,7 @@ export async function killProcessesOf(record: SandboxRecord): Promise<void> {
   if (!netnsIdentity || !isNamespaceAlive(record)) return
   const started = performance.now()
   for (let delayMs = 1; ; delayMs = Math.min(delayMs * 2, 50)) {
-    const pids = processesIn(netnsIdentity)
+    const pids = (await lookSoon()).get(keyOf(netnsIdentity)) ?? []
     if (pids.length === 0) return
     for (const pid of pids) kill(pid)
     if (performance.now() - started > killDeadlineMs) {
