@@ -1,7 +1,5 @@
-import type { KubenetOptions } from './options.ts'
-
-/** What each option is, for editors and the documentation. */
-const properties: Readonly<Record<keyof KubenetOptions, object>> = {
+/** What each option is, as JSON Schema: for editors and the documentation. */
+export const optionProperties = {
   datapath: {
     enum: ['routed', 'bridge'],
     default: 'routed',
@@ -24,6 +22,3 @@ const properties: Readonly<Record<keyof KubenetOptions, object>> = {
     description: 'How often to look for what someone else deleted. 0: only when asked.',
   },
 }
-
-/** The JSON Schema of the options. */
-export const optionsJsonSchema = { type: 'object', properties, additionalProperties: false }

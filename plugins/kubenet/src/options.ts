@@ -2,7 +2,7 @@ import { parseDuration, type StandardIssue, type StandardResult } from '@podwire
 import { type DatapathName, datapathNames } from './datapath/datapath.ts'
 import { type AddressRange, parseRange } from './ipam/cidr.ts'
 import { isLinkName } from './kernel/link-name.ts'
-import { optionsJsonSchema } from './options-json-schema.ts'
+import { optionProperties } from './options-json-schema.ts'
 import { isPodLinkName } from './ownership/pod-links.ts'
 
 /** The config's `plugins.kubenet`, checked and complete. */
@@ -54,13 +54,15 @@ const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
   },
 }
 
+const properties: Readonly<Record<keyof KubenetOptions, object>> = optionProperties
+
 /** Validates the options; without any, the defaults. */
 export const optionsSchema = {
   '~standard': {
     version: 1 as const,
     vendor: 'podwire',
     validate: validateOptions,
-    jsonSchema: { input: () => optionsJsonSchema },
+    jsonSchema: { input: () => ({ type: 'object', properties, additionalProperties: false }) },
   },
 }
 

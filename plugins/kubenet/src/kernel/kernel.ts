@@ -1,26 +1,15 @@
-import { ignoring } from '@podwire/api'
 import {
-  type Link,
-  links,
   type Netns,
   openNetlink,
   type PendingChanges,
   pendingChanges,
   type Request,
-  type Results,
   type Watchable,
   withNetns,
 } from '@podwire/netlink'
 import { createLinkRemoval } from './link-removal.ts'
-import { createScheduling, type Scheduling } from './scheduling.ts'
-
-/** Requests to the kernel in one network namespace, run at once or off the event loop, as {@link Scheduling} decides. */
-export interface Requests {
-  run<T>(request: Request<T>): Promise<T>
-  batch<const R extends readonly Request<unknown>[]>(requests: R): Promise<Results<R>>
-  /** A link, undefined when there is none of this name. */
-  findLink(name: string): Promise<Link | undefined>
-}
+import { type Requests, requestsOf } from './requests.ts'
+import { createScheduling } from './scheduling.ts'
 
 /** The host's network. */
 export interface Kernel extends Requests {
@@ -66,14 +55,5 @@ export function openKernel(): Kernel {
       netlink.close()
       removal.close()
     },
-  }
-}
-
-function requestsOf(netlink: ReturnType<typeof openNetlink>, scheduling: Scheduling): Requests {
-  const run: Requests['run'] = (request) => scheduling.run(netlink, request)
-  return {
-    run,
-    batch: (requests) => scheduling.batch(netlink, requests),
-    findLink: (name) => run(links.get(name)).catch(ignoring('ENODEV')),
   }
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { errnoOf, ignoring } from '@podwire/api'
 import { links, openNetlink } from '@podwire/netlink'
-import type { Requests } from './kernel.ts'
+import type { Requests } from './requests.ts'
 import { nextTurn } from './scheduling.ts'
 
 /** Deletes links, many at a time: the kernel waits as long for a hundred as for one. */

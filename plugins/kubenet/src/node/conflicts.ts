@@ -1,7 +1,7 @@
 import { addresses, links, routes } from '@podwire/netlink'
 import type { HostLink } from '../datapath/datapath.ts'
 import { type AddressRange, overlaps, parseCidr } from '../ipam/cidr.ts'
-import type { Requests } from '../kernel/kernel.ts'
+import type { Requests } from '../kernel/requests.ts'
 
 interface Use {
   readonly range: AddressRange

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
 import { errors } from '../errors.ts'
 import { parsePodCidrs } from '../ipam/network.ts'
-import { openKernel, type Requests } from '../kernel/kernel.ts'
+import { openKernel } from '../kernel/kernel.ts'
+import type { Requests } from '../kernel/requests.ts'
 import { conflictWith } from './conflicts.ts'
 
 // The first is what podman takes too, the others are seldom anybody's.
