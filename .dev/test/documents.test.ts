@@ -11,6 +11,17 @@ test.each(['README.md', 'CONTRIBUTING.md', 'SECURITY.md'])('what %s links to is 
   expect(links.filter((path) => !existsSync(join(root, document, '..', path)))).toEqual([])
 })
 
+test('what CONTRIBUTING.md says where to find is there', () => {
+  const named = [
+    ...read('CONTRIBUTING.md').matchAll(/`((?:packages|plugins|examples|\.dev|\.ci)\/[^`\s]*)`/g),
+  ]
+    .map(([, path = '']) => path)
+    // What stands for a name, and what a build makes.
+    .filter((path) => !/[A-Z]{2}|\/dist$/.test(path))
+  expect(named.length).toBeGreaterThan(20)
+  expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([])
+})
+
 test('the front page is a page', () => {
   expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(120)
 })

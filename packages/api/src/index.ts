@@ -57,6 +57,7 @@ export {
   type PodRef,
   type PortMapping,
   podKey,
+  podRef,
 } from './pod.ts'
 export { type Execer, type GetPodIPOptions, getPodIP, getPodIPs } from './pod-ip.ts'
 export type { StandardIssue, StandardResult, StandardSchema } from './standard-schema.ts'

@@ -56,3 +56,8 @@ export interface PodNetworkStatus {
 export function podKey(pod: { readonly namespace: string; readonly name: string }): string {
   return `${pod.namespace}/${pod.name}`
 }
+
+/** A pod's names alone: what else is known of it may be large, and has no place in logs, errors and events. */
+export function podRef({ namespace, name, sandboxId }: PodRef): PodRef {
+  return { namespace, name, sandboxId }
+}

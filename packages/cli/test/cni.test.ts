@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { afterAll, describe, expect, it } from 'vitest'
-
-const bin = new URL('../bin/podwire.js', import.meta.url).pathname
+import { bin } from './podwire.ts'
 
 describe.runIf(isIsolated())('podwire cni', { timeout: 120_000 }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'podwire-cni-'))

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { project } from './podwire.ts'
+import { bin, project } from './podwire.ts'
 
 const keys = ['networkPlugin', 'podCIDR', 'hairpinMode', 'nonMasqueradeCIDR', 'mtu', 'plugins']
 
@@ -117,7 +117,6 @@ test.runIf(isRealRoot)('as root, what another user could have written is used on
 test('a configuration that may not be read is an error', () => {
   const { dir } = project({ 'podwire.config.json': {} })
   chmodSync(join(dir, 'podwire.config.json'), 0)
-  const bin = new URL('../bin/podwire.js', import.meta.url).pathname
   // Root without a capability is as powerless as anyone, in a user namespace too.
   const powerless = ['--bounding-set=-all', '--inh-caps=-all', process.execPath, bin, 'config', 'check']
   const { status, stderr } = spawnSync('setpriv', powerless, { cwd: dir, encoding: 'utf8' })

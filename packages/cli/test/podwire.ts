@@ -4,8 +4,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
+import { builtWorkspace } from '../../../.dev/built-workspace.ts'
 
-export const bin = new URL('../bin/podwire.js', import.meta.url).pathname
+/** The published packages as they would be published, in the directories of the workspace. */
+export const built = builtWorkspace()
+/** The command line there. */
+export const bin = join(built, 'packages/cli/bin/podwire.js')
 const made: string[] = []
 
 afterAll(() => {
@@ -48,7 +52,7 @@ export const withScript = {
   'podwire.config.json': {
     networkPlugin: 'example.com/script',
     stateDir: './state',
-    discovery: { packages: [new URL('../../../plugins/exec', import.meta.url).pathname] },
+    discovery: { packages: [join(built, 'plugins/exec')] },
     plugins: { exec: { directory: './exec', capabilities: ['portMappings', 'shaping'] } },
   },
   'exec/example.com~script/script': exec,

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
-import { bin, project } from './podwire.ts'
+import { bin, built, project } from './podwire.ts'
 
 const root = new URL('../../..', import.meta.url).pathname
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
@@ -32,10 +32,10 @@ function readmeProject(files: Record<string, unknown> = {}) {
   return { dir, run }
 }
 
-/** The arguments of Node for a command of the README. */
-function nodeArguments(command: string): string[] {
+/** The arguments of Node for a command of the README. @param podwire the command line to take */
+function nodeArguments(command: string, podwire = bin): string[] {
   const [file, ...args] = command.split(' ')
-  if (file === 'npx') return [bin, ...args.slice(1)]
+  if (file === 'npx') return [podwire, ...args.slice(1)]
   return args.map((arg) => (arg.startsWith('./.dev/') ? join(root, arg) : arg))
 }
 
@@ -59,8 +59,9 @@ describe.skipIf(!isIsolated())('the README', () => {
     mkdirSync(join(dir, 'node_modules'))
     symlinkSync(join(root, 'node_modules/podwire'), join(dir, 'node_modules/podwire'))
     symlinkSync(join(root, 'packages/cli/node_modules/@podwire'), join(dir, 'node_modules/@podwire'))
+    const inCheckout = join(root, 'packages/cli/bin/podwire.js')
     for (const { command, output } of shown) {
-      const { status, stdout, stderr } = run(nodeArguments(command))
+      const { status, stdout, stderr } = run(nodeArguments(command, inCheckout))
       expect([command, status, stderr]).toEqual([command, 0, ''])
       expect(shape(stdout)).toBe(shape(output.join('\n')))
     }
@@ -89,7 +90,7 @@ describe.skipIf(!isIsolated())('the README', () => {
       'node_modules/podwire-plugin-mysdn/index.ts': plugin,
     })
     mkdirSync(join(dir, 'node_modules/@podwire'))
-    spawnSync('ln', ['-s', `${root}packages/api`, join(dir, 'node_modules/@podwire/api')])
+    symlinkSync(join(built, 'packages/api'), join(dir, 'node_modules/@podwire/api'))
     expect(run([bin, 'up', 'default/web']).stdout).toContain('192.0.2.7')
     expect(run([bin, 'down', 'default/web']).status).toBe(0)
   }, 60_000)

@@ -5,6 +5,7 @@ import {
   missingCapabilities,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
+  podRef,
 } from '@podwire/api'
 import { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts'
 import type { PodwireConfig } from './config/schema.ts'
@@ -13,7 +14,6 @@ import { createHostEmitter, type HostEmitter } from './events.ts'
 import { silentLogger } from './log.ts'
 import type { Installation } from './plugins/candidates.ts'
 import { createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
-import { refOf } from './plugins/plugin-manager.ts'
 import {
   type ActivePlugin,
   type StartContext,
@@ -119,7 +119,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       const missing = missingCapabilities(manager.capabilities(), neededCapabilities(pod, config.podCIDR))
       if (missing === 0) return
       const capable = catalog.capable(missing).filter((name) => name !== manager.name)
-      const error = errors.MISSING_CAPABILITY({ pod: refOf(pod), plugin: manager.name, missing, capable })
+      const error = errors.MISSING_CAPABILITY({ pod: podRef(pod), plugin: manager.name, missing, capable })
       if (config.onMissingCapability === 'error') throw error
       log.warn(error.message, error.details)
     },
@@ -151,7 +151,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     checkPod: async (pod, { signal } = {}) => {
       const record = findRecord(store, pod)
       if (!record) throw errors.UNKNOWN_POD({ pod })
-      await (await context.managerOf(record)).checkPod(refOf(record.pod), signal)
+      await (await context.managerOf(record)).checkPod(podRef(record.pod), signal)
     },
     repair: async (operation) => {
       const { manager } = await started.active()

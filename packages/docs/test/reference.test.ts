@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { createMarkdownRenderer } from 'vitepress'
 import { beforeAll, expect, test } from 'vitest'
+import { builtCommandLine } from '../../../.dev/built-workspace.ts'
 import type { Page } from '../src/markdown.ts'
 import { commandPath, commandsOf } from '../src/reference/command-line.ts'
 import { configKeys } from '../src/reference/configuration.ts'
@@ -51,8 +52,7 @@ test('a note is about a code that there is', () => {
 
 test('the page that the command line names for an error is there', () => {
   const dir = mkdtempSync(join(tmpdir(), 'podwire-docs-'))
-  const bin = join(root, 'packages/cli/bin/podwire.js')
-  const args = [bin, 'status', '--json', '--config', 'none.json']
+  const args = [builtCommandLine(), 'status', '--json', '--config', 'none.json']
   const { stdout } = spawnSync(process.execPath, args, { cwd: dir, encoding: 'utf8' })
   rmSync(dir, { recursive: true })
   // The command line's own output, whose shape its tests check.

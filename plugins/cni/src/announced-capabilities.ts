@@ -1,5 +1,5 @@
 import { Capability, parseCIDR } from '@podwire/api'
-import { compareVersions, isObject, type Json, type NetworkConfigList } from '@podwire/libcni'
+import { compareVersions, isObject, type Json, type NetworkConfigList, readKey } from '@podwire/libcni'
 
 /** What a network declares, as a bitset. Other networks can be attached, and garbage collected, by any. */
 export function announcedCapabilities(network: NetworkConfigList | undefined): number {
@@ -31,16 +31,16 @@ export function declaredCapabilities({ plugins }: NetworkConfigList): Set<string
  */
 function isOneFamily(network: NetworkConfigList): boolean {
   if (declaredCapabilities(network).has('ipRanges')) return false
-  const subnets = network.plugins.flatMap(({ raw }) => pinnedSubnets(raw['ipam']))
+  const subnets = network.plugins.flatMap(({ raw }) => pinnedSubnets(readKey(raw, 'ipam')))
   return new Set(subnets.flatMap((subnet) => parseCIDR(subnet)?.family ?? [])).size === 1
 }
 
 // host-local: `subnet`, and `ranges` of lists of objects with `subnet`. static: `addresses` of objects with `address`.
 function pinnedSubnets(ipam: Json | undefined): string[] {
   if (!isObject(ipam)) return []
-  const listed = [ipam['ranges'], ipam['addresses']].filter(Array.isArray).flat(2)
+  const listed = [readKey(ipam, 'ranges'), readKey(ipam, 'addresses')].filter(Array.isArray).flat(2)
   return [ipam, ...listed].filter(isObject).flatMap((entry) => {
-    const subnet = entry['subnet'] ?? entry['address']
+    const subnet = readKey(entry, 'subnet') ?? readKey(entry, 'address')
     return typeof subnet === 'string' ? [subnet] : []
   })
 }

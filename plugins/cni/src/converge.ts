@@ -36,23 +36,20 @@ export async function converge(
   }
   const bring = async (want: WantedAttachment): Promise<Attached> => {
     const { network, attachment } = want
-    // In a namespace that was made by others it mostly is, and what they brought up is not to be taken down.
-    const isTheirs = network.name === loopback.name && (await isUp(want, signal))
     const result = await attach(want, signal).catch(async (error: unknown) => {
       // Where even this fails there is no namespace, and nothing to undo in it.
-      if (network.name === loopback.name) await forget(want, AbortSignal.timeout(undoMs))
+      if (isLoopback(want)) await forget(want, AbortSignal.timeout(undoMs))
       throw error
     })
     const cached = { ...attachment, network: network.name, config: network, result }
-    const undone = () => AbortSignal.timeout(undoMs)
-    undos.push(() => (isTheirs ? forget(want, undone()) : detach(cached, undone())))
+    undos.push(() => detach(cached, AbortSignal.timeout(undoMs)))
     return { ...want, result }
   }
 
   for (const want of wanted) {
     // An interface that one of them made goes with it, and lo is in every namespace.
     const isOurs = existing.some(({ ifName }) => ifName === want.attachment.ifName)
-    if (!isOurs && want.network.name !== loopback.name) await assertFree(want, signal)
+    if (!isOurs && !isLoopback(want)) await assertFree(want, signal)
   }
   try {
     for (const cached of unwanted(existing, wanted)) await remove(cached)
@@ -64,6 +61,8 @@ export async function converge(
         attached.push({ ...want, result: before.result })
         continue
       }
+      // In a namespace that others made it mostly is up: then there is nothing to do, and later nothing to undo.
+      if (!before && isLoopback(want) && (await isUp(want, signal))) continue
       if (before) await remove(before)
       attached.push(await bring(withSameAddresses(want, before)))
     }
@@ -87,6 +86,10 @@ export function lastFirst(attachments: readonly CachedAttachment[]): CachedAttac
   return [...attachments].sort(
     (a, b) => place(b) - place(a) || b.ifName.localeCompare(a.ifName, 'en', { numeric: true }),
   )
+}
+
+function isLoopback({ network }: WantedAttachment): boolean {
+  return network.name === loopback.name
 }
 
 function unwanted(existing: readonly CachedAttachment[], wanted: readonly WantedAttachment[]) {

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import { DEFAULT_INTERFACE_NAME, type Pod, type PodRef } from '@podwire/api'
+import { DEFAULT_INTERFACE_NAME, type Pod, type PodRef, podRef } from '@podwire/api'
 import {
   type Attachment,
   type CachedAttachment,
   type JsonObject,
   type NetworkConfigList,
   parseNetworkConfigList,
+  readKey,
 } from '@podwire/libcni'
 import { declaredCapabilities } from './announced-capabilities.ts'
 import type { CapabilityArgs } from './capability-args.ts'
@@ -68,7 +69,7 @@ export function wantedAttachments(wanted: WantedOf): WantedAttachment[] {
     const configured = kept(ifName)?.name === name ? kept(ifName) : networks.named(name)
     if (!configured) {
       throw errors.CNI_UNKNOWN_NETWORK({
-        pod: namesOf(pod),
+        pod: podRef(pod),
         network: name,
         confDir: wanted.confDir,
         known: networks.names(),
@@ -95,14 +96,10 @@ function withCniArgs(network: NetworkConfigList, cniArgs: NetworkSelection['cniA
   if (!cniArgs) return network
   const plugins = network.plugins.map(({ raw }) => ({
     ...raw,
-    args: { ...asObject(raw['args']), cni: cniArgs },
+    // Behind whatever spelling of the key is there: of two, plugins in Go take the last.
+    args: { ...asObject(readKey(raw, 'args')), cni: cniArgs },
   }))
   return parseNetworkConfigList(JSON.stringify({ ...network.raw, plugins }), network.name)
-}
-
-// The names alone: what else a host knows of a pod has no place in an error.
-function namesOf({ namespace, name, sandboxId }: PodRef): PodRef {
-  return { namespace, name, sandboxId }
 }
 
 function asObject(value: unknown): object {
@@ -114,7 +111,7 @@ function rejectUndeclared(pod: PodRef, network: NetworkConfigList, args: Capabil
   const known = declaredCapabilities(network)
   const capabilities = Object.keys(args).filter((capability) => !known.has(capability))
   if (capabilities.length > 0)
-    throw errors.CNI_UNDECLARED_CAPABILITY({ pod: namesOf(pod), network: network.name, capabilities })
+    throw errors.CNI_UNDECLARED_CAPABILITY({ pod: podRef(pod), network: network.name, capabilities })
 }
 
 // What no plugin sees is left out, so that a change of it changes no attachment.

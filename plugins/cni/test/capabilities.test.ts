@@ -74,6 +74,7 @@ describe('announced capabilities', () => {
   it.each([
     ['IPv4 alone', hostLocal({ subnet: '10.0.0.0/24' }), false],
     ['IPv4 ranges alone', hostLocal({ ranges: [[{ subnet: '10.0.0.0/24' }]] }), false],
+    ['keys in capitals', [{ type: 'bridge', IPAM: { type: 'host-local', Subnet: '10.0.0.0/24' } }], false],
     ['IPv6 alone', hostLocal({ subnet: 'fd00::/64' }), false],
     [
       'static addresses of both',

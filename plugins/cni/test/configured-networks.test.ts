@@ -12,7 +12,7 @@ describe('the first network', () => {
     await cni.network('10-list.conflist', 'list', [{ type: 'second' }])
     const plugin = await cni.plugin()
     await plugin.setUpPod(cni.pod(), signal)
-    expect(await cni.takeCalls()).toEqual(['ADD loopback lo', 'ADD first eth0'])
+    expect(await cni.takeCalls()).toEqual(['ADD first eth0'])
     // Not before it has had the time to be written whole.
     await vi.waitFor(() => expect(cni.log.messages('warn').join()).toContain('00-broken.conflist'), 5000)
   })
@@ -22,7 +22,7 @@ describe('the first network', () => {
     await cni.network('20-b.conflist', 'b', [{ type: 'second' }])
     const plugin = await cni.plugin({ network: 'b' })
     await plugin.setUpPod(cni.pod(), signal)
-    expect(await cni.takeCalls()).toEqual(['ADD loopback lo', 'ADD second eth0'])
+    expect(await cni.takeCalls()).toEqual(['ADD second eth0'])
   })
 
   it('switches for new pods when another file sorts before it, and says so', async () => {
@@ -37,7 +37,7 @@ describe('the first network', () => {
     })
     await cni.takeCalls()
     await plugin.setUpPod(cni.pod({ sandboxId: 'new' }), signal)
-    expect(await cni.takeCalls()).toEqual(['ADD loopback lo', 'ADD second eth0'])
+    expect(await cni.takeCalls()).toEqual(['ADD second eth0'])
     await plugin.setUpPod(cni.pod({ sandboxId: 'old' }), signal)
     expect(await cni.takeCalls(), 'a pod keeps its network').toEqual([])
   })
@@ -98,7 +98,7 @@ it('finds plugins in the directories of vendors', async () => {
   const plugin = await cni.plugin()
   await plugin.status()
   await plugin.setUpPod(cni.pod(), signal)
-  expect(await cni.takeCalls()).toEqual(['ADD loopback lo', 'ADD acme eth0'])
+  expect(await cni.takeCalls()).toEqual(['ADD acme eth0'])
 })
 
 it.each([

@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { isIsolated, useNetns } from '@podwire/testing'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { someNetns, useScriptedCni } from './scripted-cni.ts'
 
 const cni = useScriptedCni()
@@ -11,11 +12,11 @@ const chain = [
 ]
 
 describe('setting a pod up', () => {
-  it('runs loopback first, then the chain, and returns the address', async () => {
+  it('runs the chain, and returns the address', async () => {
     await cni.network('10-net.conflist', 'net', chain)
     const plugin = await cni.plugin()
     const status = await plugin.setUpPod(cni.pod(), signal)
-    expect(await cni.takeCalls()).toEqual(['ADD loopback lo', 'ADD first eth0', 'ADD second eth0'])
+    expect(await cni.takeCalls()).toEqual(['ADD first eth0', 'ADD second eth0'])
     expect(status).toEqual({
       ip: '10.1.0.5',
       ips: ['10.1.0.5'],
@@ -27,7 +28,7 @@ describe('setting a pod up', () => {
     await cni.network('10-net.conflist', 'net', chain)
     const plugin = await cni.plugin()
     await plugin.setUpPod(cni.pod({ namespace: 'shop', name: 'web' }), signal)
-    const [, first] = await cni.calls()
+    const [first] = await cni.calls()
     expect(first).toMatchObject({
       containerId: 's1',
       netns: someNetns,
@@ -46,7 +47,7 @@ describe('setting a pod up', () => {
       }),
       signal,
     )
-    const [, first, second] = await cni.calls()
+    const [first, second] = await cni.calls()
     expect(first?.stdin.runtimeConfig).toEqual({
       portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
       bandwidth: { ingressRate: 10e6, ingressBurst: 1_048_576 },
@@ -63,7 +64,7 @@ describe('setting a pod up', () => {
     const [old, next] = [limited('s1', '10M'), limited('s2', '20M')]
     cni.host.pods.push(old, next)
     await plugin.setUpPod(next, signal)
-    const [, first] = await cni.calls()
+    const [first] = await cni.calls()
     expect(first).toMatchObject({
       containerId: 's2',
       stdin: { runtimeConfig: { bandwidth: { ingressRate: 20e6 } } },
@@ -74,9 +75,7 @@ describe('setting a pod up', () => {
     await cni.network('10-net.conflist', 'net', chain)
     const plugin = await cni.plugin({ cacheDir: undefined })
     await plugin.setUpPod(cni.pod(), signal)
-    expect(await readdir(cni.file('results'))).toEqual(
-      expect.arrayContaining(['cni-loopback-s1-lo', 'net-s1-eth0']),
-    )
+    expect(await readdir(cni.file('results'))).toEqual(expect.arrayContaining(['net-s1-eth0']))
   })
 
   it('leaves a pod that is right alone', async () => {
@@ -135,16 +134,12 @@ describe('setting a pod up', () => {
     expect(await cni.takeCalls(), 'it is as it was').toEqual([])
   })
 
-  // Whether lo was up before, and is left alone, is up to where the tests run.
-  const pastLo = (calls: readonly string[]) => calls.filter((call) => call !== 'DEL loopback lo')
-
   it('undoes everything on a failure, and throws the first error', async () => {
     await cni.network('10-net.conflist', 'net', chain)
     await cni.fail('second', 'ADD', 'no more tunnels')
     const plugin = await cni.plugin()
     await expect(plugin.setUpPod(cni.pod(), signal)).rejects.toThrow(/"second".*no more tunnels/)
-    expect(pastLo(await cni.takeCalls())).toEqual([
-      'ADD loopback lo',
+    expect(await cni.takeCalls()).toEqual([
       'ADD first eth0',
       'ADD second eth0',
       'DEL second eth0',
@@ -162,7 +157,7 @@ describe('setting a pod up', () => {
     const plugin = await cni.plugin()
     const pod = cni.pod({ annotations: { 'k8s.v1.cni.cncf.io/networks': 'other' } })
     await expect(plugin.setUpPod(pod, signal)).rejects.toThrow(/"second".*no more tunnels/)
-    expect(pastLo(await cni.takeCalls()).slice(-2)).toEqual(['DEL second net1', 'DEL first eth0'])
+    expect((await cni.takeCalls()).slice(-2)).toEqual(['DEL second net1', 'DEL first eth0'])
     expect(cni.log.messages('warn').join()).toContain('stuck')
     await cni.remove('first.DEL.error')
     await plugin.tearDownPod(pod, signal)
@@ -193,7 +188,7 @@ describe('setting a pod up', () => {
     const started = async () => (await cni.calls()).some(({ type }) => type === 'second')
     void vi.waitUntil(started, 10_000).then(() => controller.abort(new Error('the deadline of the host')))
     await expect(setUp).rejects.toThrow(/second/)
-    expect(pastLo(await cni.takeCalls()).slice(-2)).toEqual(['DEL second eth0', 'DEL first eth0'])
+    expect((await cni.takeCalls()).slice(-2)).toEqual(['DEL second eth0', 'DEL first eth0'])
   })
 })
 
@@ -205,7 +200,7 @@ describe('tearing a pod down', () => {
     await cni.takeCalls()
     await plugin.tearDownPod(cni.pod(), signal)
     await plugin.tearDownPod(cni.pod(), signal)
-    expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0', 'DEL loopback lo'])
+    expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0'])
   })
 
   it.each([
@@ -219,7 +214,7 @@ describe('tearing a pod down', () => {
     await change()
     const after = await cni.plugin()
     await after.tearDownPod(cni.pod(), signal)
-    expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0', 'DEL loopback lo'])
+    expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0'])
   })
 
   it('hands an empty namespace over when it is gone, and gets past a plugin that misses it', async () => {
@@ -238,15 +233,6 @@ describe('tearing a pod down', () => {
     expect(await cni.takeCalls(), 'nothing is remembered').toEqual([])
   })
 
-  it('only logs that loopback failed', async () => {
-    await cni.network('10-net.conflist', 'net', chain)
-    await cni.fail('loopback', 'DEL', 'lo is busy')
-    const plugin = await cni.plugin()
-    await plugin.setUpPod(cni.pod(), signal)
-    await plugin.tearDownPod(cni.pod(), signal)
-    expect(cni.log.messages('warn').join()).toContain('lo is busy')
-  })
-
   it('fails where a plugin does, tears the rest down, and tries again next time', async () => {
     await cni.network('10-net.conflist', 'net', chain)
     await cni.fail('second', 'DEL', 'the controller is away', 11)
@@ -254,7 +240,7 @@ describe('tearing a pod down', () => {
     await plugin.setUpPod(cni.pod(), signal)
     await cni.takeCalls()
     await expect(plugin.tearDownPod(cni.pod(), signal)).rejects.toThrow('the controller is away')
-    expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL loopback lo'])
+    expect(await cni.takeCalls()).toEqual(['DEL second eth0'])
     await cni.remove('second.DEL.error')
     await plugin.tearDownPod(cni.pod(), signal)
     expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0'])
@@ -332,8 +318,8 @@ describe('tearing a pod down', () => {
     await cni.takeCalls()
     await writeFile(cni.file('cache/results/net-s1-eth0'), '{"kind":"cniCac')
     await plugin.tearDownPod(cni.pod(), signal)
-    expect((await cni.calls()).map(({ netns }) => netns)).toEqual([someNetns, someNetns, someNetns])
-    expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0', 'DEL loopback lo'])
+    expect((await cni.calls()).map(({ netns }) => netns)).toEqual([someNetns, someNetns])
+    expect(await cni.takeCalls()).toEqual(['DEL second eth0', 'DEL first eth0'])
   })
 
   it('says so when nothing tells how an attachment was made', async () => {
@@ -361,7 +347,6 @@ describe('further networks', () => {
     const plugin = await configure()
     const status = await plugin.setUpPod(cni.pod({ annotations }), signal)
     expect(await cni.takeCalls()).toEqual([
-      'ADD loopback lo',
       'ADD first eth0',
       'ADD second eth0',
       'ADD second net1',
@@ -373,11 +358,7 @@ describe('further networks', () => {
       'lab0 lab',
     ])
     await plugin.tearDownPod(cni.pod({ annotations }), signal)
-    expect((await cni.takeCalls()).slice(-3)).toEqual([
-      'DEL second eth0',
-      'DEL first eth0',
-      'DEL loopback lo',
-    ])
+    expect((await cni.takeCalls()).slice(-2)).toEqual(['DEL second eth0', 'DEL first eth0'])
   })
 
   it('come and go with the annotation, and eth0 stays', async () => {
@@ -405,6 +386,17 @@ describe('further networks', () => {
     expect(await cni.takeCalls(), 'a second time').toEqual([])
   })
 
+  it('take arguments of their own beside those of their configuration, whatever its keys are spelt like', async () => {
+    await cni.network('10-net.conflist', 'net', chain)
+    await cni.network('20-storage.conflist', 'storage', [{ type: 'second', Args: { team: 'red' } }])
+    const plugin = await cni.plugin()
+    const networks = [{ name: 'storage', 'cni-args': { vlan: 7 } }]
+    const pod = cni.pod({ annotations: { 'k8s.v1.cni.cncf.io/networks': JSON.stringify(networks) } })
+    await plugin.setUpPod(pod, signal)
+    const call = (await cni.calls()).find(({ ifName }) => ifName === 'net1')
+    expect(call?.stdin['args']).toEqual({ team: 'red', cni: { vlan: 7 } })
+  })
+
   it.each([
     ['a network that nobody configured', 'nowhere', /"nowhere".*there is: net, storage, lab/],
     [
@@ -421,6 +413,50 @@ describe('further networks', () => {
   })
 })
 
+describe.runIf(isIsolated())('lo', () => {
+  const netns = useNetns()
+  afterEach(() => netns.removeAll())
+  const podWithLo = async (state: 'up' | 'down') => {
+    const made = await netns.add()
+    await made.run('ip', 'link', 'set', 'lo', state)
+    return cni.pod({ netns: made.path })
+  }
+  const ofLoopback = async () => (await cni.allCalls()).map(({ command, type }) => `${command} ${type}`)
+
+  it('is brought up before the chain runs, and taken down after it', async () => {
+    await cni.network('10-net.conflist', 'net', [{ type: 'first' }])
+    const plugin = await cni.plugin()
+    const pod = await podWithLo('down')
+    await plugin.setUpPod(pod, signal)
+    await plugin.checkPod?.(pod, signal)
+    await plugin.tearDownPod(pod, signal)
+    expect(await ofLoopback()).toEqual([
+      ...['ADD loopback', 'ADD first'],
+      ...['CHECK loopback', 'CHECK first'],
+      ...['DEL first', 'DEL loopback'],
+    ])
+  })
+
+  it('is left alone where it was up already', async () => {
+    await cni.network('10-net.conflist', 'net', [{ type: 'first' }])
+    const plugin = await cni.plugin()
+    const pod = await podWithLo('up')
+    await plugin.setUpPod(pod, signal)
+    await plugin.tearDownPod(pod, signal)
+    expect(await ofLoopback()).toEqual(['ADD first', 'DEL first'])
+  })
+
+  it('is not worth a failure', async () => {
+    await cni.network('10-net.conflist', 'net', chain)
+    await cni.fail('loopback', 'DEL', 'lo is busy')
+    const plugin = await cni.plugin()
+    const pod = await podWithLo('down')
+    await plugin.setUpPod(pod, signal)
+    await plugin.tearDownPod(pod, signal)
+    expect(cni.log.messages('warn').join()).toContain('lo is busy')
+  })
+})
+
 describe('checking a pod', () => {
   it('runs CHECK in order, by what the pod was set up with', async () => {
     await cni.network('10-net.conflist', 'net', chain)
@@ -429,7 +465,7 @@ describe('checking a pod', () => {
     await plugin.setUpPod(cni.pod(), signal)
     await cni.takeCalls()
     await plugin.checkPod?.(cni.pod(), signal)
-    expect(await cni.takeCalls()).toEqual(['CHECK loopback lo', 'CHECK first eth0', 'CHECK second eth0'])
+    expect(await cni.takeCalls()).toEqual(['CHECK first eth0', 'CHECK second eth0'])
     await cni.fail('second', 'CHECK', 'the tunnel is gone')
     await expect(plugin.checkPod?.(cni.pod(), signal)).rejects.toThrow('the tunnel is gone')
   })
@@ -444,7 +480,7 @@ describe('collecting garbage', () => {
     await plugin.collectGarbage?.(['kept'], signal)
     const calls = await cni.calls()
     expect(calls.map(({ command, type, containerId }) => `${command} ${type} ${containerId}`.trim())).toEqual(
-      ['DEL second lost', 'DEL first lost', 'DEL loopback lost', 'GC first', 'GC second'],
+      ['DEL second lost', 'DEL first lost', 'GC first', 'GC second'],
     )
     expect(calls.at(-1)?.stdin['cni.dev/valid-attachments']).toEqual([
       { containerID: 'kept', ifname: 'eth0' },
@@ -488,7 +524,7 @@ it('sets many pods up at once', async () => {
   await Promise.all(pods.map((pod) => plugin.tearDownPod(pod, new AbortController().signal)))
   const calls = await cni.calls()
   for (const command of ['ADD', 'DEL']) {
-    expect(calls.filter((call) => call.command === command)).toHaveLength(36)
+    expect(calls.filter((call) => call.command === command)).toHaveLength(24)
   }
 })
 

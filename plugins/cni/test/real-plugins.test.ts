@@ -176,6 +176,17 @@ describe.runIf(can)('pods of real CNI plugins', { timeout: 180_000 }, () => {
     expect((await links()).filter((link) => !linksBefore.includes(link))).toEqual(['cni0'])
   })
 
+  it.each(['up', 'down'])('find lo %s, as it was, when they are torn down', async (state) => {
+    const plugin = await start()
+    const { netns, pod } = await sandbox()
+    await netns.run('ip', 'link', 'set', 'lo', state)
+    const before = await linksOf(netns)
+    await plugin.setUpPod(pod, signal)
+    expect((await linksOf(netns))[0]).toMatchObject({ ifname: 'lo', flags: expect.arrayContaining(['UP']) })
+    await plugin.tearDownPod(pod, signal)
+    expect(await linksOf(netns)).toEqual(before)
+  })
+
   it.each(['up', 'down'])('find lo %s, as it was, where a set-up is refused', async (state) => {
     const plugin = await start()
     const { netns, pod } = await sandbox()

@@ -52,11 +52,15 @@ export function useScriptedCni() {
     fail: (type: string, command: string, message: string, code = 999) =>
       fixture.write(`${type}.${command}.error`, { cniVersion: '1.0.0', code, msg: message }),
 
+    /** Those of loopback are left out: whether lo is up already, and is left alone, is up to where the tests run. */
     async calls(): Promise<RecordedCall[]> {
+      return (await fixture.allCalls()).filter(({ type }) => type !== 'loopback')
+    },
+    async allCalls(): Promise<RecordedCall[]> {
       const text = await readFile(fixture.file('calls'), 'utf8').catch(() => '')
       return text.split('\n').filter(Boolean).map(parseCall)
     },
-    /** `ADD first eth0`, in order; forgotten afterwards. */
+    /** `ADD first eth0`, in order, without those of loopback; forgotten afterwards. */
     async takeCalls(): Promise<string[]> {
       const calls = await fixture.calls()
       await fixture.remove('calls')

@@ -6,6 +6,7 @@ import {
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
   type NetworkPlugin,
   type PodRef,
+  podRef,
   printable,
 } from '@podwire/api'
 import { hostVariables, podVariables, type Variables } from './environment.ts'
@@ -40,7 +41,7 @@ export function execNetworkPlugin({ name, executable, capabilities, log }: ExecP
     about: { pod?: PodRef; variables?: Variables; input?: string } = {},
   ): Promise<ExecOutput> {
     const { variables, input } = about
-    const pod = about.pod && namesOf(about.pod)
+    const pod = about.pod && podRef(about.pod)
     const env = { ...hostVariables(options, podCIDR), ...variables }
     const output = await runExecutable({ plugin: name, executable, command, pod, env, input, signal })
     log.debug(`${executable} ${command}`, { plugin: name, pod, output: output.combined })
@@ -80,7 +81,7 @@ export function execNetworkPlugin({ name, executable, capabilities, log }: ExecP
       const { stdout } = await run('status', options, signal, { pod, variables: { PODWIRE_NETNS } })
       return parseStatus(stdout, (problem) => {
         const printed = printable(stdout).slice(0, 1000)
-        return errors.EXEC_BAD_STATUS({ plugin: name, executable, pod: namesOf(pod), problem, printed })
+        return errors.EXEC_BAD_STATUS({ plugin: name, executable, pod: podRef(pod), problem, printed })
       })
     },
     async status() {
@@ -91,9 +92,4 @@ export function execNetworkPlugin({ name, executable, capabilities, log }: ExecP
       closing.abort(new Error('the host closes'))
     },
   }
-}
-
-// The names alone: what else a host knows of a pod has no place in logs and errors.
-function namesOf({ namespace, name, sandboxId }: PodRef): PodRef {
-  return { namespace, name, sandboxId }
 }

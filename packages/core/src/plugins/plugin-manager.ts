@@ -7,6 +7,7 @@ import {
   type Pod,
   type PodNetworkStatus,
   type PodRef,
+  podRef,
 } from '@podwire/api'
 import type { Deadlines } from '../config/parse.ts'
 import { runOperation } from '../current-operation.ts'
@@ -57,7 +58,7 @@ export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines)
     } catch (cause) {
       const durationMs = performance.now() - started
       throw errors.PLUGIN_OPERATION_FAILED(
-        { plugin: name, operation, pod: pod && refOf(pod), durationMs },
+        { plugin: name, operation, pod: pod && podRef(pod), durationMs },
         cause,
       )
     }
@@ -119,9 +120,4 @@ export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines)
       await call('close', deadlines.event, () => plugin.close?.())
     },
   }
-}
-
-/** A pod's names alone: what else is known of it may be large. */
-export function refOf({ namespace, name, sandboxId }: PodRef): PodRef {
-  return { namespace, name, sandboxId }
 }

@@ -1,6 +1,12 @@
-import { DEFAULT_INTERFACE_NAME, DEFAULT_PLUGIN_NAME, getPodIPs, type PodNetworkStatus } from '@podwire/api'
+import {
+  DEFAULT_INTERFACE_NAME,
+  DEFAULT_PLUGIN_NAME,
+  getPodIPs,
+  type PodNetworkStatus,
+  podRef,
+} from '@podwire/api'
 import { errors } from '../errors.ts'
-import { type PluginManager, refOf } from '../plugins/plugin-manager.ts'
+import type { PluginManager } from '../plugins/plugin-manager.ts'
 import type { SandboxContext } from './context.ts'
 import type { SandboxRecord } from './record.ts'
 
@@ -12,7 +18,7 @@ export async function callSetUp(
   signal: AbortSignal | undefined,
 ): Promise<SandboxRecord> {
   const { store, events } = context
-  const about = { plugin: manager.name, pod: refOf(record.pod) }
+  const about = { plugin: manager.name, pod: podRef(record.pod) }
   const started = performance.now()
   events.emit('pod:setup:start', about)
   try {
@@ -35,7 +41,7 @@ async function askForStatus(
   { pod, allowNoAddress }: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<PodNetworkStatus | undefined> {
-  const told = await manager.getPodNetworkStatus(refOf(pod), signal)
+  const told = await manager.getPodNetworkStatus(podRef(pod), signal)
   if (told || manager.name === DEFAULT_PLUGIN_NAME) return told
   try {
     const ips = await getPodIPs(pod.netns, DEFAULT_INTERFACE_NAME, signal ? { signal } : {})
@@ -43,6 +49,6 @@ async function askForStatus(
   } catch (cause) {
     signal?.throwIfAborted()
     if (allowNoAddress) return undefined
-    throw errors.NO_ADDRESS({ pod: refOf(pod), plugin: manager.name }, cause)
+    throw errors.NO_ADDRESS({ pod: podRef(pod), plugin: manager.name }, cause)
   }
 }

@@ -1,5 +1,4 @@
-import { isPodwireError, messageOf, type Pod, podKey } from '@podwire/api'
-import { refOf } from '../plugins/plugin-manager.ts'
+import { isPodwireError, messageOf, type Pod, podKey, podRef } from '@podwire/api'
 import { callSetUp } from './call-set-up.ts'
 import type { SandboxContext } from './context.ts'
 import type { SandboxRecord } from './record.ts'
@@ -62,7 +61,7 @@ export async function convergePod(
   signal?: AbortSignal,
 ): Promise<SandboxRecord> {
   const manager = await context.managerOf(record)
-  const pod = refOf(record.pod)
+  const pod = podRef(record.pod)
   try {
     await manager.checkPod(pod, signal)
     return record

@@ -1,5 +1,5 @@
+import { podRef } from '@podwire/api'
 import { errors } from '../errors.ts'
-import { refOf } from '../plugins/plugin-manager.ts'
 import { inNamespace } from './netns.ts'
 import { processesIn } from './processes.ts'
 import type { SandboxRecord } from './record.ts'
@@ -10,7 +10,7 @@ import type { SandboxRecord } from './record.ts'
  */
 export async function inSandbox<T>({ pod, netnsIdentity }: SandboxRecord, start: () => T): Promise<T> {
   return inNamespace(pod.netns, netnsIdentity, start, (cause) => {
-    throw errors.NETNS_GONE({ pod: refOf(pod), netns: pod.netns }, cause)
+    throw errors.NETNS_GONE({ pod: podRef(pod), netns: pod.netns }, cause)
   })
 }
 

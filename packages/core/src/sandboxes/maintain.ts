@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
-import { messageOf, type PodRef, podKey } from '@podwire/api'
-import { refOf } from '../plugins/plugin-manager.ts'
+import { messageOf, type PodRef, podKey, podRef } from '@podwire/api'
 import { convergePod } from './change.ts'
 import { isNamespaceAlive, type OperationOptions, type SandboxContext } from './context.ts'
 import type { SandboxRecord } from './record.ts'
@@ -30,7 +29,7 @@ async function repairOne(
   { pod: { sandboxId, ...pod } }: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<RepairResult> {
-  const ref = refOf({ ...pod, sandboxId })
+  const ref = podRef({ ...pod, sandboxId })
   let repaired: string | undefined
   const stop = context.events.on('pod:repaired', ({ pod: which, why }) => {
     if (which.sandboxId === sandboxId) repaired = why
@@ -68,7 +67,7 @@ export async function pruneSandboxes(
   { all = false, signal }: OperationOptions & { readonly all?: boolean | undefined } = {},
 ): Promise<PruneResult[]> {
   const results = context.store.list().records.map(async (listed): Promise<PruneResult | undefined> => {
-    const pod = refOf(listed.pod)
+    const pod = podRef(listed.pod)
     let why: string | undefined
     const operation = async () => {
       const record = context.store.get(pod.sandboxId)

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
-import { messageOf, podKey } from '@podwire/api'
-import { refOf } from '../plugins/plugin-manager.ts'
+import { messageOf, podKey, podRef } from '@podwire/api'
 import { undoChange } from './change.ts'
 import { isNamespaceAlive, type SandboxContext } from './context.ts'
 import { netnsPathOf, removeNamespace } from './netns.ts'
@@ -71,7 +70,7 @@ async function recoverOne(context: SandboxContext, sandboxId: string): Promise<v
   if (!record || !why) return
   if (await isHalfChanged(record)) await undoChange(context, record)
   else await tearDown(context, record)
-  context.events.emit('sandbox:recovered', { pod: refOf(record.pod), why })
+  context.events.emit('sandbox:recovered', { pod: podRef(record.pod), why })
 }
 
 async function isHalfChanged(record: SandboxRecord): Promise<boolean> {

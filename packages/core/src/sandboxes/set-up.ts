@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
-import { messageOf, type Pod, podKey } from '@podwire/api'
+import { messageOf, type Pod, podKey, podRef } from '@podwire/api'
 import { errors } from '../errors.ts'
-import { refOf } from '../plugins/plugin-manager.ts'
 import { callSetUp } from './call-set-up.ts'
 import { changePod, convergePod, undoChange } from './change.ts'
 import { findRecord, isNamespaceAlive, type OperationOptions, type SandboxContext } from './context.ts'
@@ -28,7 +27,7 @@ export async function setUpSandbox(
     context.checkCapabilities(pod, manager)
     const kept = await keepOrTearDown(context, pod, request)
     if (!kept) return create(context, pod, request, signal)
-    const wanted: Pod = { ...pod, ...refOf(kept.pod), netns: kept.pod.netns }
+    const wanted: Pod = { ...pod, ...podRef(kept.pod), netns: kept.pod.netns }
     return isDeepStrictEqual(kept.pod, wanted)
       ? convergePod(context, kept, signal)
       : changePod(context, kept, wanted, signal)
@@ -46,7 +45,7 @@ async function keepOrTearDown(
 ): Promise<SandboxRecord | undefined> {
   const owner = context.store.get(pod.sandboxId)?.pod
   if (owner && podKey(owner) !== podKey(pod)) {
-    throw errors.SANDBOX_ID_TAKEN({ pod: refOf(pod), sandboxId: pod.sandboxId, owner: podKey(owner) })
+    throw errors.SANDBOX_ID_TAKEN({ pod: podRef(pod), sandboxId: pod.sandboxId, owner: podKey(owner) })
   }
   const found = findRecord(context.store, request)
   if (!found) return undefined
@@ -55,10 +54,10 @@ async function keepOrTearDown(
     await tearDown(context, found)
     return undefined
   }
-  if (request.mustBeNew) throw errors.POD_EXISTS({ pod: refOf(pod) })
+  if (request.mustBeNew) throw errors.POD_EXISTS({ pod: podRef(pod) })
   const asked = askedNetns(request)
   if (asked !== undefined && !isNamespaceAt(asked, found.netnsIdentity)) {
-    throw errors.NETNS_CONFLICT({ pod: refOf(pod), netns: found.pod.netns, asked })
+    throw errors.NETNS_CONFLICT({ pod: podRef(pod), netns: found.pod.netns, asked })
   }
   return kept
 }

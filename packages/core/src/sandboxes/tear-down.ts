@@ -1,5 +1,4 @@
-import { messageOf, podKey } from '@podwire/api'
-import { refOf } from '../plugins/plugin-manager.ts'
+import { messageOf, podKey, podRef } from '@podwire/api'
 import { findRecord, type OperationOptions, type SandboxContext } from './context.ts'
 import { removeNamespace } from './netns.ts'
 import type { PodName } from './pod-request.ts'
@@ -38,7 +37,7 @@ export async function tearDown(
   { signal, force = false }: TearDownOptions = {},
 ): Promise<string[]> {
   const { events } = context
-  const about = { plugin: record.plugin, pod: refOf(record.pod) }
+  const about = { plugin: record.plugin, pod: podRef(record.pod) }
   const started = performance.now()
   const left: string[] = []
   const attempt = async (what: string, act: () => Promise<unknown>) => {

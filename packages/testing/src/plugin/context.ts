@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EventDetails, Pod, PodNetworkStatus, PodRef } from '@podwire/api'
-import { messageOf, type NetworkPlugin, type PluginModule, podKey } from '@podwire/api'
+import type { EventDetails, Pod, PodNetworkStatus } from '@podwire/api'
+import { messageOf, type NetworkPlugin, type PluginModule, podKey, podRef } from '@podwire/api'
 import type { FakeHost } from '../fake-host.ts'
 import { compareStates, describeDifference, isSame, readState, type State } from '../kernel-state/state.ts'
 import { describeOutcome, type Outcome, settle } from './call.ts'
@@ -112,7 +112,7 @@ export function createContext(
         )
       },
       tearDown: (pod, signal) =>
-        call(`tearDownPod(${podKey(pod)})`, (inner) => plugin.tearDownPod(refOf(pod), inner), signal).then(
+        call(`tearDownPod(${podKey(pod)})`, (inner) => plugin.tearDownPod(podRef(pod), inner), signal).then(
           (outcome) => {
             if (outcome.ok) forget(pod)
             return outcome
@@ -122,7 +122,7 @@ export function createContext(
         know(pod)
         return call(
           `getPodNetworkStatus(${podKey(pod)})`,
-          async (inner) => (await plugin.getPodNetworkStatus(refOf(pod), inner)) ?? undefined,
+          async (inner) => (await plugin.getPodNetworkStatus(podRef(pod), inner)) ?? undefined,
         )
       },
       event: (name, details) =>
@@ -226,11 +226,6 @@ export function createContext(
     for (const one of undo.splice(0).reverse()) await one()
   }
   return { context, end }
-}
-
-/** A pod's names alone, as a host gives them. */
-function refOf({ namespace, name, sandboxId }: Pod): PodRef {
-  return { namespace, name, sandboxId }
 }
 
 function describePod(pod: Pod): string {
