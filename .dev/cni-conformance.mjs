@@ -58,7 +58,7 @@ const lines = [
   '',
   `Written by \`node .dev/cni-conformance.mjs\`, which runs \`podwire cni test\` on each plugin of Debian's containernetworking-plugins 1.1.1 in`,
   '`/usr/lib/cni`, in namespaces of its own. ✓ passed, **✗** failed what the spec says a plugin must do, ✗ failed what it should do, – not for this plugin.',
-  'The rules with their reasons: `podwire cni rules`.',
+  '[The rules, with their reasons](./reference/cni-rules.md).',
   '',
   row('rule', ...judged.map(({ type }) => type)),
   row('---', ...judged.map(() => ':-:')),
@@ -66,7 +66,9 @@ const lines = [
     .filter(({ id }) =>
       judged.some(({ report }) => of(report, id).some(({ outcome }) => outcome !== 'skipped')),
     )
-    .map(({ id }) => row(`\`${id}\``, ...judged.map(({ report }) => cell(of(report, id))))),
+    .map(({ id }) =>
+      row(`[\`${id}\`](./reference/cni-rules.md#${id})`, ...judged.map(({ report }) => cell(of(report, id)))),
+    ),
   row('rules passed', ...judged.map(({ report }) => report.passed)),
   row('rules failed', ...judged.map(({ report }) => report.failed)),
   '',

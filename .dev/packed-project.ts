@@ -1,15 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { packedPackages } from './packed-packages.ts'
 
 const root = new URL('..', import.meta.url).pathname
 // Of others, and so not packed here.
@@ -24,22 +17,19 @@ export interface PackedProject {
 }
 
 /**
- * Builds and packs podwire and these packages of the workspace with all that they depend on, and unpacks the tarballs; no
- * registry is asked.
- * @param packages names of packages
+ * Unpacks podwire, and all that is published besides, into a node_modules; no registry is asked.
  * @param config what is written as podwire.config.json
  */
-export function packedProject(packages: readonly string[], config: object): PackedProject {
+export function packedProject(config: object): PackedProject {
   const dir = mkdtempSync(join(tmpdir(), 'podwire-packed-project-'))
-  const tarballs = join(dir, 'tarballs')
-  const wanted = ['podwire', ...packages]
-  run('turbo', ['run', 'build', '--output-logs=errors-only', ...wanted.map((name) => `--filter=${name}...`)])
-  const filters = wanted.flatMap((name) => ['--filter-prod', `${name}...`])
-  run('pnpm', ['--silent', ...filters, 'pack', '--pack-destination', tarballs])
-  for (const name of readdirSync(tarballs)) unpack(join(tarballs, name), join(dir, 'node_modules'))
+  for (const { manifest, tarball } of packedPackages()) {
+    const into = join(dir, 'node_modules', manifest.name)
+    mkdirSync(into, { recursive: true })
+    spawnSync('tar', ['-xzf', tarball, '-C', into, '--strip-components=1'])
+  }
   for (const name of dependencies) {
     const from = ['packages/cli', 'plugins/cni'].map((one) => join(root, one, 'node_modules', name))
-    const found = from.find((path) => readdirSync(join(path, '..')).includes(name))
+    const found = from.find((path) => existsSync(path))
     if (found) symlinkSync(found, join(dir, 'node_modules', name))
   }
   writeFileSync(join(dir, 'podwire.config.json'), JSON.stringify(config))
@@ -55,19 +45,4 @@ export function packedProject(packages: readonly string[], config: object): Pack
     },
     remove: () => rmSync(dir, { recursive: true, force: true }),
   }
-}
-
-function unpack(tarball: string, nodeModules: string): void {
-  const into = mkdtempSync(join(nodeModules, '..', 'unpacked-'))
-  run('tar', ['-xzf', tarball, '-C', into, '--strip-components=1'])
-  // It was packed just now, and has a name.
-  const { name } = JSON.parse(readFileSync(join(into, 'package.json'), 'utf8')) as { name: string }
-  mkdirSync(join(nodeModules, name, '..'), { recursive: true })
-  run('mv', [into, join(nodeModules, name)])
-}
-
-function run(command: string, args: readonly string[]): void {
-  const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env['PATH']}` }
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: root, env, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stdout}${stderr}`)
 }

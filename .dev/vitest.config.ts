@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 const condition = 'podwire-source'
@@ -9,16 +11,12 @@ if (process.env.PODWIRE_TEST_ISOLATED === '1') {
   process.execPath = new URL('isolated-node', import.meta.url).pathname
 }
 
-// Minutes each: a registry with all packages published to it, every rule of the CNI kit on many plugins, random steps against the
-// whole machine. `npm run test:slow` runs these and no others.
-const slow = [
-  'packages/create-plugin/test/**/*.test.ts',
-  'packages/faults/test/**/*.test.ts',
-  'packages/testing/test/{cni,plugin}/**/*.test.ts',
-  'packages/docs/test/code-blocks.test.ts',
-  'plugins/*/test/conformance.test.ts',
-  'examples/plugin-*/test/**/*.test.ts',
-]
+// The packages as published, packed once for all tests that want them: packed-packages.ts does it, packed-directory.ts clears away.
+process.env.PODWIRE_TEST_PACKED ??= join(tmpdir(), `podwire-packed-${process.pid}`)
+
+// Minutes each: all templates with all rules, random steps against the whole machine. `npm run test:slow` runs these and no
+// others.
+const slow = ['packages/faults/test/**/*.test.ts', '**/test/**/*.slow.test.ts']
 const isSlow = process.env.PODWIRE_TEST_SLOW === '1'
 
 export default defineConfig({
@@ -31,6 +29,7 @@ export default defineConfig({
     // From wherever it is told to look: the root, or one package.
     include: isSlow ? slow : ['**/test/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/template/**', ...(isSlow ? [] : slow)],
+    globalSetup: new URL('packed-directory.ts', import.meta.url).pathname,
     pool: 'forks',
     maxWorkers: 2,
     execArgv: [`--conditions=${condition}`],

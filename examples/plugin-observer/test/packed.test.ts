@@ -14,7 +14,7 @@ const config = {
 describe.skipIf(!isIsolated())('example.com/observer around example/ptp, both from their tarballs', () => {
   let project: PackedProject
   beforeAll(() => {
-    project = packedProject(['podwire-plugin-example.com__observer', '@example/podwire-plugin-ptp'], config)
+    project = packedProject(config)
   }, 600_000)
   afterAll(() => project?.remove())
 

@@ -8,7 +8,7 @@ const config = { networkPlugin: 'example/ptp', podCIDR: '10.88.0.0/16,fd00:88::/
 describe.skipIf(!isIsolated())('example/ptp, from its tarball', () => {
   let project: PackedProject
   beforeAll(() => {
-    project = packedProject(['@example/podwire-plugin-ptp'], config)
+    project = packedProject(config)
   }, 600_000)
   afterAll(() => project?.remove())
 

@@ -17,10 +17,8 @@ export function reportError(error: unknown, argv: readonly string[]): number {
   const found = flatten(error).map(asInterruption)
   for (const one of found) printNote(messageOf(one))
   if (found.some(isRefusal) && !isPrivileged()) printNote(PRIVILEGES_NEEDED)
-  if (flags.includes('--verbose')) {
-    printError(inspect(error, { depth: 6 }))
-    for (const page of new Set(found.map(helpPage))) if (page) printNote(`help: ${page}`)
-  }
+  if (flags.includes('--verbose')) printError(inspect(error, { depth: 6 }))
+  for (const page of new Set(found.map(helpPage))) if (page) printNote(`help: ${page}`)
   if (flags.includes('--json')) printJson({ errors: found.map(asJson) })
   return exitCodeOf(found)
 }

@@ -76,10 +76,9 @@ test('an error is JSON where JSON was asked for', () => {
   })
 })
 
-test('an error names its page where more is asked for, that of its innermost cause', () => {
+test('an error names its page, that of its innermost cause', () => {
   const { podwire } = project(withScript) // a script that isn't executable: its plugin fails at init
-  expect(podwire('event', 'repair').stderr).not.toContain('https:')
-  const { stderr } = podwire('event', 'repair', '--verbose')
+  const { stderr } = podwire('event', 'repair')
   expect(stderr).toMatch(/^podwire: help: https:.*\/errors\/EXEC_BAD_PERMISSIONS$/m)
 })
 
@@ -169,7 +168,7 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     expect(podwire('exec', 'default/web', '--', 'sh', '-c', 'exit 7').status).toBe(7)
     expect(podwire('exec', 'default/web', '--', 'no-such-command')).toMatchObject({
       status: 127,
-      stderr: 'podwire: no-such-command: command not found\n',
+      stderr: expect.stringMatching(/^podwire: no-such-command: command not found\npodwire: help: \S+\n$/),
     })
     expect(podwire('exec', 'default/web', '--', '/etc/passwd').status).toBe(126)
     expect(podwire('check', 'default/web').stdout).toBe('default/web: ok\n')

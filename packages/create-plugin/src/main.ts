@@ -17,6 +17,9 @@ import { errors } from './errors.ts'
 import { pluginNames } from './plugin-names.ts'
 import { instantiate } from './template.ts'
 
+/** Where the documentation has a page for each code. */
+const ERROR_PAGES = 'https://podwire.github.io/podwire/errors'
+
 interface Flags {
   readonly name?: string
   readonly description?: string
@@ -47,7 +50,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    process.stderr.write(`create-podwire-plugin: ${printable(messageOf(error))}\n`)
+    const said = [messageOf(error), ...(isPodwireError(error) ? [`help: ${ERROR_PAGES}/${error.code}`] : [])]
+    process.stderr.write(said.map((line) => `create-podwire-plugin: ${printable(line)}\n`).join(''))
     if (interrupted.signal.aborted) return 130
     return isPodwireError(error) ? error.exitCode : 1
   }

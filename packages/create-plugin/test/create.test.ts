@@ -54,7 +54,9 @@ describe('npm create podwire-plugin', () => {
     writeFileSync(join(dir, 'full/notes'), 'mine')
     expect(run('full', '--name', 'mysdn', '--yes')).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/full is not empty: it has notes/),
+      stderr: expect.stringMatching(
+        /full is not empty: it has notes.*\n.*help: https:.*\/errors\/NOT_EMPTY\n$/,
+      ),
     })
     expect(run('full/notes', '--name', 'mysdn', '--yes')).toMatchObject({ status: 2 })
     expect(readdirSync(join(dir, 'full'))).toEqual(['notes'])

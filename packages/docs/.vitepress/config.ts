@@ -67,6 +67,8 @@ export default defineConfig({
             collapsed: true,
             items: commands.map((name) => ({ text: name, link: `/reference/commands/${name}` })),
           },
+          { text: 'Rules for plugins', link: '/reference/plugin-rules' },
+          { text: 'Rules for CNI plugins', link: '/reference/cni-rules' },
           { text: 'API', link: '/reference/api/' },
           {
             text: 'Packages',
@@ -80,6 +82,7 @@ export default defineConfig({
         items: [
           { text: 'Comparison', link: '/comparison' },
           { text: 'Figures', link: '/figures' },
+          { text: 'CNI plugins tested', link: '/cni-conformance' },
           { text: 'The kubelet, by symbol', link: '/kubelet' },
           { text: 'Security', link: '/security' },
         ],

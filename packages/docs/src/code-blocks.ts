@@ -4,6 +4,8 @@ export type CodeBlock =
   | { readonly kind: 'file'; readonly name: string; readonly text: string }
   /** ```` ```sh run ```` and ```` ```console run ````: commands, and with `console` what they print. */
   | { readonly kind: 'commands'; readonly commands: readonly Command[] }
+  /** ```` ```sh author ````, ```` ```sh operator ````: commands of one of the two, which need a registry. */
+  | { readonly kind: 'author' | 'operator'; readonly commands: readonly Command[] }
 
 interface Command {
   readonly command: string
@@ -13,10 +15,11 @@ interface Command {
 
 /** The blocks of a page that are marked, in their order. */
 export function markedBlocks(page: string): CodeBlock[] {
-  const fences = page.matchAll(/^```(\w+) (run|file=(\S+))\n([\s\S]*?)^```$/gm)
-  return [...fences].map(([, language, , name, text = '']): CodeBlock => {
+  const fences = page.matchAll(/^```(\w+) (run|author|operator|file=(\S+))\n([\s\S]*?)^```$/gm)
+  return [...fences].map(([, language, mark, name, text = '']): CodeBlock => {
     if (name !== undefined) return { kind: 'file', name, text }
-    return { kind: 'commands', commands: language === 'console' ? session(text) : script(text) }
+    const kind = mark === 'author' || mark === 'operator' ? mark : 'commands'
+    return { kind, commands: language === 'console' ? session(text) : script(text) }
   })
 }
 

@@ -5,6 +5,7 @@ import { commandPages } from './reference/command-line.ts'
 import { configurationPage } from './reference/configuration.ts'
 import { documentPages } from './reference/documents.ts'
 import { errorPages } from './reference/errors.ts'
+import { rulePages } from './reference/rules.ts'
 import { publishedPackages } from './workspace.ts'
 
 /** What people write. */
@@ -20,6 +21,7 @@ export async function referencePages(): Promise<Page[]> {
     ...(await commandPages()),
     await configurationPage(),
     ...errorPages(packages),
+    ...rulePages(),
   ]
 }
 

@@ -84,6 +84,8 @@ describe.skipIf(!isIsolated())('what is shown as run does run', () => {
             expect(spawnSync(process.execPath, ['--check', file]).stderr.toString()).toBe('')
           continue
         }
+        // The round trip of create-podwire-plugin follows those that need a registry.
+        if (block.kind !== 'commands') continue
         for (const { command, output } of block.commands) {
           const { status, stdout, stderr } = sh(command)
           expect(`${command}: ${status}${status === 0 ? '' : ` ${stdout}${stderr}`}`).toBe(`${command}: 0`)

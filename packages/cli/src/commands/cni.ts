@@ -79,14 +79,13 @@ async function parseVersion(version: string): Promise<CniVersion> {
 }
 
 async function rules({ json }: JsonFlag): Promise<void> {
-  const { cniRules } = await import('@podwire/testing/cni')
-  if (json) {
-    printJson(
-      cniRules.map(({ try: _, ...rule }) => rule),
-      2,
-    )
-    return
-  }
-  for (const { id, severity, sentence, reason } of cniRules)
-    print(`${id} (${severity})\n  ${sentence}\n  ${reason}`)
+  const { cite, cniRules, cniVersions } = await import('@podwire/testing/cni')
+  const newest = cniVersions[cniVersions.length - 1] ?? cniVersions[0]
+  const listed = cniRules.map(({ try: _, section, ...rule }) => ({
+    ...rule,
+    section: cite(section, rule.until ?? newest),
+  }))
+  if (json) return printJson(listed, 2)
+  for (const { id, severity, sentence, reason, section } of listed)
+    print(`${id} (${severity})\n  ${sentence}\n  ${reason}\n  ${section.text}`)
 }

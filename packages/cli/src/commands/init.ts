@@ -4,10 +4,10 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import { errnoOf } from '@podwire/api'
 import { Option } from 'commander'
 import { command, type DefineCommand } from '../command.ts'
-import { STARTER_CONFIG } from '../configuration.ts'
 import { errors } from '../errors.ts'
 import type { GlobalFlags } from '../flags.ts'
 import { print } from '../output.ts'
+import { starter } from '../starter.ts'
 
 const formats = ['json', 'yaml', 'ts'] as const
 type Format = (typeof formats)[number]
@@ -31,7 +31,7 @@ async function init({ config, format, force = false }: Flags): Promise<void> {
   const written = formatOf(file, format)
   const other = await configurationBeside(file)
   if (other) throw errors.OTHER_CONFIGURATION({ file, other })
-  const text = contents[written](starterWith(await freePodCIDR()))
+  const text = contents[written](await starter())
   await writeFile(file, text, { flag: force ? 'w' : 'wx' }).catch((error: unknown) => {
     throw errnoOf(error) === 'EEXIST' ? errors.FILE_EXISTS({ file }) : error
   })
@@ -72,24 +72,7 @@ async function configurationBeside(file: string): Promise<string | undefined> {
   )
 }
 
-const { networkPlugin } = STARTER_CONFIG
-
-const starterWith = (podCIDR: string) => ({
-  networkPlugin,
-  podCIDR,
-  hairpinMode: 'hairpin-veth',
-  nonMasqueradeCIDR: '10.0.0.0/8',
-  mtu: 0,
-  plugins: { [networkPlugin]: {} },
-})
-type Starter = ReturnType<typeof starterWith>
-
-/** A range that is free on this host, as any plugin understands it; the usual one where nobody can look. */
-async function freePodCIDR(): Promise<string> {
-  const { findFreePodCIDR } = await import('@podwire/plugin-kubenet')
-  const found = await findFreePodCIDR().catch(() => undefined)
-  return found ?? '10.88.0.0/16'
-}
+type Starter = Awaited<ReturnType<typeof starter>>
 
 const comments: Readonly<Record<keyof Starter, string>> = {
   networkPlugin: 'Which plugin sets pods up. What there is: podwire plugins',
@@ -102,23 +85,23 @@ const comments: Readonly<Record<keyof Starter, string>> = {
   plugins: 'Options of each plugin package, by its name',
 }
 
-function commented(starter: Starter, mark: string, entry: (key: string, value: unknown) => string): string {
-  const lines = Object.entries(starter).map(
+function commented(config: Starter, mark: string, entry: (key: string, value: unknown) => string): string {
+  const lines = Object.entries(config).map(
     // Object.entries forgets the type of the keys.
     ([key, value]) => `${mark} ${comments[key as keyof Starter]}\n${entry(key, value)}\n`,
   )
   return lines.join('')
 }
 
-const contents: Readonly<Record<Format, (starter: Starter) => string>> = {
-  json: (starter) => `${JSON.stringify({ $schema: `./${SCHEMA_FILE}`, ...starter }, null, 2)}\n`,
+const contents: Readonly<Record<Format, (config: Starter) => string>> = {
+  json: (config) => `${JSON.stringify({ $schema: `./${SCHEMA_FILE}`, ...config }, null, 2)}\n`,
   // JSON is YAML.
-  yaml: (starter) =>
-    `# yaml-language-server: $schema=./${SCHEMA_FILE}\n${commented(starter, '#', (key, value) => `${key}: ${typeof value === 'object' ? `\n  ${networkPlugin}: {}` : String(value)}`.replace(': \n', ':\n'))}`,
+  yaml: (config) =>
+    `# yaml-language-server: $schema=./${SCHEMA_FILE}\n${commented(config, '#', (key, value) => `${key}: ${typeof value === 'object' ? `\n  ${config.networkPlugin}: {}` : String(value)}`.replace(': \n', ':\n'))}`,
   // The types alone are imported, so that it runs wherever podwire is installed.
-  ts: (starter) => `import type { PodwireConfig } from 'podwire'
+  ts: (config) => `import type { PodwireConfig } from 'podwire'
 
 export default {
-${commented(starter, '  //', (key, value) => `  ${key}: ${typeof value === 'object' ? `{ ${networkPlugin}: {} }` : typeof value === 'string' ? `'${value}'` : String(value)},`)}} satisfies PodwireConfig
+${commented(config, '  //', (key, value) => `  ${key}: ${typeof value === 'object' ? `{ ${config.networkPlugin}: {} }` : typeof value === 'string' ? `'${value}'` : String(value)},`)}} satisfies PodwireConfig
 `,
 }

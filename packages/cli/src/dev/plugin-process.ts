@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NetworkHost, PodwireConfig, SandboxRecord } from '@podwire/core'
-import { installation, loadConfiguration, STARTER_CONFIG } from '../configuration.ts'
+import { installation, loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags } from '../flags.ts'
 import { stderrLogger } from '../logger.ts'
 import { addressesOf } from '../pod.ts'
@@ -65,7 +65,8 @@ async function configurationFor(
     name,
     configuration: {
       networkPlugin: name,
-      podCIDR: config.podCIDR || STARTER_CONFIG.podCIDR,
+      // Nobody else is in these namespaces; which range is free there is only a question of some plugins.
+      podCIDR: ['', 'auto'].includes(config.podCIDR) ? '10.88.0.0/16' : config.podCIDR,
       plugins: options === undefined ? {} : { [manifest.key]: options },
       discovery: { packages: [dir] },
       stateDir: join(scratch, 'state'),

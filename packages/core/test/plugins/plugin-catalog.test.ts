@@ -1,8 +1,11 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { isPodwireError } from '@podwire/api'
 import { recordingLogger } from '@podwire/testing'
 import { expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import type { PodwireConfig } from '../../src/config/schema.ts'
+import { createNetworkHost } from '../../src/host.ts'
 import { createPluginCatalog } from '../../src/plugins/catalog.ts'
 import { validateConfiguration } from '../../src/plugins/validate.ts'
 import { offering, type Workspace, workspace } from '../workspace.ts'
@@ -27,6 +30,23 @@ test('imports the package that offers the plugin, and no other', async () => {
     code: 'throw new Error("code that is merely installed must not run")',
   })
   expect(await load(files, 'x')).toEqual(['x'])
+})
+
+test('of fifty plugins that are installed a host imports the one that is chosen', async () => {
+  const files = await workspace()
+  for (let number = 0; number < 50; number++) {
+    const name = `sdn-${number}`
+    const code = `(globalThis.importedPlugins ??= []).push('${name}')\n${offering(name)}`
+    await files.plugin(`podwire-plugin-${name}`, { code })
+  }
+  const host = await createNetworkHost({
+    config: { networkPlugin: 'sdn-31', stateDir: './state' },
+    cwd: files.dir,
+    log: recordingLogger(),
+  })
+  await host.plugin()
+  await host.close()
+  expect(globalThis).toMatchObject({ importedPlugins: ['sdn-31'] })
 })
 
 test('asks the dynamic packages where no manifest states the name', async () => {
@@ -72,6 +92,23 @@ test('a package compiled as CommonJS is fine', async () => {
   await files.write('node_modules/podwire-plugin-x/index.js', code)
   expect(await load(files, 'x')).toEqual(['x'])
 })
+
+test.each([{ main: './none.js' }, { exports: './none.js' }, { exports: { './sub': './index.js' } }])(
+  'a package whose entry is %j leads nowhere, and is an error that names it',
+  async (entry) => {
+    const files = await workspace()
+    const dir = await files.plugin('podwire-plugin-x')
+    const manifest = { name: 'podwire-plugin-x', version: '1.0.0', podwire: { apiVersion: 1 }, ...entry }
+    await files.write('node_modules/podwire-plugin-x/package.json', manifest)
+    await rm(join(dir, 'index.js'))
+    await expect(load(files, 'x')).rejects.toMatchObject({
+      code: 'PLUGIN_IMPORT_FAILED',
+      message: expect.stringMatching(
+        /podwire-plugin-x@1\.0\.0 \(.*none\.js|its "exports"|"\." .*exports|Missing "\." /,
+      ),
+    })
+  },
+)
 
 test.each<[string, string, string, string]>([
   ['throws at import', 'throw new Error("no luck")', 'PLUGIN_IMPORT_FAILED', 'failed to load: no luck'],

@@ -14,8 +14,9 @@ export function documentPages(packages: readonly WorkspacePackage[]): Page[] {
   const pages = new Map([
     ...documents,
     ['README.md', 'start'] as const,
-    ['packages/docs/pages/figures.md', 'figures'] as const,
-    ['packages/docs/pages/kubelet.md', 'kubelet'] as const,
+    ...['cni-conformance', 'figures', 'kubelet', 'plugin-authors'].map(
+      (name) => [`packages/docs/pages/${name}.md`, name] as const,
+    ),
   ])
   return [...documents].map(([file, path]) => ({
     path,

@@ -21,7 +21,7 @@ export interface StateDifference {
 
 /** Reads the state of the shell's host and of the sandboxes with these names. */
 export async function readState(shell: Shell, sandboxes: readonly string[] = []): Promise<State> {
-  const inSandboxes = sandboxes.map((name) => `ip netns exec ${name} sh -c '${readPlace(name)}'`)
+  const inSandboxes = sandboxes.map((name) => `nsenter --net=/run/netns/${name} sh -c '${readPlace(name)}'`)
   const printed = await shell.sh([readPlace('host'), ...inSandboxes, readFiles].join('\n'))
   return printed
     .split(`${separator} `)

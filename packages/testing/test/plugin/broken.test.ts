@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isIsolated } from '../../src/netns.ts'
 import { pluginRules } from '../../src/plugin/rules/index.ts'
-import { runPluginConformance } from '../../src/plugin/run.ts'
+import { type Compiled, compiled } from './compiled.ts'
 
 const here = new URL('.', import.meta.url).pathname
 
@@ -66,21 +66,28 @@ const seen: Record<string, RegExp> = {
   'only-errors': /setUpPod.*"no more pods today", which is not an Error/,
 }
 
-// Each starts processes of its own, which on a busy machine takes its time.
-describe.runIf(isIsolated())('a plugin that breaks one rule', { timeout: 300_000 }, () => {
+// Each in namespaces of its own; most wait for what never comes.
+const options = { timeout: 300_000, concurrent: true }
+describe.runIf(isIsolated())('a plugin that breaks one rule', options, () => {
   let dir: string
+  let files: Compiled
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'podwire-broken-'))
+    files = await compiled()
   })
-  afterAll(() => rm(dir, { recursive: true, force: true }))
+  afterAll(async () => {
+    await files?.remove()
+    await rm(dir, { recursive: true, force: true })
+  })
 
   test.each(pluginRules.map((rule) => [rule.id, 'watch' in rule] as const))('%s', async (id, isWatched) => {
     const own = join(here, 'broken', `${id}.json`)
-    await cp(existsSync(own) ? own : join(here, 'package.json'), join(dir, 'package.json'))
-    const module = existsSync(own) ? join(here, 'good.ts') : join(here, 'broken', `${id}.ts`)
-    const report = await runPluginConformance({
-      dir,
-      module,
+    const packageDir = join(dir, id)
+    await mkdir(packageDir)
+    await cp(existsSync(own) ? own : join(here, 'package.json'), join(packageDir, 'package.json'))
+    const report = await files.kit.runPluginConformance({
+      dir: packageDir,
+      module: files.plugin(existsSync(own) ? 'good' : `broken/${id}`),
       rules: isWatched ? [id, 'set-up'] : [id],
       graceMs: 1_000,
     })

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { isIsolated } from '../../src/netns.ts'
 import {
   exitCodeOf,
@@ -10,14 +10,20 @@ import {
   type PluginReport,
   runPluginConformance,
 } from '../../src/plugin/index.ts'
+import { type Compiled, compiled } from './compiled.ts'
 
-const good = new URL('./good.ts', import.meta.url).href
 const manifest = {
   name: 'podwire-plugin-good.test__ptp',
   version: '1.2.3',
   type: 'module',
   podwire: { apiVersion: 1 },
 }
+
+let files: Compiled
+beforeAll(async () => {
+  files = await compiled()
+})
+afterAll(() => files.remove())
 
 let dir: string
 beforeEach(async () => {
@@ -29,7 +35,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }))
 /** A package whose plugin is the good one with these methods, in JavaScript. */
 async function write(methods: string, start = ''): Promise<void> {
   const text = `import { spawnSync } from 'node:child_process'
-import { variant } from '${good}'
+import { variant } from '${files.plugin('good')}'
 ${start}
 export default variant(() => ({ ${methods} }))`
   await writeFile(join(dir, 'index.js'), text)
@@ -45,7 +51,7 @@ describe.runIf(isIsolated())('a conformance run', { timeout: 300_000 }, () => {
   test('outlives a plugin that kills its process, and goes on with the rules after', async () => {
     await write('async setUpPod() { process.kill(process.pid, "SIGKILL") }')
     const rules = ['set-up', 'event-unknown', 'status-before', 'no-exit']
-    const { results } = await runPluginConformance({ dir, rules })
+    const { results } = await files.kit.runPluginConformance({ dir, rules })
     expect(results.map(({ rule, outcome }) => [rule, outcome])).toEqual([
       ['set-up', 'failed'],
       ['status-before', 'passed'],
@@ -57,27 +63,32 @@ describe.runIf(isIsolated())('a conformance run', { timeout: 300_000 }, () => {
 
   test('outlives a plugin that ends the process as it is imported', async () => {
     await write('', 'process.kill(process.pid, "SIGKILL")')
-    const { results } = await runPluginConformance({ dir, rules: ['manifest', 'import'] })
+    const { results } = await files.kit.runPluginConformance({ dir, rules: ['manifest', 'import'] })
     expect(results.map(({ outcome }) => outcome)).toEqual(['passed', 'failed'])
   })
 
   test('ends a plugin that blocks the event loop', async () => {
     await write('async setUpPod() { for (;;); }')
     const rules = ['set-up']
-    const { results } = await runPluginConformance({ dir, rules, deadlineMs: 2_000, graceMs: 1_000 })
+    const { results } = await files.kit.runPluginConformance({
+      dir,
+      rules,
+      deadlineMs: 2_000,
+      graceMs: 1_000,
+    })
     expect(results[0]?.seen).toMatch(/during setUpPod\(.*its event loop was blocked/)
   })
 
   test('says which call never ends', async () => {
     await write('setUpPod: () => new Promise(() => {})')
     const rules = ['set-up']
-    const { results } = await runPluginConformance({ dir, rules, deadlineMs: 5_000, graceMs: 500 })
+    const { results } = await files.kit.runPluginConformance({ dir, rules, deadlineMs: 5_000, graceMs: 500 })
     expect(results[0]?.seen).toMatch(/setUpPod.* had not ended 500 ms after the deadline of 5000 ms/)
   })
 
   test('hears what a child process prints to the host’s stdout', async () => {
     await write('async setUpPod() { spawnSync("echo", ["by a child"], { stdio: "inherit" }) }')
-    const { results } = await runPluginConformance({ dir, rules: ['set-up', 'quiet-stdout'] })
+    const { results } = await files.kit.runPluginConformance({ dir, rules: ['set-up', 'quiet-stdout'] })
     expect(results[1]).toMatchObject({ outcome: 'failed', seen: expect.stringContaining('by a child') })
   })
 })

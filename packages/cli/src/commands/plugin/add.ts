@@ -2,13 +2,14 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { command, type Does } from '../../command.ts'
-import { loadConfiguration, STARTER_CONFIG } from '../../configuration.ts'
+import { loadConfiguration } from '../../configuration.ts'
 import type { GlobalFlags } from '../../flags.ts'
 import { print, printNote } from '../../output.ts'
 import { checkPublished } from '../../registry/check-published.ts'
 import { editConfig } from '../../registry/edit-config.ts'
 import { addPackages, projectDirOf } from '../../registry/package-manager.ts'
 import { parsePackageSpec } from '../../registry/published.ts'
+import { starter } from '../../starter.ts'
 
 type Flags = GlobalFlags & { use?: boolean; allowScripts?: boolean }
 
@@ -51,7 +52,7 @@ async function add(name: string, { use = false, allowScripts = false, ...flags }
 }
 
 async function writeStarter(file: string, key: string, networkPlugin: string | undefined): Promise<void> {
-  const config = { ...STARTER_CONFIG, ...(networkPlugin ? { networkPlugin } : {}), plugins: { [key]: {} } }
+  const config = await starter(networkPlugin, key)
   await writeFile(file, `${JSON.stringify(config, null, 2)}\n`, { flag: 'wx' })
   print(`Wrote ${file}`)
 }

@@ -3,12 +3,13 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { command, type Does } from '../../command.ts'
 import { errors } from '../../errors.ts'
-import { collect, type GlobalFlags, type JsonFlag } from '../../flags.ts'
+import { collect, type GlobalFlags, type JsonFlag, parseAnnotation } from '../../flags.ts'
 import { print, printError, printJson } from '../../output.ts'
 
 interface TestFlags extends GlobalFlags, JsonFlag {
   readonly options?: unknown
   readonly plugin?: string
+  readonly annotation?: (readonly [string, string])[]
   readonly rule?: string[]
   readonly skip?: string[]
   readonly badge?: string
@@ -26,6 +27,11 @@ export function testCommand(does: Does): Command {
     .argument('<dir>', "the package's directory")
     .option('--options <json>', "the plugin's options in a configuration", parseJsonOption)
     .option('--plugin <name>', 'the plugin to test, where the package offers several')
+    .option(
+      '--annotation <key=value>',
+      'on every pod of the test, where the plugin needs it; may be repeated',
+      collect(parseAnnotation),
+    )
     .option('--rule <id>', 'try this rule alone; may be repeated', text)
     .option('--skip <id>', 'leave this rule out; may be repeated', text)
     .option('--badge <file>', 'write the result as an SVG image')
@@ -40,7 +46,7 @@ export function rulesCommand(does: Does): Command {
 }
 
 async function test(dir: string, flags: TestFlags): Promise<number> {
-  const { options, plugin, rule, skip, badge, json, verbose } = flags
+  const { options, plugin, annotation, rule, skip, badge, json, verbose } = flags
   const { exitCodeOf, formatBadge, formatReport, runPluginConformance } = await import(
     '@podwire/testing/plugin'
   )
@@ -50,6 +56,7 @@ async function test(dir: string, flags: TestFlags): Promise<number> {
     loader: import.meta.resolve('@podwire/core'),
     options,
     ...(plugin === undefined ? {} : { plugin }),
+    ...(annotation === undefined ? {} : { pod: { annotations: Object.fromEntries(annotation) } }),
     ...(rule === undefined ? {} : { rules: rule }),
     ...(skip === undefined ? {} : { skip }),
     onResult: ({ rule: id, outcome }) => {
