@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,8 @@ const undo: (() => unknown)[] = []
 
 afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step()
+  // Each test has a state directory of its own, and the network namespaces are everybody's.
+  spawnSync('ip', ['-all', 'netns', 'delete'])
 })
 
 /** Runs after the test, the last first. */
@@ -109,7 +112,11 @@ export function asking({ socket }: Pick<Daemon, 'socket'>) {
     })
 }
 
-/** Waits until something holds; a test's own deadline ends it. */
+/** Waits until something holds; half a minute is the end of it. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10))
+  const began = performance.now()
+  while (!(await holds())) {
+    if (performance.now() - began > 30_000) throw new Error(`not so after 30 s: ${holds}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
 }

@@ -19,7 +19,8 @@ describe.skipIf(!isIsolated())('the metrics of a daemon', () => {
         text
           .split('\n')
           .find((one) => one.startsWith(`${line} `))
-          ?.split(' ')[1],
+          ?.split(' ')
+          .at(-1),
       )
     const count = 'podwire_operation_duration_seconds_count'
     expect(value(`${count}{plugin="odd",operation="set up",outcome="done"}`)).toBe(2)

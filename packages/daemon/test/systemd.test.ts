@@ -35,7 +35,7 @@ describe.skipIf(!isIsolated())('a daemon under a service manager', () => {
       const told = await serviceManager(path)
       const env = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '40000' }
       const { daemon } = await startTestDaemon('', {}, { env })
-      await until(() => told().includes('WATCHDOG=1'))
+      await until(() => /READY=1[\s\S]*WATCHDOG=1/.test(told()))
       expect(told()).toMatch(/READY=1\\nSTATUS=network plugin odd/)
       expect(env).toEqual({})
       await daemon.reload()
