@@ -18,6 +18,7 @@ export { type CIDR, parseCIDR, parsePodCIDR } from './cidr.ts'
 export * from './constants.ts'
 export { definePlugin, type PluginModule, type ProbeContext } from './define-plugin.ts'
 export { parseDuration } from './duration.ts'
+export { type ErrorJson, errorFromJson, errorToJson } from './error-json.ts'
 export {
   defineErrors,
   describeValue,

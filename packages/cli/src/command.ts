@@ -48,6 +48,8 @@ export function withGlobalFlags(one: Command): Command {
       'use files in there as root though others could have written them; may be repeated',
       collect((dir) => dir),
     )
+    .option('--daemon', 'ask the daemon of the state directory, and fail where none runs')
+    .option('--no-daemon', 'do it in this process, though a daemon runs (default: ask one that runs)')
     .option('--verbose', 'log what happens to stderr, and errors with their causes')
     .option('--no-color', 'print without colours, as with NO_COLOR')
     .on('option:no-color', withoutColour)

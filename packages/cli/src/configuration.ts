@@ -27,7 +27,7 @@ export async function loadConfiguration(flags: GlobalFlags): Promise<LoadedConfi
 }
 
 /** A configuration may be wrong and still say where its pods are. */
-function stateDirNamedIn({ details }: PodwireError): string | undefined {
+export function stateDirNamedIn({ details }: PodwireError): string | undefined {
   return typeof details['stateDir'] === 'string' ? details['stateDir'] : undefined
 }
 

@@ -14,6 +14,8 @@ export interface GlobalFlags {
   readonly stateDir?: string
   readonly trust?: readonly string[]
   readonly verbose?: boolean
+  /** True: a daemon or nothing; false: none; absent: one that runs. */
+  readonly daemon?: boolean
 }
 
 /** The flag of commands that print for programs too. */

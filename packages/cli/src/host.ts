@@ -1,5 +1,6 @@
 import type { NetworkHost } from '@podwire/core'
-import { installation, loadConfiguration, loadLenient } from './configuration.ts'
+import { installation, type LenientConfiguration, loadConfiguration, loadLenient } from './configuration.ts'
+import { connectDaemon } from './daemon-host.ts'
 import type { GlobalFlags } from './flags.ts'
 import { logEvents, stderrLogger } from './logger.ts'
 import { knowOperations } from './process-guard.ts'
@@ -12,20 +13,43 @@ export interface HostUse {
   readonly recover?: boolean
 }
 
-/**
- * Runs `use` with a host made as the flags say, and closes it whatever happens.
- * @param use gets what is wrong with the configuration besides, where `lenient` went on without it
- */
+/** What a command may want to know of a host besides. */
+export interface AboutHost {
+  /** What is wrong with the configuration, where `lenient` went on without it. */
+  readonly problem?: Error
+  readonly stateDir: string
+  /** The name of the plugin that sets pods up. */
+  readonly networkPlugin: string
+}
+
+/** Runs `use` with the host of the daemon that runs, else with one made as the flags say; closes it whatever happens. */
 export async function withHost<T>(
   flags: GlobalFlags,
-  use: (host: NetworkHost, problem: Error | undefined) => Promise<T>,
-  { lenient = false, recover = true }: HostUse = {},
+  use: (host: NetworkHost, about: AboutHost) => Promise<T>,
+  options: HostUse = {},
 ): Promise<T> {
+  const { host, about } = (await daemonHost(flags)) ?? (await localHost(flags, options))
+  try {
+    return await use(host, about)
+  } finally {
+    await host.close()
+  }
+}
+
+async function daemonHost(flags: GlobalFlags) {
+  const host = await connectDaemon(flags)
+  if (!host) return undefined
+  if (flags.verbose) logEvents(host.events, stderrLogger(true))
+  const { stateDir, networkPlugin } = host.daemon
+  return { host, about: { stateDir, networkPlugin } }
+}
+
+async function localHost(flags: GlobalFlags, { lenient = false, recover = true }: HostUse) {
   const { createNetworkHost, currentOperation } = await import('@podwire/core')
   knowOperations(currentOperation)
-  const { configuration, problem } = lenient
+  const { configuration, problem }: LenientConfiguration = lenient
     ? await loadLenient(flags)
-    : { configuration: await loadConfiguration(flags), problem: undefined }
+    : { configuration: await loadConfiguration(flags) }
   const log = stderrLogger(flags.verbose ?? false)
   const host = await createNetworkHost({
     config: configuration,
@@ -35,9 +59,6 @@ export async function withHost<T>(
     start: !lenient,
     listen: (events) => logEvents(events, log),
   })
-  try {
-    return await use(host, problem)
-  } finally {
-    await host.close()
-  }
+  const { stateDir, networkPlugin } = configuration.config
+  return { host, about: { ...(problem ? { problem } : {}), stateDir, networkPlugin } }
 }

@@ -32,18 +32,47 @@ export function printJson(value: unknown, indent?: number): void {
 }
 
 /** Lines of aligned columns, the first row being the heads; bold heads on a terminal. */
-export function printTable([heads = [], ...rows]: readonly (readonly string[])[]): void {
+export function printTable(rows: readonly (readonly string[])[]): void {
+  const [head = '', ...lines] = tableLines(rows)
+  write('stdout', `${head}\n`, { bold: hasColour() })
+  if (lines.length > 0) print(lines.join('\n'))
+}
+
+function tableLines([heads = [], ...rows]: readonly (readonly string[])[]): string[] {
   // A newline in a cell would pass for a row.
   const cells = [heads, ...rows].map((row) => row.map((cell) => printable(cell).replaceAll('\n', '\\n')))
   const widths = heads.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  const [head = '', ...lines] = cells.map((row) =>
+  return cells.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd(),
   )
-  write('stdout', `${head}\n`, { bold: hasColour() })
-  if (lines.length > 0) print(lines.join('\n'))
+}
+
+const enter = '\u001b[?1049h\u001b[?25l'
+const leave = '\u001b[?25h\u001b[?1049l'
+const [home, clearLine, clearBelow] = ['\u001b[H', '\u001b[K', '\u001b[J']
+
+/** A terminal's screen that is drawn again and again, and given back as it was. */
+export interface Screen {
+  /** Draws a table below a line, as much as there is room for. */
+  draw(title: string, rows: readonly (readonly string[])[]): void
+  leave(): void
+}
+
+export function enterScreen(): Screen {
+  write('stdout', '', { control: [enter, ''] })
+  return {
+    draw: (title, rows) => {
+      const { rows: height = 24, columns: width = 80 } = process.stdout
+      const shown = [title, ...tableLines(rows)].slice(0, height - 1).map((one) => one.slice(0, width))
+      write('stdout', '', { control: [home, ''] })
+      for (const one of shown) write('stdout', one, { control: ['', `${clearLine}\r\n`] })
+      write('stdout', '', { control: ['', clearBelow] })
+    },
+    leave: () => write('stdout', '', { control: ['', leave] }),
+  }
 }
 
 /** A line to stderr: what a person should know, and no program reads. */
@@ -89,12 +118,19 @@ export async function outputDrained(): Promise<void> {
   if (failure) throw failure
 }
 
-function write(name: Name, text: string, { bold = false } = {}): void {
+interface WriteOptions {
+  readonly bold?: boolean
+  /** What a terminal is told before the text and after it; this module's own. */
+  readonly control?: readonly [string, string]
+}
+
+function write(name: Name, text: string, { bold = false, control }: WriteOptions = {}): void {
   const to = target(name)
   const safe = printable(text)
   const { promise, resolve } = withResolvers()
   to.drained = promise
-  to.write(bold ? `\u001b[1m${safe}\u001b[22m` : safe, (error) => {
+  const [before, after] = control ?? (bold ? ['\u001b[1m', '\u001b[22m'] : ['', ''])
+  to.write(`${before}${safe}${after}`, (error) => {
     to.failure ??= unlessNobodyReads(error)
     resolve()
   })

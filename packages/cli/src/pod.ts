@@ -34,6 +34,18 @@ export function formatPort({ hostIP, hostPort, containerPort, protocol }: PortMa
   return `${address ? `${address}:` : ''}${hostPort}:${containerPort}${protocol === 'tcp' ? '' : `/${protocol}`}`
 }
 
+/** How long ago a pod was set up: `3d`, `7m`. */
+export function ageOf({ createdAt }: SandboxRecord): string {
+  const ms = Date.now() - Date.parse(createdAt)
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+  ] as const
+  const [unit, size] = units.find(([, length]) => ms >= length) ?? ['s', 1000]
+  return `${Math.max(0, Math.floor(ms / size))}${unit}`
+}
+
 /** Says of each pod that is stuck why it is, and the way out. */
 export function printProblems(records: readonly SandboxRecord[]): void {
   for (const { pod, phase, problem } of records) {

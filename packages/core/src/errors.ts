@@ -220,6 +220,11 @@ export const errors = defineErrors({
     remedy: 'Others could make this host delete or overwrite files. Give a directory that is yours alone.',
     exitCode: 2,
   },
+  STATE_LOCKED: {
+    message: ({ path, holder }: { path: string; holder: string }) =>
+      `A daemon works on the state directory ${path} already: ${printable(holder)}`,
+    remedy: 'Use that one, or end it first; another daemon needs a state directory of its own: --state-dir.',
+  },
   STATE_ELSEWHERE: {
     message: ({ path, pods }: { path: string; pods: number }) =>
       `The state directory ${path} holds ${pods} pod(s) of a host in another network namespace`,

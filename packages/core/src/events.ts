@@ -38,7 +38,34 @@ export interface HostEvents {
   'sandbox:recovered': { readonly pod: PodRef; readonly why: string }
   /** A record could not be read and was moved out of the way. */
   'state:set-aside': { readonly file: string; readonly movedTo: string; readonly reason: string }
+  /** A daemon read its configuration again, and goes on by it. */
+  'configuration:changed': { readonly file: string | undefined; readonly changed: readonly string[] }
+  /** A daemon read its configuration again, and goes on by the old one. */
+  'configuration:refused': { readonly file: string | undefined } & Failed
+  /** A daemon had more to tell than its buffer holds, or was started anew: `missed` of its events are not coming, where it knows. */
+  'events:dropped': { readonly missed?: number }
 }
+
+/** The names of all events. */
+export const hostEventNames = [
+  'plugin:ready',
+  'plugin:failed',
+  'plugin:report',
+  'pod:setup:start',
+  'pod:setup:done',
+  'pod:setup:failed',
+  'pod:repaired',
+  'pod:teardown:start',
+  'pod:teardown:done',
+  'pod:teardown:failed',
+  'status:changed',
+  'pod-cidr-change',
+  'sandbox:recovered',
+  'state:set-aside',
+  'configuration:changed',
+  'configuration:refused',
+  'events:dropped',
+] as const satisfies readonly (keyof HostEvents)[]
 
 /** Called with what happened; may be asynchronous. */
 export type HostListener<E extends keyof HostEvents> = (event: HostEvents[E]) => unknown

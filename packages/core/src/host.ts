@@ -16,6 +16,7 @@ import type { Installation } from './plugins/candidates.ts'
 import { createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
 import {
   type ActivePlugin,
+  type RunningPlugin,
   type StartContext,
   startConfigured,
   startRecorded,
@@ -29,6 +30,7 @@ import type { SandboxRecord } from './sandboxes/record.ts'
 import { recoverSandboxes } from './sandboxes/recover.ts'
 import { setUpSandbox } from './sandboxes/set-up.ts'
 import { assertStateDirHere, assertStateDirSafe, stateDirProblem } from './sandboxes/state-dir.ts'
+import { stateDirHolder } from './sandboxes/state-lock.ts'
 import { createSandboxStore } from './sandboxes/store.ts'
 import { type TearDownOptions, tearDownSandbox } from './sandboxes/tear-down.ts'
 
@@ -52,10 +54,8 @@ export interface NetworkHostOptions extends Omit<LoadConfigOptions, 'config' | '
 /** Why pods can't be set up, if they can't. */
 export type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string }
 
-/** The process that owns plugins and sandboxes: the kubelet's part. */
+/** The process that owns plugins and sandboxes: the kubelet's part. It may be this process, or a daemon. */
 export interface NetworkHost {
-  readonly configuration: LoadedConfig
-  readonly catalog: PluginCatalog
   readonly events: Pick<HostEmitter, 'on' | 'once'>
   /** The configured plugin, started when it wasn't yet. */
   plugin(): Promise<ActivePlugin>
@@ -87,11 +87,18 @@ export interface NetworkHost {
   close(): Promise<void>
 }
 
+/** A host in this process. */
+export interface LocalNetworkHost extends NetworkHost {
+  readonly configuration: LoadedConfig
+  readonly catalog: PluginCatalog
+  plugin(): Promise<RunningPlugin>
+}
+
 /**
  * Loads the configuration and the plugin it names, initialises the plugin, tells it the pod CIDR, and recovers.
  * @throws PodwireError about the configuration or the state directory; AggregateError about the plugin
  */
-export async function createNetworkHost(options: NetworkHostOptions = {}): Promise<NetworkHost> {
+export async function createNetworkHost(options: NetworkHostOptions = {}): Promise<LocalNetworkHost> {
   const { log = silentLogger, start = true, recover = start, installation } = options
   const configuration = await configurationOf(options)
   const { config } = configuration
@@ -100,6 +107,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
   )
   options.listen?.(events)
   assertStateDirSafe(config.stateDir)
+  tellOfDaemon(config.stateDir, log)
   const store = createSandboxStore(config.stateDir)
   const catalog = await createPluginCatalog({ configuration, installation, log })
   const started = startedPlugins(
@@ -193,12 +201,21 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
   }
 }
 
+// Each pod is worked on by one of the two at a time; only a collection of garbage must not run beside the other's set-ups.
+function tellOfDaemon(stateDir: string, log: Logger): void {
+  const pid = stateDirHolder(stateDir)
+  if (pid === undefined || pid === process.pid) return
+  log.warn(
+    `a daemon (process ${pid}) works on ${stateDir} too: connect to it instead, or leave garbage to it`,
+  )
+}
+
 /** The plugins that run in a host: the configured one, and those that earlier configurations set pods up by. */
 function startedPlugins(context: StartContext, { config, file, dir }: LoadedConfig) {
-  let active: Promise<ActivePlugin> | undefined
-  const recorded = new Map<string, Promise<ActivePlugin>>()
+  let active: Promise<RunningPlugin> | undefined
+  const recorded = new Map<string, Promise<RunningPlugin>>()
 
-  const once = (plugin: Promise<ActivePlugin>, forget: () => void) => {
+  const once = (plugin: Promise<RunningPlugin>, forget: () => void) => {
     // The next who needs it tries again.
     plugin.catch(forget)
     return plugin

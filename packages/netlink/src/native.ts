@@ -19,6 +19,14 @@ export interface Native {
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: Uint8Array, length: number): number
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number
+  sendto(
+    fd: number,
+    bytes: Uint8Array,
+    length: number,
+    flags: number,
+    to: Uint8Array,
+    toLength: number,
+  ): number
   send(fd: number, bytes: Uint8Array, length: number, flags: number): number
   /** The same on libuv's thread pool. A failure's reason does not come back from there. */
   sendAsync(fd: number, bytes: Uint8Array, length: number, flags: number): Promise<number>
@@ -60,6 +68,7 @@ function load(): Native {
       socket: libc.func('int socket(int, int, int)'),
       bind: libc.func('int bind(int, const void *, uint32_t)'),
       setsockopt: libc.func('int setsockopt(int, int, int, const void *, uint32_t)'),
+      sendto: libc.func('intptr_t sendto(int, const void *, size_t, int, const void *, uint32_t)'),
       send,
       sendAsync: (...args) =>
         new Promise((resolve, reject) => {

@@ -120,9 +120,8 @@ async function plugin(flags: GlobalFlags): Promise<Finding> {
   try {
     return await withHost(
       flags,
-      async (host) => {
+      async (host, { networkPlugin: name }) => {
         const readiness = await unlessInterrupted(host.status())
-        const name = host.configuration.config.networkPlugin
         return readiness.ready
           ? { check, result: 'ok', say: `${name} is ready` }
           : { check, result: 'failed', say: `${name}: ${readiness.reason}` }

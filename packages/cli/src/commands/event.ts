@@ -17,7 +17,7 @@ export default define
 
 async function event(name: string, details: string[], flags: GlobalFlags): Promise<void> {
   const parsed = Object.fromEntries(details.map((text) => parseKeyValue('event', text)))
-  await withHost(flags, async (host) => {
+  await withHost(flags, async (host, { networkPlugin }) => {
     let isReported = false
     host.events.on('plugin:report', ({ plugin, event: reported, details: about }) => {
       isReported = true
@@ -26,7 +26,6 @@ async function event(name: string, details: string[], flags: GlobalFlags): Promi
     await host.event(name, parsed)
     // A plugin passes over what it doesn't know, and says nothing: only this event is everybody's.
     if (isReported || name === NET_PLUGIN_EVENT_POD_CIDR_CHANGE) return
-    const { networkPlugin } = host.configuration.config
     printNote(
       `network plugin "${networkPlugin}" reported nothing of "${name}": it may not know this event. The one that every plugin knows is ${NET_PLUGIN_EVENT_POD_CIDR_CHANGE}`,
     )

@@ -20,10 +20,9 @@ async function exec(pod: string, words: readonly string[], flags: Flags): Promis
   const name = parsePodName(pod)
   return withHost(
     flags,
-    async (host) => {
+    async (host, { stateDir }) => {
       const record = await host.pod(name)
       if (!record) throw errors.NO_SUCH_POD({ pod: podKey(name) })
-      const { stateDir } = host.configuration.config
       return (await runCommand(words, record, { dns: flags.dns ?? [], stateDir })).exitCode
     },
     { lenient: true, recover: false },

@@ -23,7 +23,7 @@ export default define
 async function prune({ all = false, json = false, ...flags }: Flags): Promise<number> {
   const pruned = await withHost(
     flags,
-    async (host, problem) => {
+    async (host, { problem }) => {
       const results = await host.prune({ all, signal: interrupted })
       const isEmpty = results.every(({ failed }) => failed === undefined)
       // Without a configuration that can be used nobody knows whose the rest is.

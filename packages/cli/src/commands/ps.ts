@@ -4,7 +4,7 @@ import { command, type DefineCommand } from '../command.ts'
 import type { GlobalFlags, JsonFlag } from '../flags.ts'
 import { withHost } from '../host.ts'
 import { print, printJson, printTable } from '../output.ts'
-import { addressesOf, formatPort, podJson, printProblems } from '../pod.ts'
+import { addressesOf, ageOf, formatPort, podJson, printProblems } from '../pod.ts'
 
 const define: DefineCommand = (does) =>
   command('ps', 'list the pods and the processes in them', 'podwire ps')
@@ -33,23 +33,13 @@ async function ps({ json = false, ...flags }: GlobalFlags & JsonFlag): Promise<v
 }
 
 function row({ record, pids }: { record: SandboxRecord; pids: readonly number[] }): string[] {
-  const { pod, phase, createdAt } = record
+  const { pod, phase } = record
   return [
     podKey(pod),
     phase,
     addressesOf(record).join(',') || '-',
     pod.portMappings.map(formatPort).join(',') || '-',
-    formatAge(Date.now() - Date.parse(createdAt)),
+    ageOf(record),
     pids.join(',') || '-',
   ]
-}
-
-function formatAge(ms: number): string {
-  const units = [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['m', 60_000],
-  ] as const
-  const [unit, size] = units.find(([, length]) => ms >= length) ?? ['s', 1000]
-  return `${Math.max(0, Math.floor(ms / size))}${unit}`
 }

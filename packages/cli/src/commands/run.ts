@@ -47,13 +47,12 @@ export default define
 async function runInSandbox(words: readonly string[], flags: Flags): Promise<number> {
   const { name, replace = false, timeout, dns = [], json = false } = flags
   const pod = parsePodName(name ?? `default/run-${randomBytes(4).toString('hex')}`)
-  return withHost(flags, async (host) => {
+  return withHost(flags, async (host, { stateDir }) => {
     if (replace) await host.tearDownPod(pod, { signal: interrupted })
     // Should this process be killed, the next one tears the pod down.
     const request = { ...pod, ...podOfFlags(flags), ownerPid: process.pid, mustBeNew: true }
     const record = await host.setUpPod(request, { signal: interrupted })
     try {
-      const { stateDir } = host.configuration.config
       const ended = await runCommand(words, record, { dns, stateDir, timeout, keepStdout: json })
       if (json) printJson({ ...podJson(record), ...ended })
       return ended.exitCode

@@ -4,7 +4,7 @@ import { command, type DefineCommand } from '../command.ts'
 import { errors } from '../errors.ts'
 import { exitCodeOf } from '../exit-code.ts'
 import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
-import { withHost } from '../host.ts'
+import { type AboutHost, withHost } from '../host.ts'
 import { print, printJson, printNote, printTable } from '../output.ts'
 import { addressesOf, podJson, printProblems } from '../pod.ts'
 import { interrupted, unlessInterrupted } from '../signals.ts'
@@ -29,8 +29,8 @@ async function status(
   const name = pod === undefined ? undefined : parsePodName(pod)
   return withHost(
     flags,
-    async (host, problem) => {
-      const found = await read(host, problem)
+    async (host, about) => {
+      const found = await read(host, about)
       const pods = name ? [await host.pod(name)].filter((one) => one !== undefined) : await host.pods()
       if (json) printJson({ plugin: found.plugin, ...found.readiness, pods: pods.map(podJson) })
       else printStatus(found, pods)
@@ -38,25 +38,24 @@ async function status(
         printNote(errors.NO_SUCH_POD({ pod: podKey(name) }).message)
         return 1
       }
-      if (problem) return exitCodeOf([problem])
+      if (about.problem) return exitCodeOf([about.problem])
       return found.readiness.ready ? 0 : 1
     },
     { lenient: true, recover: false },
   )
 }
 
-async function read(host: NetworkHost, problem: Error | undefined): Promise<Status> {
-  const { networkPlugin: name } = host.configuration.config
+async function read(host: NetworkHost, { problem, networkPlugin: name }: AboutHost): Promise<Status> {
   if (problem)
     return {
       plugin: { name: 'unknown', capabilities: [] },
       readiness: { ready: false, reason: messageOf(problem) },
     }
   try {
-    const { from, manager, capabilities } = await unlessInterrupted(host.plugin())
+    const { from, start, capabilities } = await unlessInterrupted(host.plugin())
     return {
       plugin: {
-        name: manager.name,
+        name: start.name,
         package: from.packageName,
         version: from.version,
         capabilities: capabilities(),

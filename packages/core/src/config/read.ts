@@ -16,7 +16,7 @@ export async function readConfig(file: string): Promise<unknown> {
     const { parse } = await import('yaml')
     return parseText(file, (text) => parse(text))
   }
-  if (format === 'js' || format === 'mjs') return runModule(file, (url) => import(url))
+  if (format === 'js' || format === 'mjs') return runModule(file, (url) => import(anew(url)))
   if (format === 'ts' || format === 'mts') {
     const { tsImport } = await import('tsx/esm/api')
     return runModule(file, (url) => tsImport(url, import.meta.url))
@@ -25,6 +25,15 @@ export async function readConfig(file: string): Promise<unknown> {
     file,
     reason: `its name must end in one of ${CONFIG_EXTENSIONS.join(', ')}`,
   })
+}
+
+const imported = new Map<string, number>()
+
+/** Node keeps a module that was imported, and a daemon reads its configuration again. */
+function anew(url: string): string {
+  const times = imported.get(url) ?? 0
+  imported.set(url, times + 1)
+  return times === 0 ? url : `${url}?again=${times}`
 }
 
 async function parseText(file: string, parse: (text: string) => unknown): Promise<unknown> {

@@ -25,11 +25,15 @@ export interface PluginStart extends InitOptions {
 
 /** A plugin that was initialised, and where it came from. */
 export interface ActivePlugin {
-  readonly manager: PluginManager
   readonly from: PluginPackage
   readonly start: PluginStart
   /** The names of what it can do now. */
   capabilities(): string[]
+}
+
+/** One that runs in this process, or is called from it. */
+export interface RunningPlugin extends ActivePlugin {
+  readonly manager: PluginManager
 }
 
 /** What plugins are started with. */
@@ -45,7 +49,7 @@ export async function startConfigured(
   context: StartContext,
   config: Config,
   configDir: string | undefined,
-): Promise<ActivePlugin> {
+): Promise<RunningPlugin> {
   const { networkPlugin: name, hairpinMode, nonMasqueradeCIDR, mtu, podCIDR, plugins } = config
   return start(
     context,
@@ -60,7 +64,7 @@ export async function startConfigured(
 }
 
 /** Starts a plugin as it was when it set a pod up: from the pod's record alone. */
-export async function startRecorded(context: StartContext, recorded: PluginStart): Promise<ActivePlugin> {
+export async function startRecorded(context: StartContext, recorded: PluginStart): Promise<RunningPlugin> {
   return start(
     context,
     recorded,
@@ -78,7 +82,7 @@ async function start(
   settings: Omit<PluginStart, 'packageDir'>,
   load: () => Promise<LoadedPlugins>,
   describe: (from: PluginPackage) => Pick<PluginStart, 'packageDir' | 'options' | 'configDir'>,
-): Promise<ActivePlugin> {
+): Promise<RunningPlugin> {
   const started = performance.now()
   const { name, podCIDR } = settings
   try {

@@ -88,7 +88,7 @@ export function createPodLock(stateDir: string): PodLock {
   }
 }
 
-type Release = () => void
+export type Release = () => void
 
 const pollMs = 10
 
@@ -109,7 +109,8 @@ async function acquire(pod: string, file: string, { signal, deadlineMs }: LockOp
 const loadFlock = () => import('@podwire/netlink/file-lock')
 let flock: Awaited<ReturnType<typeof loadFlock>> | undefined
 
-async function tryAcquire(file: string): Promise<Release | undefined> {
+/** Takes the lock of a file, which is made where there is none, if nobody has it. */
+export async function tryAcquire(file: string): Promise<Release | undefined> {
   flock ??= await loadFlock()
   const { fd, path } = openLockFile(file)
   try {
@@ -159,15 +160,25 @@ function openLockFile(file: string): { fd: number; path?: string } {
 /** The process that holds a lock, as far as the kernel tells. */
 function holderOf(file: string): string {
   try {
-    const { ino } = statSync(file)
-    const line = readFileSync('/proc/locks', 'utf8')
-      .split('\n')
-      .find((one) => one.includes(' FLOCK ') && one.split(/\s+/).some((field) => field.endsWith(`:${ino}`)))
-    const [, pid] = /WRITE (\d+) /.exec(line ?? '') ?? []
-    if (!pid) return 'a process that is not visible from here'
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
-    return `process ${pid} (${command})`
+    return describeHolder(lockHolder(file)) ?? 'a process that is not visible from here'
   } catch {
     return 'a process that has just ended'
   }
+}
+
+/** The number of the process that holds the lock of a file; undefined where none is visible from here. Throws node:fs's errors. */
+export function lockHolder(file: string): number | undefined {
+  const { ino } = statSync(file)
+  const line = readFileSync('/proc/locks', 'utf8')
+    .split('\n')
+    .find((one) => one.includes(' FLOCK ') && one.split(/\s+/).some((field) => field.endsWith(`:${ino}`)))
+  const [, pid] = /WRITE (\d+) /.exec(line ?? '') ?? []
+  return pid === undefined ? undefined : Number(pid)
+}
+
+/** `process 7 (node server.js)` */
+export function describeHolder(pid: number | undefined): string | undefined {
+  if (pid === undefined) return undefined
+  const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+  return `process ${pid} (${command})`
 }

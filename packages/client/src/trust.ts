@@ -1,0 +1,46 @@
+import { lstatSync, realpathSync, type Stats } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { errnoOf } from '@podwire/api'
+import { errors } from './errors.ts'
+
+const S_IWOTH = 0o002
+const S_IWGRP = 0o020
+const S_ISVTX = 0o1000
+
+/**
+ * Checks that whoever answers at a socket is this user, or root: nobody else can have made it, can write to it without
+ * being given its group, or can put another one in its place.
+ * @throws PodwireError `DAEMON_NOT_RUNNING` where there is none, `SOCKET_UNTRUSTED`
+ */
+export function assertSocketTrusted(socket: string): void {
+  const path = resolve(socket)
+  const found = look(path, socket)
+  const refuse = (problem: string) => {
+    throw errors.SOCKET_UNTRUSTED({ socket, problem })
+  }
+  if (!found.isSocket()) refuse('it is not a socket')
+  if (!isOurs(found)) refuse(`it belongs to user ${found.uid}`)
+  if (found.mode & S_IWOTH) refuse('every user may write to it')
+  for (let dir = realpathSync(dirname(path)); ; dir = dirname(dir)) {
+    const at = lstatSync(dir)
+    if (!isOurs(at)) refuse(`${dir} belongs to user ${at.uid}`)
+    const othersMayWrite = (at.mode & (S_IWOTH | (at.gid === 0 ? 0 : S_IWGRP))) !== 0
+    // Where it is sticky, only owners rename.
+    if (othersMayWrite && !(at.mode & S_ISVTX)) refuse(`others may write to ${dir}`)
+    if (dir === dirname(dir)) return
+  }
+}
+
+function look(path: string, socket: string): Stats {
+  try {
+    return lstatSync(path)
+  } catch (cause) {
+    if (errnoOf(cause) === 'EACCES') throw errors.DAEMON_REFUSES({ socket }, cause)
+    throw errors.DAEMON_NOT_RUNNING({ socket }, cause)
+  }
+}
+
+function isOurs({ uid }: Stats): boolean {
+  // In a user namespace, whoever isn't mapped into it is shown as nobody; what lies above /run is root's outside.
+  return uid === 0 || uid === process.geteuid?.()
+}

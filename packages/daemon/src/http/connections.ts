@@ -1,0 +1,50 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+
+/**
+ * Keeps the connections of a server below a limit: a new one takes the place of that which has been idle the longest, so
+ * that nobody is kept out by connections that nobody uses. Where all are busy, the new one is closed.
+ */
+export function limitConnections(server: Server, most: number): { close(patienceMs: number): Promise<void> } {
+  // In the order in which they became idle.
+  const idle = new Set<Socket>()
+  const all = new Set<Socket>()
+  let isClosing = false
+  let onClosed = () => {}
+  server.on('connection', (socket) => {
+    all.add(socket)
+    idle.add(socket)
+    socket.on('close', () => {
+      all.delete(socket)
+      idle.delete(socket)
+      if (all.size === 0) onClosed()
+    })
+    if (all.size <= most) return
+    const [longest = socket] = idle
+    all.delete(longest)
+    idle.delete(longest)
+    longest.destroy()
+  })
+  server.on('request', ({ socket }, response) => {
+    idle.delete(socket)
+    response.on('close', () => {
+      if (isClosing) socket.destroySoon()
+      else if (all.has(socket)) idle.add(socket)
+    })
+  })
+  return {
+    /** Ends all of them, those that wait for an answer after it. */
+    close: async (patienceMs) => {
+      isClosing = true
+      for (const socket of idle) socket.destroySoon()
+      if (all.size === 0) return
+      const timer = setTimeout(() => {
+        for (const socket of all) socket.destroy()
+      }, patienceMs)
+      await new Promise<void>((resolve) => {
+        onClosed = resolve
+      })
+      clearTimeout(timer)
+    },
+  }
+}

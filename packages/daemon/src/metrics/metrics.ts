@@ -1,0 +1,129 @@
+import { parsePodCIDR } from '@podwire/api'
+import type { LocalNetworkHost, SandboxRecord } from '@podwire/core'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { measureProcess } from './process-metrics.ts'
+
+/** The metrics of a daemon, in the text format of Prometheus. */
+export interface Metrics {
+  readonly contentType: string
+  text(): Promise<string>
+  answered(route: string, status: number, durationMs: number): void
+  close(): void
+}
+
+// From a set-up by a plugin that does nothing to one that runs executables.
+const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120]
+
+const phases = ['setting-up', 'ready', 'changing', 'tearing-down'] as const
+
+export function createMetrics(host: LocalNetworkHost, version: string): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const stopMeasuring = measureProcess(registry)
+  const operations = new Histogram({
+    name: 'podwire_operation_duration_seconds',
+    help: 'Set-ups and tear-downs by the network plugin, by how they ended.',
+    labelNames: ['plugin', 'operation', 'outcome'] as const,
+    buckets,
+    registers,
+  })
+  const requests = new Histogram({
+    name: 'podwire_request_duration_seconds',
+    help: 'Requests to the daemon, by route and status.',
+    labelNames: ['route', 'status'] as const,
+    buckets,
+    registers,
+  })
+  const repaired = new Counter({
+    name: 'podwire_pods_repaired_total',
+    help: 'Pods whose network was no longer as it was set up, and was put right.',
+    labelNames: ['plugin'] as const,
+    registers,
+  })
+  const recovered = new Counter({
+    name: 'podwire_sandboxes_recovered_total',
+    help: 'What an earlier process left half done, and was torn down or undone.',
+    registers,
+  })
+  const pods = new Gauge({
+    name: 'podwire_pods',
+    help: 'Pods by the phase of their records.',
+    labelNames: ['phase'] as const,
+    registers,
+  })
+  const addresses = new Gauge({
+    name: 'podwire_addresses',
+    help: 'Addresses of pods by family: those in use, and those free of the pod CIDR where the configuration names it.',
+    labelNames: ['family', 'state'] as const,
+    registers,
+  })
+  new Gauge({ name: 'podwire_info', help: 'The version.', labelNames: ['version'] as const, registers })
+    .labels(version)
+    .set(1)
+  const ready = new Gauge({
+    name: 'podwire_ready',
+    help: 'Whether the network plugin could set pods up when it was asked last.',
+    registers,
+  })
+
+  const { events } = host
+  const observe = (operation: string, outcome: string) => (event: { plugin: string; durationMs: number }) =>
+    operations.labels(event.plugin, operation, outcome).observe(event.durationMs / 1000)
+  const stops = [
+    events.on('pod:setup:done', observe('set up', 'done')),
+    events.on('pod:setup:failed', observe('set up', 'failed')),
+    events.on('pod:teardown:done', observe('tear down', 'done')),
+    events.on('pod:teardown:failed', observe('tear down', 'failed')),
+    events.on('pod:repaired', ({ plugin }) => repaired.labels(plugin).inc()),
+    events.on('sandbox:recovered', () => recovered.inc()),
+    events.on('status:changed', (event) => ready.set(event.ready ? 1 : 0)),
+  ]
+
+  const count = async () => {
+    const records = await host.pods()
+    for (const phase of phases) pods.labels(phase).set(records.filter((one) => one.phase === phase).length)
+    const { podCIDR } = host.configuration.config
+    for (const [family, used] of usedByFamily(records)) {
+      addresses.labels(family, 'used').set(used)
+      const size = sizeOf(podCIDR, family)
+      if (size !== undefined) addresses.labels(family, 'free').set(Math.max(0, size - used))
+    }
+  }
+
+  return {
+    contentType: registry.contentType,
+    text: async () => {
+      await count()
+      return registry.metrics()
+    },
+    answered: (route, status, durationMs) =>
+      requests.labels(route, String(status)).observe(durationMs / 1000),
+    close: () => {
+      stopMeasuring()
+      for (const stop of stops) stop()
+    },
+  }
+}
+
+type Family = 'ipv4' | 'ipv6'
+
+function usedByFamily(records: readonly SandboxRecord[]): Map<Family, number> {
+  const used = new Map<Family, number>([
+    ['ipv4', 0],
+    ['ipv6', 0],
+  ])
+  for (const { status } of records) {
+    for (const ip of status?.ips ?? (status ? [status.ip] : [])) {
+      const family = ip.includes(':') ? 'ipv6' : 'ipv4'
+      used.set(family, (used.get(family) ?? 0) + 1)
+    }
+  }
+  return used
+}
+
+/** How many addresses a pod CIDR has of a family: all of it less the first and the last, which pods don't get. */
+function sizeOf(podCIDR: string, family: Family): number | undefined {
+  const bits = family === 'ipv4' ? 32 : 128
+  const cidr = parsePodCIDR(podCIDR)?.find((one) => one.family === (family === 'ipv4' ? 4 : 6))
+  return cidr && Math.max(0, 2 ** (bits - cidr.prefixLength) - 2)
+}
