@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { command, type Does } from '../../command.ts'
 import { errors } from '../../errors.ts'
 import { collect, type GlobalFlags, type JsonFlag } from '../../flags.ts'
@@ -12,6 +12,7 @@ interface TestFlags extends GlobalFlags, JsonFlag {
   readonly rule?: string[]
   readonly skip?: string[]
   readonly badge?: string
+  readonly isolation: 'none' | 'process'
 }
 
 const text = collect((value) => value)
@@ -28,6 +29,11 @@ export function testCommand(does: Does): Command {
     .option('--plugin <name>', 'the plugin to test, where the package offers several')
     .option('--rule <id>', 'try this rule alone; may be repeated', text)
     .option('--skip <id>', 'leave this rule out; may be repeated', text)
+    .addOption(
+      new Option('--isolation <mode>', 'run the plugin in a process of its own, as a host may')
+        .choices(['none', 'process'])
+        .default('none'),
+    )
     .option('--badge <file>', 'write the result as an SVG image')
     .option('--json', 'print JSON')
     .action(does(test))
@@ -40,7 +46,7 @@ export function rulesCommand(does: Does): Command {
 }
 
 async function test(dir: string, flags: TestFlags): Promise<number> {
-  const { options, plugin, rule, skip, badge, json, verbose } = flags
+  const { options, plugin, rule, skip, badge, isolation, json, verbose } = flags
   const { exitCodeOf, formatBadge, formatReport, runPluginConformance } = await import(
     '@podwire/testing/plugin'
   )
@@ -49,6 +55,7 @@ async function test(dir: string, flags: TestFlags): Promise<number> {
     // The host's own loading: the kit stands below it, and knows it by this address alone.
     loader: import.meta.resolve('@podwire/core'),
     options,
+    isolation,
     ...(plugin === undefined ? {} : { plugin }),
     ...(rule === undefined ? {} : { rules: rule }),
     ...(skip === undefined ? {} : { skip }),
