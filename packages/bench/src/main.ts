@@ -4,6 +4,7 @@ import { cni } from './cni.ts'
 import { discovery } from './discovery.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
+import { isolation } from './isolation.ts'
 import { kubenet } from './kubenet.ts'
 import { many } from './many.ts'
 import { memory } from './memory.ts'
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   discovery,
   startup,
   host,
+  isolation,
   pod,
   many,
   tcp,

@@ -104,6 +104,9 @@ export async function connectNetworkHost({
     prune: async ({ signal, all = false } = {}) =>
       (await ask<{ pods: PruneResult[] }>({ method: 'POST', path: '/v1/prune', body: { all }, signal })).pods,
     collectGarbage: ({ signal } = {}) => ask<void>({ method: 'POST', path: '/v1/gc', signal }),
+    resetPlugin: async (name) =>
+      (await ask<{ wasDown: boolean }>({ method: 'POST', path: '/v1/plugins/reset', body: { name } }))
+        .wasDown,
     status: async () =>
       (await ask<{ readiness: Readiness }>({ method: 'GET', path: '/v1/status' })).readiness,
     event: (name, details) => ask<void>({ method: 'POST', path: '/v1/event', body: { name, details } }),

@@ -131,6 +131,24 @@ export const errors = defineErrors({
     message: (about: { plugin: string; operation: string; returned: unknown; problem: string }) =>
       `Network plugin "${about.plugin}" returned ${describeValue(about.returned)} from ${about.operation}: ${about.problem}`,
   },
+  PLUGIN_CRASHED: {
+    message: ({ plugin, how }: { plugin: string; pid: number | undefined; how: string }) =>
+      `The process of network plugin "${plugin}" crashed: ${printable(how)}`,
+    remedy: 'Its output is in the log.',
+  },
+  PLUGIN_QUARANTINED: {
+    message: (about: { plugin: string; crashes: number; windowMs: number }, cause: unknown) =>
+      `Network plugin "${about.plugin}" stays down, as it crashed ${about.crashes} times within ${about.windowMs / 60_000} minutes; the last time: ${messageOf(cause)}`,
+    remedy: ({ plugin }) => `When it is mended, start it again: podwire plugins reset ${plugin}`,
+  },
+  PLUGIN_STOPPED: {
+    message: ({ plugin }: { plugin: string }) =>
+      `Network plugin "${plugin}" was stopped, as its host was closed`,
+  },
+  PLUGIN_MESSAGE_TOO_LARGE: {
+    message: ({ bytes, limit }: { bytes: number; limit: number }) =>
+      `A message of ${bytes} bytes is too large to pass between a host and an isolated plugin; at most ${limit} bytes can`,
+  },
   MISSING_CAPABILITY: {
     message: (about: { pod: PodName; plugin: string; missing: number; capable: readonly string[] }) =>
       `Pod ${podKey(about.pod)} needs ${describeCapabilities(about.missing).join(', ')}, which network plugin "${about.plugin}" doesn't do`,

@@ -21,6 +21,12 @@ interface Failed {
 export interface HostEvents {
   'plugin:ready': OfPlugin & Ended
   'plugin:failed': OfPlugin & Failed
+  /** The process of an isolated plugin ended; what it was doing has failed. `crashes`: in the last five minutes. */
+  'plugin:crashed': OfPlugin & Failed & { readonly crashes: number }
+  /** It runs again, initialised, and knows its pod CIDR. */
+  'plugin:restarted': OfPlugin & Ended
+  /** It crashed too often and stays down until it is reset. */
+  'plugin:quarantined': OfPlugin & Failed
   /** A plugin reported something of its own, such as a repair. */
   'plugin:report': OfPlugin & { readonly event: string; readonly details: EventDetails }
   'pod:setup:start': OfPod
@@ -50,6 +56,9 @@ export interface HostEvents {
 export const hostEventNames = [
   'plugin:ready',
   'plugin:failed',
+  'plugin:crashed',
+  'plugin:restarted',
+  'plugin:quarantined',
   'plugin:report',
   'pod:setup:start',
   'pod:setup:done',

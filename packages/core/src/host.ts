@@ -14,6 +14,7 @@ import { createHostEmitter, type HostEmitter } from './events.ts'
 import { silentLogger } from './log.ts'
 import type { Installation } from './plugins/candidates.ts'
 import { createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
+import type { IsolationMode } from './plugins/isolated/isolation.ts'
 import {
   type ActivePlugin,
   type RunningPlugin,
@@ -43,6 +44,8 @@ export interface NetworkHostOptions extends Omit<LoadConfigOptions, 'config' | '
   /** What comes with the program: plugin packages, and what is installed beside it. */
   readonly installation?: Installation
   readonly log?: Logger
+  /** Which plugin packages run in a process of their own, where the configuration doesn't say. Default: none. */
+  readonly defaultIsolation?: IsolationMode
   /** Start the configured plugin at once. Default: true; else when it is first needed. */
   readonly start?: boolean
   /** Tear down at the start what earlier processes left half done. Default: as `start`. */
@@ -81,6 +84,11 @@ export interface NetworkHost {
    */
   collectGarbage(options?: OperationOptions): Promise<void>
   status(): Promise<Readiness>
+  /**
+   * Starts a plugin again that stays down because its process crashed too often; returns whether there was one.
+   * @throws PodwireError `PLUGIN_QUARANTINED` where it crashes again
+   */
+  resetPlugin(name: string): Promise<boolean>
   /** Passes an event to the plugin. */
   event(name: string, details: EventDetails): Promise<void>
   /** Stops timers and watchers; pods keep their networks. */
@@ -99,7 +107,7 @@ export interface LocalNetworkHost extends NetworkHost {
  * @throws PodwireError about the configuration or the state directory; AggregateError about the plugin
  */
 export async function createNetworkHost(options: NetworkHostOptions = {}): Promise<LocalNetworkHost> {
-  const { log = silentLogger, start = true, recover = start, installation } = options
+  const { log = silentLogger, start = true, recover = start, installation, defaultIsolation } = options
   const configuration = await configurationOf(options)
   const { config } = configuration
   const events = createHostEmitter((event, error) =>
@@ -109,9 +117,9 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
   assertStateDirSafe(config.stateDir)
   tellOfDaemon(config.stateDir, log)
   const store = createSandboxStore(config.stateDir)
-  const catalog = await createPluginCatalog({ configuration, installation, log })
+  const catalog = await createPluginCatalog({ configuration, installation, log, defaultIsolation })
   const started = startedPlugins(
-    { catalog, deadlines: config.deadlines, sandboxes: store, events },
+    { catalog, deadlines: config.deadlines, sandboxes: store, events, log },
     configuration,
   )
 
@@ -189,6 +197,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       lastReadiness = reason
       return readiness
     },
+    resetPlugin: started.reset,
     event: async (name, details) => {
       const { manager } = await started.active()
       const cidr = details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]
@@ -227,21 +236,28 @@ function startedPlugins(context: StartContext, { config, file, dir }: LoadedConf
     return active
   }
 
+  const running = async () => {
+    const ended = await Promise.allSettled([...(active ? [active] : []), ...recorded.values()])
+    return ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  }
+
   return {
     active: startActive,
     managerOf: async ({ plugin, pluginStart }: SandboxRecord) => {
-      const running = await active
-      if (running?.manager.name === plugin) return running.manager
+      const configured = await active
+      if (configured?.manager.name === plugin) return configured.manager
       const key = JSON.stringify(pluginStart)
       const other =
         recorded.get(key) ?? once(startRecorded(context, pluginStart), () => void recorded.delete(key))
       recorded.set(key, other)
       return (await other).manager
     },
+    reset: async (name: string) => {
+      const named = (await running()).filter(({ manager }) => manager.name === name)
+      return (await Promise.all(named.map(({ reset }) => reset()))).includes(true)
+    },
     close: async () => {
-      const ended = await Promise.allSettled([...(active ? [active] : []), ...recorded.values()])
-      const running = ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-      await Promise.all(running.map(({ manager }) => manager.close()))
+      await Promise.all((await running()).map(({ manager }) => manager.close()))
     },
   }
 }

@@ -55,6 +55,9 @@ export interface Daemon {
   stop(deadlineMs?: number): Promise<void>
 }
 
+/** Where the configuration says nothing: what is not ours runs in a process of its own. */
+const defaultIsolation = 'third-party'
+
 /** For operations to undo what they did, once they are aborted. Milliseconds. */
 const undoMs = 10_000
 
@@ -75,13 +78,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
   const events = createEventLog({ events: 4_096, bytes: 4 * 2 ** 20 })
   const startHost: StartHost = async (by, listen, first) => {
-    const catalog = await createPluginCatalog({ configuration: by, installation, log })
+    const catalog = await createPluginCatalog({ configuration: by, installation, log, defaultIsolation })
     await validateConfiguration(by, catalog)
     return createNetworkHost({
       config: by,
       ...(installation ? { installation } : {}),
       log,
       recover: first,
+      defaultIsolation,
       listen,
     })
   }

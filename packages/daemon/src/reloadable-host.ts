@@ -96,6 +96,7 @@ export async function createReloadableHost(
       await earlier
       await use((host) => host.collectGarbage(options))
     },
+    resetPlugin: (name) => use((host) => host.resetPlugin(name)),
     status: () => use((host) => host.status()),
     event: (name, details) => use((host) => host.event(name, details)),
     close: async () => {

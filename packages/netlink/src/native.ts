@@ -15,6 +15,8 @@ export interface Native {
   ): number
   umount2(target: string, flags: number): number
   flock(fd: number, operation: number): number
+  prctl(option: number, two: number, three: number, four: number, five: number): number
+  setrlimit(resource: number, limit: BigUint64Array): number
   ioctl(fd: number, request: number, argument: Uint8Array | null): number
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: Uint8Array, length: number): number
@@ -63,6 +65,8 @@ function load(): Native {
       setns: libc.func('int setns(int, int)'),
       mount: libc.func('int mount(const char *, const char *, const char *, unsigned long, const void *)'),
       umount2: libc.func('int umount2(const char *, int)'),
+      prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
+      setrlimit: libc.func('int setrlimit(int, const void *)'),
       flock: libc.func('int flock(int, int)'),
       ioctl: libc.func('int ioctl(int, unsigned long, void *)'),
       socket: libc.func('int socket(int, int, int)'),

@@ -1,20 +1,31 @@
 import { describeCapabilities, isPodwireError, messageOf, type NetworkPlugin } from '@podwire/api'
 import type { LoadedConfig, PluginCatalog, PluginPackage } from '@podwire/core'
-import { command, type DefineCommand } from '../command.ts'
+import { command, type DefineCommand, withGlobalFlags } from '../command.ts'
 import { installation, loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags, JsonFlag } from '../flags.ts'
+import { withHost } from '../host.ts'
 import { stderrLogger } from '../logger.ts'
-import { printJson, printTable } from '../output.ts'
+import { print, printJson, printTable } from '../output.ts'
 
 const define: DefineCommand = (does) =>
-  command(
-    'plugins',
-    'list every plugin package found, and what is wrong with those rejected',
-    'podwire plugins',
+  withGlobalFlags(
+    command(
+      'plugins',
+      'list every plugin package found, and what is wrong with those rejected',
+      'podwire plugins',
+    )
+      .option('--outdated', 'ask the registry for newer versions')
+      .option('--json', 'print JSON')
+      .action(does(plugins)),
+  ).addCommand(
+    command(
+      'reset',
+      'start a plugin again that a host left down, as its process crashed too often',
+      'podwire plugins reset acme.io/mysdn',
+    )
+      .argument('<name>', 'of the network plugin')
+      .action(does(reset)),
   )
-    .option('--outdated', 'ask the registry for newer versions')
-    .option('--json', 'print JSON')
-    .action(does(plugins))
 export default define
 
 interface PluginRow {
@@ -55,6 +66,12 @@ async function plugins({ json = false, outdated = false, ...flags }: Flags): Pro
   const heads = ['NAME', 'PACKAGE', 'STATE', 'CAPABILITIES', 'PATH']
   if (outdated) printTable([[...heads, 'NEWEST'], ...table.map((row, at) => [...row, newestOf(rows[at])])])
   else printTable([heads, ...table])
+}
+
+/** What stays down does so in the host that saw it crash: a command that starts its plugin itself has nothing to reset. */
+async function reset(name: string, flags: GlobalFlags): Promise<void> {
+  const wasDown = await withHost(flags, (host) => host.resetPlugin(name), { lenient: true, recover: false })
+  print(wasDown ? `${name} runs again` : `${name} is not down: there is nothing to reset`)
 }
 
 function newestOf({ version, newest, newestForOthers }: Partial<PluginRow> = {}): string {

@@ -3,6 +3,7 @@ import { DEFAULT_PLUGIN_NAME, type InitOptions, parseDuration } from '@podwire/a
 import type * as z from 'zod/mini'
 import { type ConfigProblem, errors } from '../errors.ts'
 import { nearest } from '../nearest.ts'
+import type { Isolation } from '../plugins/isolated/isolation.ts'
 import { issueMessage } from '../zod-issue.ts'
 import { defaults } from './defaults.ts'
 import { configSchema, type PodwireConfig } from './schema.ts'
@@ -31,6 +32,8 @@ export interface Config extends InitOptions {
     readonly paths: readonly string[]
     readonly packages: readonly string[]
   }
+  /** Absent: as the program that runs the host has it by default. */
+  readonly isolation?: Isolation | undefined
   readonly onMissingCapability: 'error' | 'warn'
   readonly deadlines: Deadlines
   readonly stateDir: string

@@ -119,6 +119,21 @@ export const configSchema = once(() => {
         .check(describe('Where plugin packages are looked for besides node_modules.')),
       {},
     ),
+    isolation: z.optional(
+      z
+        .union(
+          [z.enum(['none', 'process', 'third-party']), z.record(z.string(), z.enum(['none', 'process']))],
+          {
+            error:
+              'expected "none", "process", "third-party", or "none" or "process" for plugin packages by name: {"acme.io/mysdn": "process"}',
+          },
+        )
+        .check(
+          describe(
+            "Which plugin packages run in a process of their own: none, all (process), or those that are not Podwire's own (third-party); or one of none and process for each by its conventional name, and the default for others. Default: none.",
+          ),
+        ),
+    ),
     onMissingCapability: z._default(
       z
         .enum(['error', 'warn'])

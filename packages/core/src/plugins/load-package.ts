@@ -26,11 +26,12 @@ export interface LoadContext {
  * @throws PodwireError `UNTRUSTED`, `PLUGIN_IMPORT_FAILED`, `PLUGIN_BAD_EXPORT`
  */
 export async function importPluginPackage(
-  { packageName, version, dir, entry }: PluginPackage,
+  found: PluginPackage,
   { deadlineMs, trust }: Pick<LoadContext, 'deadlineMs' | 'trust'>,
 ): Promise<PluginModule<unknown>> {
+  const { packageName, version, dir, entry } = found
   const from = { packageName, version, dir }
-  if (trust !== 'included') assertTrusted(dir, `the code of plugin package ${packageName}`, trust)
+  assertPackageTrusted(found, trust)
   const exports = await runOperation({ plugin: packageName, operation: 'import' }, () =>
     withDeadline('its import', deadlineMs, () => importModule(packageEntry(dir, entry))),
   ).catch((cause: unknown) => {
@@ -39,6 +40,23 @@ export async function importPluginPackage(
   const module = asPluginModule(exports)
   if (typeof module === 'string') throw errors.PLUGIN_BAD_EXPORT({ ...from, problem: module })
   return module
+}
+
+/**
+ * Checks that nobody but root could have written the code that is to run as root.
+ * @throws PodwireError `UNTRUSTED`
+ */
+export function assertPackageTrusted({ packageName, dir }: PluginPackage, trust: LoadContext['trust']): void {
+  if (trust !== 'included') assertTrusted(dir, `the code of plugin package ${packageName}`, trust)
+}
+
+/**
+ * Imports a plugin package and has it look at its options, and nothing else.
+ * @throws PodwireError those of the import, `PLUGIN_OPTIONS_INVALID`
+ */
+export async function checkPluginPackage(found: PluginPackage, context: LoadContext): Promise<void> {
+  const { options } = await importPluginPackage(found, context)
+  await parseOptions(found.key, options, context.options)
 }
 
 /**

@@ -38,7 +38,7 @@ export interface PluginManager {
 }
 
 /** For a plugin to undo what it did after a deadline. Milliseconds. */
-const graceMs = 5_000
+export const graceMs = 5_000
 
 export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines): PluginManager {
   const { name } = plugin

@@ -1,13 +1,17 @@
 import {
   describeCapabilities,
   type InitOptions,
+  type Logger,
+  messageOf,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
 } from '@podwire/api'
 import type { Config, Deadlines } from '../config/parse.ts'
 import type { HostEmitter } from '../events.ts'
-import type { LoadedPlugins, PluginCatalog } from './catalog.ts'
+import { type LoadedPlugins, type PluginCatalog, processesOf } from './catalog.ts'
 import { initNetworkPlugin } from './init-network-plugin.ts'
+import type { IsolatedPackage } from './isolated/isolated-package.ts'
+import type { CrashListener } from './isolated/supervisor.ts'
 import { type PluginPackage, readPluginPackage } from './manifest.ts'
 import { createPluginHost, type SandboxLookUp } from './plugin-host.ts'
 import { createPluginManager, type PluginManager } from './plugin-manager.ts'
@@ -34,6 +38,8 @@ export interface ActivePlugin {
 /** One that runs in this process, or is called from it. */
 export interface RunningPlugin extends ActivePlugin {
   readonly manager: PluginManager
+  /** Starts it again where it crashed so often that it stays down; returns whether it did. */
+  reset(): Promise<boolean>
 }
 
 /** What plugins are started with. */
@@ -42,6 +48,7 @@ export interface StartContext {
   readonly deadlines: Deadlines
   readonly sandboxes: SandboxLookUp
   readonly events: HostEmitter
+  readonly log: Logger
 }
 
 /** Loads and initialises the plugin that the configuration names, and tells it the pod CIDR. */
@@ -78,15 +85,19 @@ export async function startRecorded(context: StartContext, recorded: PluginStart
 }
 
 async function start(
-  { catalog, deadlines, sandboxes, events }: StartContext,
+  context: StartContext,
   settings: Omit<PluginStart, 'packageDir'>,
   load: () => Promise<LoadedPlugins>,
   describe: (from: PluginPackage) => Pick<PluginStart, 'packageDir' | 'options' | 'configDir'>,
 ): Promise<RunningPlugin> {
+  const { catalog, deadlines, sandboxes, events } = context
   const started = performance.now()
   const { name, podCIDR } = settings
+  let processes: readonly IsolatedPackage[] = []
   try {
-    const { plugins, packageOf } = await load()
+    const loaded = await load()
+    const { plugins, packageOf, isolated } = loaded
+    processes = processesOf(loaded)
     const host = createPluginHost(name, sandboxes, events)
     const plugin = await initNetworkPlugin(plugins, name, host, settings, {
       deadlineMs: deadlines.init,
@@ -97,6 +108,10 @@ async function start(
       const details = { [NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]: podCIDR }
       await manager.event(NET_PLUGIN_EVENT_POD_CIDR_CHANGE, details)
     }
+    // A plugin is one of several where only the probes of packages could tell.
+    const own = isolated.get(plugin)
+    for (const one of processes) if (one !== own) await one.end()
+    own?.supervise(plugin, crashListener(name, context))
     events.emit('plugin:ready', { plugin: name, durationMs: performance.now() - started })
     // The chosen plugin is one of those that were loaded.
     const from = packageOf.get(plugin) as PluginPackage
@@ -105,9 +120,28 @@ async function start(
       from,
       start: { ...settings, ...describe(from) },
       capabilities: () => describeCapabilities(manager.capabilities()),
+      reset: async () => own?.reset() ?? false,
     }
   } catch (error) {
+    await Promise.allSettled(processes.map((one) => one.end()))
     events.emit('plugin:failed', { plugin: name, error })
     throw error
+  }
+}
+
+function crashListener(plugin: string, { events, log }: StartContext): CrashListener {
+  return {
+    crashed(error, crashes) {
+      log.warn(messageOf(error), { plugin, crashes })
+      events.emit('plugin:crashed', { plugin, error, crashes })
+    },
+    restarted(durationMs) {
+      log.info(`network plugin "${plugin}" runs again`, { plugin, durationMs })
+      events.emit('plugin:restarted', { plugin, durationMs })
+    },
+    quarantined(error) {
+      log.error(messageOf(error), { plugin })
+      events.emit('plugin:quarantined', { plugin, error })
+    },
   }
 }

@@ -161,6 +161,12 @@ export const activePlugin = z
   .object({ from: pluginPackage, start: pluginStart, capabilities: z.array(z.string()) })
   .meta({ id: 'ActivePlugin' })
 
+export const resetBody = z.strictObject({ name: text('The qualified name of the plugin') })
+
+export const resetAnswer = z.object({
+  wasDown: z.boolean().meta({ description: 'Whether it stayed down, and was started again' }),
+})
+
 export const pluginList = z.object({
   active: text('The name of the plugin that sets pods up'),
   packages: z.array(pluginPackage),

@@ -59,15 +59,17 @@ const EXIT_CODES = `## Exit codes
 
 function pageOf(one: Command): Page {
   const parts = one.commands.filter((part) => part.name() !== 'help')
-  const body =
-    parts.length > 0
-      ? parts.map((part) => `## ${part.name()}\n\n${bodyOf(part, '###')}`)
-      : [bodyOf(one, '##')]
+  // One that only holds others has no example.
+  const isGroup = helpOf(one).examples.length === 0
+  const body = [
+    ...(isGroup ? [] : [bodyOf(one, '##')]),
+    ...parts.map((part) => `## ${part.name()}\n\n${bodyOf(part, '###')}`),
+  ]
   return {
     path: commandPath(one),
     text: paragraphs(
       `# podwire ${one.name()}`,
-      parts.length > 0 ? capital(plain(one.description())) : undefined,
+      isGroup ? capital(plain(one.description())) : undefined,
       ...body,
       'Besides, it takes the [flags of every command](index.md#flags-of-every-command).',
     ),

@@ -5,7 +5,7 @@ import type { RuleResult } from './report.ts'
 
 /** What is tested, as it travels to the processes that test it. */
 export interface Target
-  extends Required<Pick<PluginConformanceOptions, 'deadlineMs' | 'graceMs'>>,
+  extends Required<Pick<PluginConformanceOptions, 'deadlineMs' | 'graceMs' | 'isolation'>>,
     Pick<PluginConformanceOptions, 'options' | 'plugin' | 'pod' | 'podCIDR' | 'loader'> {
   readonly dir: string
   /** The URL of the module to import; absent with a loader. */

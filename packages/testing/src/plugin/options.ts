@@ -28,9 +28,14 @@ export interface PluginConformanceOptions {
    * kit: how `podwire plugin test` loads it as a host does.
    */
   readonly loader?: string
+  /** With a loader: whether the plugin runs in a process of its own, as in a host with `isolation`. Default: none. */
+  readonly isolation?: 'none' | 'process'
   /** Told after each rule; for progress. */
   readonly onResult?: (result: RuleResult) => void
 }
 
 /** Imports the package in `dir` and returns its plugin module; rejects where a host would refuse it. */
-export type LoadPlugin = (dir: string) => Promise<unknown>
+export type LoadPlugin = (
+  dir: string,
+  options: { readonly isolation: 'none' | 'process' },
+) => Promise<unknown>

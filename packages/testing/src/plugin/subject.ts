@@ -17,11 +17,11 @@ import type { Target } from './messages.ts'
 import type { LoadPlugin } from './options.ts'
 
 /** Imports the package; what it returns has not been looked at. */
-export async function importTarget({ dir, module, loader }: Target): Promise<unknown> {
+export async function importTarget({ dir, module, loader, isolation }: Target): Promise<unknown> {
   if (loader !== undefined) {
     // The option says what the module exports.
     const { loadPlugin } = (await import(loader)) as { loadPlugin: LoadPlugin }
-    return loadPlugin(dir)
+    return loadPlugin(dir, { isolation })
   }
   if (module === undefined) throw new Error('its package.json names nothing to import')
   const exports: { default?: unknown } = await import(module)

@@ -16,7 +16,7 @@ const stateDir = '/run/podwire/plugins/under-test'
  * @throws PodwireError `NO_PACKAGE`
  */
 export async function readTarget(options: PluginConformanceOptions): Promise<Target> {
-  const { deadlineMs = 30_000, graceMs = 5_000, plugin, pod, podCIDR, loader } = options
+  const { deadlineMs = 30_000, graceMs = 5_000, isolation = 'none', plugin, pod, podCIDR, loader } = options
   const dir = pathOf(options.dir)
   const packageJson = await readPackageJson(join(dir, 'package.json'))
   const module = loader ? undefined : options.module ? urlOf(options.module) : entryOf(dir, packageJson)
@@ -26,6 +26,7 @@ export async function readTarget(options: PluginConformanceOptions): Promise<Tar
     stateDir,
     deadlineMs,
     graceMs,
+    isolation,
     options: options.options,
     ...(module === undefined ? {} : { module }),
     ...(plugin === undefined ? {} : { plugin }),

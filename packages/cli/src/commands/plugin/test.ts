@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { command, type Does } from '../../command.ts'
 import { errors } from '../../errors.ts'
 import { collect, type GlobalFlags, type JsonFlag, parseAnnotation } from '../../flags.ts'
@@ -13,6 +13,7 @@ interface TestFlags extends GlobalFlags, JsonFlag {
   readonly rule?: string[]
   readonly skip?: string[]
   readonly badge?: string
+  readonly isolation: 'none' | 'process'
 }
 
 const text = collect((value) => value)
@@ -34,6 +35,11 @@ export function testCommand(does: Does): Command {
     )
     .option('--rule <id>', 'try this rule alone; may be repeated', text)
     .option('--skip <id>', 'leave this rule out; may be repeated', text)
+    .addOption(
+      new Option('--isolation <mode>', 'run the plugin in a process of its own, as a host may')
+        .choices(['none', 'process'])
+        .default('none'),
+    )
     .option('--badge <file>', 'write the result as an SVG image')
     .option('--json', 'print JSON')
     .action(does(test))
@@ -46,7 +52,7 @@ export function rulesCommand(does: Does): Command {
 }
 
 async function test(dir: string, flags: TestFlags): Promise<number> {
-  const { options, plugin, annotation, rule, skip, badge, json, verbose } = flags
+  const { options, plugin, annotation, rule, skip, badge, isolation, json, verbose } = flags
   const { exitCodeOf, formatBadge, formatReport, runPluginConformance } = await import(
     '@podwire/testing/plugin'
   )
@@ -55,6 +61,7 @@ async function test(dir: string, flags: TestFlags): Promise<number> {
     // The host's own loading: the kit stands below it, and knows it by this address alone.
     loader: import.meta.resolve('@podwire/core'),
     options,
+    isolation,
     ...(plugin === undefined ? {} : { plugin }),
     ...(annotation === undefined ? {} : { pod: { annotations: Object.fromEntries(annotation) } }),
     ...(rule === undefined ? {} : { rules: rule }),

@@ -7,6 +7,8 @@ import {
   eventBody,
   operationParams,
   pluginList,
+  resetAnswer,
+  resetBody,
   statusAnswer,
 } from '../schemas.ts'
 
@@ -80,6 +82,15 @@ export function hostRoutes({ host, operations, version, startedAt }: About): rea
         packages: host.catalog.discovery.packages,
         rejected: host.catalog.discovery.rejected,
       }),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/v1/plugins/reset',
+      id: 'resetPlugin',
+      summary: 'Starts a plugin again that stays down because it crashed too often.',
+      body: resetBody,
+      answer: resetAnswer,
+      handle: async ({ body }) => ({ wasDown: await host.resetPlugin(body.name) }),
     }),
     defineRoute({
       method: 'POST',

@@ -1,0 +1,244 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isIsolated } from '@podwire/testing'
+import { describe, expect, test } from 'vitest'
+import { offering } from '../../workspace.ts'
+import { isolatedHost, pluginProcesses } from './support.ts'
+
+const web = { namespace: 'default', name: 'web' }
+const other = { namespace: 'default', name: 'other' }
+const bad = { ...web, annotations: { be: 'bad' } }
+
+/** A set-up that does `what` for pods that are annotated so, and is fine for all others. */
+const whenBad = (what: string) => `setUpPod: async (pod, signal) => {
+  const fs = process.getBuiltinModule('node:fs')
+  // A socket that is full says so; whoever means it tries again.
+  const say = (text) => {
+    for (const bytes = Buffer.from(text), at = { now: 0 }; at.now < bytes.length; )
+      try { at.now += fs.writeSync(3, bytes, at.now) } catch (error) { if (error.code !== 'EAGAIN') throw error }
+  }
+  if (pod.annotations.be === 'bad') { ${what} }
+  return { ip: '192.0.2.7' }
+},`
+const quick = { deadlines: { setUpPod: '300ms', status: '1s' } }
+
+describe.skipIf(!isIsolated())('a plugin in a process of its own that', () => {
+  test.each([
+    ['ends its process', 'process.exit(0)', 'exit code 0'],
+    [
+      'throws where nobody catches it',
+      "setImmediate(() => { throw new Error('late') }); await new Promise(() => {})",
+      'exit code 1',
+    ],
+    [
+      'blocks its event loop for a minute',
+      'for (const end = Date.now() + 60_000; Date.now() < end; );',
+      'went on after it was aborted',
+    ],
+    [
+      'ignores its signal',
+      'await new Promise(() => setInterval(() => {}, 1000))',
+      'went on after it was aborted',
+    ],
+    ['sends 100 MB', "say('x'.repeat(100e6))", 'longer than'],
+    ['sends what is no message', "say('hello\\n'); await new Promise(() => {})", "can't be read"],
+    [
+      'answers a call that is not its own',
+      `say(JSON.stringify({ kind: 'answer', id: '1', result: null }) + '\\n'); await new Promise(() => {})`,
+      'nobody waits for',
+    ],
+    ['closes the connection', 'fs.closeSync(3); await new Promise(() => {})', 'closed the connection'],
+    ['floods its output', "for (;;) console.log('x'.repeat(200))", 'went on after it was aborted'],
+  ])('%s is killed, and does its work again', async (_name, what, how) => {
+    const { host, seen, log } = await isolatedHost(whenBad(what), quick)
+    await host.setUpPod(other)
+    const before = pluginProcesses()
+    const error = await host.setUpPod(bad).catch((thrown: unknown) => thrown)
+    expect(String((error as Error).message)).toContain('networkPlugin x failed to set up pod "web_default"')
+    expect(seen['plugin:crashed']).toMatchObject([
+      { plugin: 'x', crashes: 1, error: { code: 'PLUGIN_CRASHED' } },
+    ])
+    expect(String(seen['plugin:crashed']?.[0]?.error)).toContain(how)
+    // Undone by the next process.
+    expect((await host.pods()).map(({ pod }) => pod.name)).toEqual(['other'])
+    expect(await host.setUpPod(web)).toMatchObject({ status: { ip: '192.0.2.7' } })
+    expect(seen['plugin:restarted']).toHaveLength(1)
+    const after = pluginProcesses()
+    expect(after).toHaveLength(1)
+    expect(after).not.toEqual(before)
+    // However much it said.
+    expect(log.entries.length).toBeLessThan(6000)
+  })
+
+  test('answers twice is killed', async () => {
+    const twice = `init: async () => {
+      const { write } = process.getBuiltinModule('node:net').Socket.prototype
+      process.getBuiltinModule('node:net').Socket.prototype.write = function (line, ...rest) {
+        if (globalThis.twice && String(line).includes('"answer"')) write.call(this, line)
+        return write.call(this, line, ...rest)
+      }
+    },`
+    const { host, seen } = await isolatedHost(twice + whenBad('globalThis.twice = true'))
+    // The first answer counts.
+    await host.setUpPod(bad)
+    await expect
+      .poll(() => String(seen['plugin:crashed']?.[0]?.error))
+      .toContain('answered a call that nobody waits for')
+    expect((await host.status()).ready).toBe(true)
+  })
+
+  test.each([
+    ['on the heap ends', 'const kept = []; for (;;) kept.push(new Array(1e6).fill(kept.length))', 'SIGABRT'],
+    [
+      'beside it ends',
+      'const kept = []; try { for (;;) kept.push(Buffer.allocUnsafe(1e8)) } catch { process.abort() }',
+      'SIGABRT',
+    ],
+  ])('allocates without end %s before the machine does', async (_name, what, how) => {
+    const { host, seen } = await isolatedHost(whenBad(what))
+    await expect(host.setUpPod(bad)).rejects.toThrow('crashed')
+    expect(String(seen['plugin:crashed']?.[0]?.error)).toContain(how)
+    expect((await host.status()).ready).toBe(true)
+  })
+
+  test('blocks during status or an event is killed at the deadline', async () => {
+    const body = `
+      status: async () => { if (globalThis.bad) for (;;); },
+      event: async (name) => { if (name === 'go bad') globalThis.bad = true; if (name === 'block') for (;;); },`
+    const { host, seen } = await isolatedHost(body, { deadlines: { status: '500ms', event: '500ms' } })
+    await host.event('go bad', {})
+    expect(await host.status()).toMatchObject({ ready: false })
+    await expect.poll(() => seen['plugin:restarted']?.length, { timeout: 20_000 }).toBe(1)
+    await expect(host.event('block', {})).rejects.toThrow('not done within 500 ms')
+    await expect.poll(() => seen['plugin:restarted']?.length, { timeout: 20_000 }).toBe(2)
+    expect(await host.status()).toEqual({ ready: true })
+  })
+
+  test('crashes three times stays down until it is reset, which status says', async () => {
+    const body = `${whenBad('process.exit(7)')} event: async (name, details) => { globalThis.cidr ??= details['pod-cidr'] },
+      init: async (host, options) => { globalThis.mtu = options.mtu },
+      getPodNetworkStatus: async () => ({ ip: globalThis.cidr + globalThis.mtu }),`
+    const { host, seen, log } = await isolatedHost(body, { podCIDR: '10.1.0.0/16', mtu: 1400 })
+    const { manager } = await host.plugin()
+    await host.event('pod-cidr-change', { 'pod-cidr': '10.2.0.0/16' })
+    const crash = () =>
+      manager.setUpPod({ ...bad, sandboxId: 'sb', netns: '/run/netns/sb', portMappings: [] })
+    for (let round = 1; round <= 3; round++) await expect(crash()).rejects.toThrow('exit code 7')
+    expect(seen['plugin:crashed']?.map(({ crashes }) => crashes)).toEqual([1, 2, 3])
+    expect(seen['plugin:quarantined']).toMatchObject([{ plugin: 'x', error: { code: 'PLUGIN_QUARANTINED' } }])
+    expect(pluginProcesses()).toEqual([])
+    expect(await host.status()).toMatchObject({
+      ready: false,
+      reason: expect.stringMatching(/crashed 3 times within 5 minutes.*exit code 7.*podwire plugins reset x/),
+    })
+    await expect(crash()).rejects.toMatchObject({ cause: { code: 'PLUGIN_QUARANTINED' } })
+    expect(log.messages('error')).toEqual([expect.stringContaining('stays down')])
+
+    expect(await host.resetPlugin('y')).toBe(false)
+    expect(await host.resetPlugin('x')).toBe(true)
+    expect(await host.resetPlugin('x')).toBe(false)
+    expect(await host.status()).toEqual({ ready: true })
+    // It was told all that the first one knew.
+    await expect(manager.getPodNetworkStatus({ ...web, sandboxId: 'sb' })).rejects.toThrow('10.2.0.0/161400')
+  })
+
+  test('can not start again stays down', async () => {
+    const { host, seen, write } = await isolatedHost(whenBad('process.exit(7)'))
+    await write('node_modules/podwire-plugin-x/index.js', 'throw new Error("broken by an update")')
+    await expect(host.setUpPod(bad)).rejects.toThrow('exit code 7')
+    await expect.poll(() => seen['plugin:quarantined']?.length, { timeout: 30_000 }).toBe(1)
+    expect(await host.status()).toMatchObject({ reason: expect.stringContaining('broken by an update') })
+    await write('node_modules/podwire-plugin-x/index.js', offering('x'))
+    await host.resetPlugin('x')
+    expect(await host.status()).toEqual({ ready: true })
+    await host.tearDownPod(web)
+  })
+
+  test('is killed at random instants while pods come and go loses none and leaves nothing', async () => {
+    const body = `
+      setUpPod: async (pod) => {
+        const fs = process.getBuiltinModule('node:fs')
+        fs.mkdirSync(globalThis.dir, { recursive: true })
+        fs.writeFileSync(globalThis.dir + '/' + pod.sandboxId, '')
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        return { ip: '192.0.2.7' }
+      },
+      tearDownPod: async (pod) => {
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        process.getBuiltinModule('node:fs').rmSync(globalThis.dir + '/' + pod.sandboxId, { force: true })
+      },`
+    const code = offering('x', body).replace(
+      'probe: () =>',
+      'probe: ({ stateDir }) => (globalThis.dir = stateDir) &&',
+    )
+    const { host, seen, stateDir } = await isolatedHost('', {}, code)
+    const kept = join(stateDir, 'plugins/x')
+    const up = new Set<string>()
+    let isOver = false
+    const worker = async (id: number) => {
+      for (let round = 0; !isOver; round++) {
+        const name = `pod-${id}-${round}`
+        const pod = { namespace: 'default', name }
+        const retry = async (act: () => Promise<unknown>) => {
+          for (;;) {
+            try {
+              return await act()
+            } catch {
+              await host.resetPlugin('x').catch(() => {})
+            }
+          }
+        }
+        await retry(() => host.setUpPod(pod))
+        up.add(name)
+        if (round % 2 === 0) continue
+        await retry(() => host.tearDownPod(pod))
+        up.delete(name)
+      }
+    }
+    const workers = Array.from({ length: 8 }, (_, id) => worker(id))
+    const kills = 10
+    for (let kill = 0; kill < kills; kill++) {
+      await expect.poll(() => pluginProcesses().length, { timeout: 30_000 }).toBe(1)
+      await sleep(Math.random() * 300)
+      for (const pid of pluginProcesses()) process.kill(pid, 'SIGKILL')
+    }
+    await expect.poll(() => seen['plugin:crashed']?.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(kills)
+    isOver = true
+    await Promise.all(workers)
+    await host.resetPlugin('x')
+    const names = (await host.pods()).map(({ pod, phase }) => `${pod.name} ${phase}`).sort()
+    expect(names).toEqual([...up].map((name) => `${name} ready`).sort())
+    expect(readdirSync(kept)).toHaveLength(up.size)
+    await host.prune({ all: true })
+    expect(await host.pods()).toEqual([])
+    expect(existsSync(kept) ? readdirSync(kept) : []).toEqual([])
+    expect(readdirSync('/run/netns')).toEqual([])
+  })
+
+  test('does not outlive its host, though it blocks its event loop', async () => {
+    const { host, dir, stateDir, write } = await isolatedHost(whenBad('for (;;);'))
+    await host.close()
+    const index = new URL('../../../src/index.ts', import.meta.url).href
+    const script = await write(
+      'host.mjs',
+      `import { createNetworkHost } from '${index}'
+       const config = { networkPlugin: 'x', isolation: 'process' }
+       const host = await createNetworkHost({ cwd: '${dir}', stateDir: '${stateDir}', config })
+       void host.setUpPod(${JSON.stringify(bad)})
+       setTimeout(() => console.log('busy'), 300)
+       setInterval(() => {}, 1000)`,
+    )
+    const tsx = import.meta.resolve('tsx')
+    const args = ['--conditions=podwire-source', '--import', tsx, script]
+    const owner = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(owner.stdout, 'data')
+    const [pid = 0] = pluginProcesses(owner.pid)
+    expect(pid).toBeGreaterThan(0)
+    owner.kill('SIGKILL')
+    await once(owner, 'exit')
+    await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false)
+  })
+})
