@@ -27,7 +27,7 @@ const dayMs = 24 * 60 * 60 * 1000
 const published = [...dirsIn('packages'), ...dirsIn('plugins')].filter((dir) => !manifestOf(dir).private)
 const members = [...published, ...dirsIn('examples')]
 // Read once: what is built is what the copy is called after, whatever is edited meanwhile.
-const files = ['package.json', 'pnpm-lock.yaml', '.dev', ...members].flatMap(filesOf)
+const files = ['package.json', 'pnpm-workspace.yaml', 'pnpm-lock.yaml', '.dev', ...members].flatMap(filesOf)
 
 const copy = join(copies, fingerprint())
 if (!existsSync(copy)) {

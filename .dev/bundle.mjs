@@ -33,7 +33,7 @@ const { metafile } = await build({
   conditions: ['podwire-source'],
   // Native, or found on disk as plugins are, or wanted by few.
   external: ['koffi', 'tsx', 'yaml', '@podwire/plugin-*', '@podwire/testing'],
-  plugins: [lazyBuiltins(['child_process', 'crypto', 'dgram']), entriesApart(entryPoints)],
+  plugins: [builtinsAsAsked(['node:child_process', 'node:crypto', 'node:dgram']), entriesApart(entryPoints)],
   // What is CommonJS inside asks for Node's modules so.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
@@ -43,33 +43,48 @@ const { metafile } = await build({
 const licences = thirdPartyLicences(metafile)
 if (licences !== '') writeFileSync('dist/THIRD-PARTY-NOTICES.txt', licences)
 
-/** Node's modules that take milliseconds to load, and that most commands never call: loaded at the first call of a function. */
-function lazyBuiltins(names) {
-  const filter = new RegExp(`^node:(${names.join('|')})$`)
+/**
+ * Node's own modules, each as it is asked for: an `import` of one asks at once for all that it exports, and of some of that
+ * it takes milliseconds to make.
+ * @param lazy those that take milliseconds to load, and that most commands never call: loaded at the first call of a function
+ */
+function builtinsAsAsked(lazy) {
   return {
-    name: 'lazy-builtins',
+    name: 'builtins-as-asked',
     setup(build) {
-      // What is CommonJS inside takes all that there is, and would have it at once: it gets the functions alone.
-      build.onResolve({ filter }, ({ path, kind }) => ({
-        path,
-        namespace: kind === 'require-call' ? 'functions' : 'lazy-builtin',
-        sideEffects: false,
-      }))
-      build.onLoad({ filter }, async ({ path, namespace }) => {
+      build.onResolve({ filter: /^node:/ }, ({ path, kind }) => {
+        if (kind !== 'require-call') return { path, namespace: 'builtin', sideEffects: false }
+        // What is CommonJS inside takes all that there is, and would have it at once: it gets the functions alone.
+        return lazy.includes(path) ? { path, namespace: 'builtin-functions' } : undefined
+      })
+      build.onLoad({ filter: /./, namespace: 'builtin' }, async ({ path }) => {
+        const { default: whole, ...named } = await import(path)
         const found = `process.getBuiltinModule('${path}')`
-        const contents = Object.entries(await import(path)).map(([name, value]) => {
-          const isCalled = typeof value === 'function' && /^[a-z]/.test(name)
-          if (isCalled && name !== 'default')
-            return `export const ${name} = (...args) => ${found}.${name}(...args)`
-          // A class can't wait: it is asked for itself.
-          const got = `/* @__PURE__ */ (() => ${name === 'default' ? found : `${found}.${name}`})()`
-          if (namespace === 'functions') return ''
-          return name === 'default' ? `export default ${got}` : `export const ${name} = ${got}`
-        })
+        const asked = (expression) => `/* @__PURE__ */ (() => ${expression})()`
+        const contents = Object.keys(named).map((name) =>
+          isDeferred(lazy, path, name, named[name])
+            ? `export const ${name} = (...args) => ${found}.${name}(...args)`
+            : `export const ${name} = ${asked(`${found}.${name}`)}`,
+        )
+        return { contents: [...contents, `export default ${asked(found)}`].join('\n') }
+      })
+      build.onLoad({ filter: /./, namespace: 'builtin-functions' }, async ({ path }) => {
+        const names = Object.entries(await import(path)).filter(([name, value]) =>
+          isDeferred(lazy, path, name, value),
+        )
+        const contents = names.map(
+          ([name]) =>
+            `export const ${name} = (...args) => process.getBuiltinModule('${path}').${name}(...args)`,
+        )
         return { contents: contents.join('\n') }
       })
     },
   }
+}
+
+/** A class can't wait for its first call. */
+function isDeferred(lazy, path, name, value) {
+  return lazy.includes(path) && typeof value === 'function' && /^[a-z]/.test(name) && name !== 'default'
 }
 
 /** `import()` of an entry point, a file's or a package's, stays one, of what is made of it. */

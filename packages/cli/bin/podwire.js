@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // In a checkout the sources run as they are; an installed package has no tsconfig.json and runs its build.
-import { existsSync } from 'node:fs'
+// To import from node:fs would have Node load its streams too.
+const { existsSync } = process.getBuiltinModule('node:fs')
 
 const inCheckout = existsSync(new URL('../tsconfig.json', import.meta.url))
 await (inCheckout ? import('../../../.dev/run-source.mjs') : undefined)

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isPodwireError, messageOf, type PodwireError } from '@podwire/api'
 import type { LoadedConfig, PodwireConfig } from '@podwire/core'
@@ -11,12 +12,18 @@ export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: 'auto' } sati
 
 /** The plugins that come with this package, and where it is installed: others may lie beside it. */
 export function installation() {
-  const resolve = createRequire(import.meta.url).resolve
-  const packageDir = (name: string) => dirname(resolve(`${name}/package.json`))
-  return {
-    included: [packageDir('@podwire/plugin-kubenet'), packageDir('@podwire/plugin-noop')],
-    from: fileURLToPath(new URL('..', import.meta.url)),
+  const from = fileURLToPath(new URL('..', import.meta.url))
+  const included = ['@podwire/plugin-kubenet', '@podwire/plugin-noop'].map((name) => packageDir(name, from))
+  return { included, from }
+}
+
+/** Where Node finds a package; its own resolver takes milliseconds, and is asked where packages lie in no node_modules. */
+function packageDir(name: string, from: string): string {
+  for (let dir = from; dir !== dirname(dir); dir = dirname(dir)) {
+    const found = join(dir, 'node_modules', name)
+    if (existsSync(found)) return found
   }
+  return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`))
 }
 
 /** The configuration to use: the file that is found, else the starter; with what the flags say of it. */

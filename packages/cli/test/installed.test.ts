@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { built } from './podwire.ts'
 
 // The command line and the library as users have them: packed, and installed from the tarballs.
 
@@ -22,9 +23,7 @@ describe.skipIf(!canInstall)('installed from tarballs', () => {
 
   const install = (cwd: string, ...command: string[]) => {
     const [file = '', ...args] = [...outside, ...command]
-    // turbo looks for pnpm there.
-    const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env['PATH']}` }
-    const { status, stdout, stderr } = spawnSync(file, args, { cwd, encoding: 'utf8', env })
+    const { status, stdout, stderr } = spawnSync(file, args, { cwd, encoding: 'utf8' })
     if (status !== 0) throw new Error(`${command.join(' ')}: ${stdout}${stderr}`)
   }
   const packed = () => readdirSync(tarballs).map((name) => join(tarballs, name))
@@ -44,16 +43,8 @@ describe.skipIf(!canInstall)('installed from tarballs', () => {
   }
 
   beforeAll(() => {
-    install(
-      root,
-      'node_modules/.bin/turbo',
-      'run',
-      'build',
-      '--filter=podwire...',
-      '--output-logs=errors-only',
-    )
     const pack = ['--filter-prod', 'podwire...', 'pack', '--pack-destination', tarballs]
-    install(root, 'node_modules/.bin/pnpm', '--silent', ...pack)
+    install(built, 'node_modules/.bin/pnpm', '--silent', ...pack)
   }, 600_000)
 
   const npmInstall = ['npm', 'install', '--prefer-offline', '--no-audit', '--no-fund']

@@ -90,11 +90,13 @@ function load(): Native {
   }
 }
 
-// koffi's own loader looks for its native part in many places, which takes longer than a command line has.
+// koffi's own loader looks for its native part in many places, and that part's reads Node's executable to learn which C library
+// it has: all that takes longer than a command line has. What is for another C library doesn't load.
 function loadKoffi(): typeof import('koffi') {
   const require = createRequire(import.meta.url)
   try {
-    return createRequire(require.resolve('koffi'))(`@koromix/koffi-linux-${process.arch}`)
+    const { arch } = process
+    return createRequire(require.resolve('koffi'))(`@koromix/koffi-linux-${arch}/linux_${arch}/koffi.node`)
   } catch {
     return require('koffi')
   }

@@ -35,15 +35,15 @@ function parsePodNetwork(part: string, podCidr: string): PodNetwork {
   const cidr = parseCidr(part)
   if (!cidr) throw refuse(`"${part}" is not a CIDR`)
   if (cidr.prefixLength === 0) throw refuse(`${part} is every address there is`)
-  const special = specialRanges.find(({ range }) => overlaps(range, cidr))
-  if (special) throw refuse(`${part} overlaps ${formatCidr(special.range)}, which is ${special.purpose}`)
+  const [special, purpose] = specialRanges.find(([range]) => isOverlapping(range, cidr)) ?? []
+  if (special) throw refuse(`${part} overlaps ${special}, which is ${purpose}`)
   // A gateway and a pod at least; IPv4 also gives up its broadcast address.
   if (cidr.last - cidr.first < 3n) throw refuse(`${part} has no room for a gateway and a pod`)
   return { ...cidr, gateway: numberToAddress(cidr.first + 1n, cidr.family) }
 }
 
 // RFC 6890 and 4291: what no router passes on, or means something else.
-const specialRanges = [
+const specialRanges: readonly (readonly [range: string, purpose: string])[] = [
   ['0.0.0.0/8', '"this network"'],
   ['127.0.0.0/8', "the host's loopback"],
   ['169.254.0.0/16', 'link-local'],
@@ -53,10 +53,13 @@ const specialRanges = [
   ['::ffff:0:0/96', 'IPv4 addresses written as IPv6'],
   ['fe80::/10', 'link-local'],
   ['ff00::/8', 'multicast'],
-].flatMap(([text = '', purpose = '']) => {
-  const range = parseCidr(text)
-  return range ? [{ range, purpose }] : []
-})
+]
+
+// Only those of its family are parsed: Node's test of an IPv6 address takes milliseconds to compile, and few pods have one.
+function isOverlapping(text: string, cidr: Cidr): boolean {
+  const range = text.includes(':') === (cidr.family === 6) ? parseCidr(text) : undefined
+  return range !== undefined && overlaps(range, cidr)
+}
 
 /** The addresses a pod may be given on request. @throws PodwireError `ADDRESS_NOT_USABLE` */
 export function staticAddresses(
