@@ -5,7 +5,7 @@ import type { FirewallPlan } from '../src/firewall/layout.ts'
 import { type PortElement, portElements } from '../src/firewall/port-elements.ts'
 import { parseCidr } from '../src/ipam/cidr.ts'
 import { parsePodCidrs } from '../src/ipam/network.ts'
-import { describeIsolated, run, useMachine } from './support/machine.ts'
+import { describeIsolated, portsIn, run, useMachine } from './support/machine.ts'
 
 const plan: FirewallPlan = {
   linkPrefix: 'pw',
@@ -42,10 +42,7 @@ describeIsolated('the firewall', () => {
       .filter((line) => line !== '' && line !== '}')
   const rulesOf = (chain: string) =>
     lines('chain', 'inet', 'podwire', chain).filter((line) => !/^(table|chain|type) /.test(line))
-  const elementsOf = (map: string) => {
-    const { nftables } = JSON.parse(run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map]))
-    return nftables.flatMap((entry: { map?: { elem?: unknown[] } }) => entry.map?.elem ?? [])
-  }
+  const elementsOf = (map: string) => portsIn(run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map]))
 
   it('holds these rules for a plan', () => {
     firewall.apply(plan)
@@ -155,6 +152,7 @@ describeIsolated('the firewall', () => {
     ['a flushed ruleset', () => run('nft', ['flush', 'ruleset'])],
     ['a deleted table', () => run('nft', ['delete', 'table', 'inet', 'podwire'])],
     ['a flushed chain', () => run('nft', ['flush', 'chain', 'inet', 'podwire', 'raw'])],
+    ['a flushed map of ports', () => run('nft', ['flush', 'map', 'inet', 'podwire', 'ports4'])],
   ])('puts %s back with the ports of all pods, which somebody else’s rules don’t need', (_, damage) => {
     firewall.apply(plan)
     const before = lines('ruleset')
