@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { errnoOf } from '@podwire/api'
+import { namesIn } from '@podwire/api/files'
 import {
   addresses,
   conntrack,
@@ -14,7 +15,7 @@ import {
   qdiscs,
   routes,
 } from '@podwire/netlink'
-import { observeFirewall } from './observe-firewall.ts'
+import { observeFirewall, tableOf, tablesOfHosts } from './observe-firewall.ts'
 import { observeState } from './observe-state.ts'
 import type { Observed, ObservedNamespace } from './observed.ts'
 
@@ -34,10 +35,13 @@ export function observe(stateDirs: readonly string[], { connections = true } = {
     neighbours: route.runSync(neighbours.list()),
     qdiscs: queues,
     redirects: redirectsOf(route, queues),
-    firewall: observeFirewall(netfilter),
+    tables: tablesOfHosts(netfilter),
     connections: connections ? netfilter.runSync(conntrack.list()) : [],
     namespaces: observeNamespaces(),
-    states: stateDirs.map(observeState),
+    states: stateDirs.map((dir) => {
+      const state = observeState(dir)
+      return { ...state, firewall: state.id ? observeFirewall(netfilter, tableOf(state.id)) : undefined }
+    }),
   }
 }
 
@@ -54,9 +58,9 @@ function redirectsOf(route: Netlink, queues: Observed['qdiscs']): Map<number, nu
 
 function observeNamespaces(): ObservedNamespace[] {
   const processes = processesByNamespace()
-  return readdirSync(NETNS_DIR).map((name) => {
+  return namesIn(NETNS_DIR).map((name) => {
     const path = `${NETNS_DIR}/${name}`
-    const nothing = { path, links: [], addresses: [], routes: [], processes: [] }
+    const nothing = { path, links: [], addresses: [], routes: [], neighbours: [], processes: [] }
     try {
       const id = netnsId(path)
       using inside = openNetlink({ netns: path })
@@ -66,6 +70,7 @@ function observeNamespaces(): ObservedNamespace[] {
         links: inside.runSync(links.list()),
         addresses: inside.runSync(addresses.list()),
         routes: inside.runSync(routes.list()),
+        neighbours: inside.runSync(neighbours.list()),
         processes: processes.get(id.ino) ?? [],
       }
     } catch (error) {

@@ -51,8 +51,8 @@ export async function attempt(
 
 /** Opens the host of a seat, which recovers what others left. */
 export async function openHost({ machine }: Run, state: State, seat: number): Promise<void> {
-  const { stateDir, datapath, podCIDR } = placeOf(state, seat)
-  const argument = { stateDir, bridge: datapath.bridge, podCIDR, kubenet: machine.kubenet }
+  const { stateDir, datapath, bridge, podCIDR } = placeOf(state, seat)
+  const argument = { stateDir, datapath, bridge, podCIDR, kubenet: machine.kubenet }
   await machine.call(seat, { method: 'open', argument })
 }
 
@@ -63,7 +63,7 @@ export function verify(run: Run, state: State, attempts: readonly Attempt[], isT
     { connections: run.hasConnections },
   )
   const differences = [
-    ...settle(state, attempts, observed),
+    ...settle(attempts, observed),
     ...check(machineModel(state, isTidy), observed),
     ...processesLeft(run, state),
   ]

@@ -26,7 +26,7 @@ describeAttack('the state directory', () => {
     return { dir, file, isUntouched: () => readFileSync(file, 'utf8') === 'precious' }
   }
 
-  test('with a record whose sandbox is called "../../victim/package" makes a start neither write nor delete that file', async () => {
+  test('with a record whose sandbox is called like a file elsewhere makes a start neither write nor delete that file', async () => {
     const { stateDir, host, again } = await open()
     const { pod } = await host.setUpPod(web)
     const { dir, isUntouched } = victim()
