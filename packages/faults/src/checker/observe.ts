@@ -20,10 +20,13 @@ import { observeState } from './observe-state.ts'
 import type { Observed, ObservedNamespace } from './observed.ts'
 
 /**
- * Looks at the machine that this process is on, and changes nothing. Some ten milliseconds for half a dozen pods, and as long
- * again for connections.
+ * Looks at the machine that this process is on, and changes nothing. Some ten milliseconds for half a dozen pods, as long
+ * again for connections, and for who runs in which namespace.
  */
-export function observe(stateDirs: readonly string[], { connections = true } = {}): Observed {
+export function observe(
+  stateDirs: readonly string[],
+  { connections = true, processes = true } = {},
+): Observed {
   using route = openNetlink()
   using netfilter = openNetlink({ protocol: NETLINK_NETFILTER })
   const found = route.runSync(links.list())
@@ -37,7 +40,7 @@ export function observe(stateDirs: readonly string[], { connections = true } = {
     redirects: redirectsOf(route, queues),
     tables: tablesOfHosts(netfilter),
     connections: connections ? netfilter.runSync(conntrack.list()) : [],
-    namespaces: observeNamespaces(),
+    namespaces: observeNamespaces(processes ? processesByNamespace() : new Map()),
     states: stateDirs.map((dir) => {
       const state = observeState(dir)
       return { ...state, firewall: state.id ? observeFirewall(netfilter, tableOf(state.id)) : undefined }
@@ -56,8 +59,7 @@ function redirectsOf(route: Netlink, queues: Observed['qdiscs']): Map<number, nu
   return new Map(leading)
 }
 
-function observeNamespaces(): ObservedNamespace[] {
-  const processes = processesByNamespace()
+function observeNamespaces(processes: ReadonlyMap<number, number[]>): ObservedNamespace[] {
   return namesIn(NETNS_DIR).map((name) => {
     const path = `${NETNS_DIR}/${name}`
     const nothing = { path, links: [], addresses: [], routes: [], neighbours: [], processes: [] }

@@ -60,7 +60,7 @@ export async function openHost({ machine }: Run, state: State, seat: number): Pr
 export function verify(run: Run, state: State, attempts: readonly Attempt[], isTidy = false): void {
   const observed = observe(
     state.places.map(({ stateDir }) => stateDir),
-    { connections: run.hasConnections },
+    { connections: run.hasConnections, processes: isTidy },
   )
   const differences = [
     ...settle(attempts, observed),
