@@ -13,7 +13,6 @@ if (process.env.PODWIRE_TEST_ISOLATED === '1') {
 // whole machine. `npm run test:slow` runs these and no others.
 const slow = [
   'packages/create-plugin/test/**/*.test.ts',
-  'packages/faults/test/**/*.test.ts',
   'packages/testing/test/{cni,plugin}/**/*.test.ts',
   'packages/docs/test/code-blocks.test.ts',
   'plugins/*/test/conformance.test.ts',

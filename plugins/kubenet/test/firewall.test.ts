@@ -203,6 +203,25 @@ describeIsolated('the firewall', () => {
     expect(lines('table', 'inet', 'theirs')).toEqual(before)
   })
 
+  it('leaves tables as they are that another process made while it looked what to publish', () => {
+    let isFirst = true
+    const late = openFirewall(
+      () => 'podwire',
+      () => {
+        if (isFirst) {
+          firewall.apply(plan)
+          run('nft', ['add element inet podwire ports4 { tcp . 8080 : 10.88.0.2 . 80 }'])
+        }
+        isFirst = false
+        return []
+      },
+    )
+    late.apply(plan)
+    expect(isFirst).toBe(false)
+    expect(elementsOf('ports4')).toHaveLength(1)
+    late.close()
+  })
+
   it('goes on with tables that an earlier process made for the same plan', async () => {
     firewall.apply(plan)
     await firewall.change(published(8080, '10.88.0.2'), [])

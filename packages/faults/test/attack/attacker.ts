@@ -7,8 +7,6 @@ import { afterEach, describe } from 'vitest'
 import type { DatapathName } from '../../src/checker/datapath/datapath.ts'
 import { cleanNetwork } from '../../src/machine/clean.ts'
 
-export { project } from '../../../cli/test/podwire.ts'
-
 /** Like describe, for attacks on a machine that nobody needs; they are skipped, and named, where there is none. */
 export const describeAttack = describe.skipIf(!isIsolated())
 

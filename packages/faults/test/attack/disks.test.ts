@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { check } from '../../src/checker/check.ts'
 import { observe } from '../../src/checker/observe.ts'
 import { cleanNetwork } from '../../src/machine/clean.ts'
-import { describeAttack, project, run } from './attacker.ts'
+import { describeAttack, run } from './attacker.ts'
+import { project } from './command-line.ts'
 
 describeAttack('a disk', () => {
   /** A project whose state directory is a small disk. */

@@ -13,7 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { describeAttack, project, run, SOMEBODY, useHosts, web } from './attacker.ts'
+import { describeAttack, run, SOMEBODY, useHosts, web } from './attacker.ts'
+import { project } from './command-line.ts'
 
 describeAttack('the state directory', () => {
   const open = useHosts()

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { datapathNames, describeAttack, project, run, useHosts, web } from './attacker.ts'
+import { datapathNames, describeAttack, run, useHosts, web } from './attacker.ts'
+import { installed, project } from './command-line.ts'
 
 describeAttack('two hosts', () => {
   const open = useHosts()
@@ -60,9 +61,10 @@ describeAttack('two hosts', () => {
     expect(podwire('status').status).toBe(0)
     const elsewhere = (...args: string[]) =>
       run('unshare', '--net', 'sh', '-c', `cd ${dir} && ${args.join(' ')} 2>&1; true`)
-    const podwireBin = new URL('../../../cli/bin/podwire.js', import.meta.url).pathname
     for (const command of ['prune', 'down default/web', 'up default/other', 'repair'])
-      expect(elsewhere(process.execPath, podwireBin, command), command).toContain('another network namespace')
+      expect(elsewhere(process.execPath, installed().bin, command), command).toContain(
+        'another network namespace',
+      )
     await host.checkPod(web)
     expect(await host.pods()).toHaveLength(1)
   }, 60_000)

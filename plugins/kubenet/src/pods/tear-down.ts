@@ -56,8 +56,11 @@ async function withdrawPortsTo({ firewall, published }: PodContext, addresses: r
   )
 }
 
-const cutOff = ({ datapath, kernel, podLinks }: PodContext, pod: LeavingPod) =>
-  Promise.all([datapath.disconnect(pod), removeShaping(kernel, podLinks.names(pod.sandboxId).egress)])
+async function cutOff({ datapath, kernel, podLinks }: PodContext, pod: LeavingPod): Promise<void> {
+  // Asked first: where it throws, nobody would be there to hear how the other one ends.
+  const { egress } = podLinks.names(pod.sandboxId)
+  await Promise.all([datapath.disconnect(pod), removeShaping(kernel, egress)])
+}
 
 function forget(context: PodContext, pod: PodRef, addresses: readonly string[]) {
   try {
