@@ -1,20 +1,31 @@
 // Takes random steps against host and kubenet for as long as asked: npm run test:faults -- --minutes 30 [--seed N]
+// With --attacks it carries out the attacks instead, as often as those that once found something.
 import { spawnSync } from 'node:child_process'
 import { isolated } from './namespace.mjs'
+import { runTests } from './run-tests.mjs'
 
+const args = process.argv.slice(2)
 const path = (name) => new URL(name, import.meta.url).pathname
-const command = isolated([
-  process.execPath,
-  '--import',
-  path('run-source.mjs'),
-  path('../packages/faults/src/main.ts'),
-  ...process.argv.slice(2),
-])
-if (!command) {
-  console.error(
-    'test:faults: this kernel refuses network namespaces; run it as root, or where user namespaces are allowed',
-  )
-  process.exit(1)
+
+process.exit(args.includes('--attacks') ? carryOutAttacks() : takeSteps())
+
+function carryOutAttacks() {
+  process.env.PODWIRE_FAULTS = 'all'
+  return runTests(['packages/faults/test/attack'])
 }
-const { status } = spawnSync(command[0], command.slice(1), { stdio: 'inherit' })
-process.exit(status ?? 1)
+
+function takeSteps() {
+  const main = path('../packages/faults/src/main.ts')
+  const command = isolated([process.execPath, '--import', path('run-source.mjs'), main, ...args])
+  if (!command) {
+    console.error(
+      'test:faults: this kernel refuses network namespaces; run it as root, or where user namespaces are allowed',
+    )
+    return 1
+  }
+  const { status, signal, error } = spawnSync(command[0], command.slice(1), { stdio: 'inherit' })
+  if (error) console.error(`test:faults: it could not be started: ${error.message}`)
+  if (signal)
+    console.error(`test:faults: it was ended by ${signal}; the seed above makes the same steps again`)
+  return status ?? 1
+}

@@ -461,6 +461,45 @@ describe.skipIf(!isIsolated())('a host', () => {
     }
   })
 
+  test('a tear-down that is cut short on a full disk is finished by the next host, a change refused there is no change', async () => {
+    const files = await workspace()
+    const code = offering(
+      'x',
+      `setUpPod: async ({ annotations }) => { if (annotations.a) throw new Error('not so'); return { ip: '192.0.2.7' } },
+      tearDownPod: () => globalThis.stuck ? new Promise(() => {}) : Promise.resolve(void globalThis.calls.push('down')),`,
+    )
+    await files.plugin('podwire-plugin-x', { code })
+    const stateDir = join(files.dir, 'small')
+    mkdirSync(stateDir, { mode: 0o700 })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=0700', 'tmpfs', stateDir])
+    try {
+      const log = recordingLogger()
+      const open = () => createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
+      const fill = () =>
+        expect(() => writeFileSync(join(stateDir, 'filler'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+      const host = await open()
+      Object.assign(globalThis, { calls: [] })
+      const before = await host.setUpPod(web)
+      host.events.on('pod:setup:start', fill)
+      await expect(host.setUpPod({ ...web, annotations: { a: 'b' } })).rejects.toThrow('not so')
+      expect(await host.pod(web)).toEqual(before)
+
+      Object.assign(globalThis, { stuck: true })
+      void host.tearDownPod(web)
+      await expect.poll(() => host.pods()).toMatchObject([{ phase: 'tearing-down' }])
+      Object.assign(globalThis, { stuck: false })
+      // The lock of a host that was killed is free.
+      rmSync(join(stateDir, 'locks'), { recursive: true })
+      expect(await (await open()).pods()).toEqual([])
+      expect(calls()).toContain('down')
+      expect(existsSync(before.pod.netns)).toBe(false)
+    } finally {
+      Object.assign(globalThis, { stuck: false })
+      // The host that never ends holds its lock open.
+      execFileSync('umount', ['--lazy', stateDir])
+    }
+  })
+
   test("pods of a host in another network namespace are not this one's to touch", async () => {
     const { host, stateDir, start } = await hostWith()
     await host.setUpPod(web)

@@ -35,7 +35,7 @@ export async function runFaults({
   ms = 0,
   progress,
 }: FaultRun): Promise<FaultResult> {
-  const machine = await openMachine()
+  const machine = await openMachine(SEATS)
   const run: Run = { machine, insiders: new Map(), steps: 0, hasConnections: false }
   const started = performance.now()
   const passed = () => performance.now() - started
@@ -62,7 +62,7 @@ async function oneSequence(run: Run, seed: number): Promise<string | undefined> 
     fc.noBias(fc.commands([steps(seats)], { maxCommands: longestSequence, size: 'max' })),
     async (commands) => {
       if (passed() > shrinkMs) return
-      const state = freshState(run.machine.root, seats === SEATS)
+      const state = freshState(run.machine.root, seed % 2 === 0 ? 'routed' : 'bridge')
       await begin(run, state)
       try {
         await fc.asyncModelRun(async () => ({ model: state, real: run }), commands)

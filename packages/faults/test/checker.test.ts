@@ -1,25 +1,27 @@
-import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { check } from '../src/checker/check.ts'
 import type { HostModel, PodModel } from '../src/checker/model.ts'
 import { observe } from '../src/checker/observe.ts'
-import { describeAttack, run, useHosts, web } from './attack/attacker.ts'
+import { datapathNames, describeAttack, run, useHosts, web } from './attack/attacker.ts'
 
 const port = { hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }
 const annotations = { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '20M' }
 const limits = { ingress: 10_000_000, egress: 20_000_000 }
 
-describeAttack('the checker', () => {
+describeAttack.each(datapathNames)('the checker (%s)', (datapath) => {
   const open = useHosts()
 
   async function onePod() {
-    const { stateDir, host } = await open()
+    const { stateDir, host } = await open({ datapath })
     const record = await host.setUpPod({ ...web, portMappings: [port], annotations })
     const pod: PodModel = { ...web, ports: [port], bandwidth: limits }
     const model: HostModel = {
       stateDir,
-      datapath: { kind: 'bridge', bridge: 'cbr0', gateways: ['10.88.0.1/24'], hairpin: true },
+      datapath,
+      bridge: 'cbr0',
+      gateways: ['10.88.0.1/24'],
       pods: [pod],
       isTidy: true,
     }
@@ -29,7 +31,8 @@ describeAttack('the checker', () => {
     const name = record.pod.netns.slice('/run/netns/'.length)
     const differences = (more: Partial<HostModel> = {}) =>
       check({ hosts: [{ ...model, ...more }] }, observe([stateDir]))
-    return { stateDir, host, record, pod, link, egress, name, differences }
+    const table = `podwire-${readFileSync(join(stateDir, 'plugins/kubenet/id'), 'utf8').slice(0, 8)}`
+    return { stateDir, host, record, pod, link, egress, name, table, differences }
   }
 
   test('is content with what is right, up and down', async () => {
@@ -40,10 +43,30 @@ describeAttack('the checker', () => {
   })
 
   type Pod = Awaited<ReturnType<typeof onePod>>
-  test.each<[string, (pod: Pod) => unknown, RegExp]>([
+  type Harm = [string, (pod: Pod) => unknown, RegExp]
+  const ofDatapath: Harm[] =
+    datapath === 'bridge'
+      ? [
+          ['a link off the bridge', ({ link }) => run('ip', 'link', 'set', link, 'nomaster'), /not a port/],
+          ['a gateway that is gone', () => run('ip', 'addr', 'flush', 'dev', 'cbr0'), /lacks 10.88.0.1/],
+        ]
+      : [
+          ['a way that is gone', () => run('ip', 'route', 'del', '10.88.0.2'), /0 routes lead to 10.88.0.2/],
+          ['a link that speaks ARP', ({ link }) => run('ip', 'link', 'set', link, 'arp', 'on'), /speaks ARP/],
+          [
+            'a neighbour that is gone',
+            ({ link }) => run('ip', 'neigh', 'del', '10.88.0.2', 'dev', link),
+            /does not know the neighbour 10.88.0.2/,
+          ],
+          [
+            'a gateway that is gone',
+            () => run('ip', 'addr', 'del', '10.88.0.1/32', 'dev', 'lo'),
+            /lo lacks 10.88.0.1/,
+          ],
+        ]
+  const ofBoth: Harm[] = [
     ['a link that is gone', ({ link }) => run('ip', 'link', 'del', link), /its link is gone/],
     ['a link that is down', ({ link }) => run('ip', 'link', 'set', link, 'down'), /is down/],
-    ['a link off the bridge', ({ link }) => run('ip', 'link', 'set', link, 'nomaster'), /not a port/],
     [
       'an address that is gone',
       ({ name }) => run('ip', '-n', name, 'addr', 'flush', 'dev', 'eth0'),
@@ -69,13 +92,22 @@ describeAttack('the checker', () => {
       ({ link }) => run('tc', 'qdisc', 'del', 'dev', link, 'ingress'),
       /sends is limited to undefined/,
     ],
-    ['rules that are gone', () => run('nft', 'flush', 'ruleset'), /table inet podwire is gone/],
+    ['rules that are gone', () => run('nft', 'flush', 'ruleset'), /its nft table is gone/],
     [
       'a port that is not published',
-      () => run('nft', 'flush', 'map', 'inet', 'podwire', 'ports4'),
-      /8080\/tcp .* is not published/,
+      ({ table }) => run('nft', 'flush', 'map', 'inet', table, 'ports4'),
+      /8080\/tcp .* is not published[\s\S]*ports4 was emptied/,
     ],
-    ['a gateway that is gone', () => run('ip', 'addr', 'flush', 'dev', 'cbr0'), /lacks 10.88.0.1/],
+    [
+      'a table of nobody',
+      () => run('nft', 'add', 'table', 'inet', 'podwire-old'),
+      /table podwire-old is left/,
+    ],
+    [
+      'a route of nobody',
+      ({ link }) => run('ip', 'route', 'add', '10.88.0.99/32', 'dev', link),
+      /route to 10.88.0.99/,
+    ],
     [
       'a namespace that is gone',
       ({ name }) => run('ip', 'netns', 'del', name),
@@ -120,7 +152,7 @@ describeAttack('the checker', () => {
     ],
     [
       'a neighbour of nobody',
-      () =>
+      ({ link }) =>
         run(
           'ip',
           'neigh',
@@ -129,27 +161,32 @@ describeAttack('the checker', () => {
           'lladdr',
           '0a:58:0a:58:00:63',
           'dev',
-          'cbr0',
+          link,
           'nud',
           'permanent',
         ),
       /neighbour 10.88.0.99/,
     ],
-  ])('tells of %s', async (_name, harm, text) => {
-    const pod = await onePod()
-    harm(pod)
-    expect(pod.differences().join('\n')).toMatch(text)
-    for (const undo of [
-      ['netns', 'del', 'nobody'],
-      ['link', 'del', 'pw0123456789ab'],
-      ['addr', 'del', '10.88.0.2/32', 'dev', 'lo'],
-    ])
-      try {
-        run('ip', ...undo)
-      } catch {
-        // Another harm.
-      }
-  })
+  ]
+  // What is no data path's own is tried once.
+  test.each<Harm>([...ofDatapath, ...(datapath === 'routed' ? ofBoth : [])])(
+    'tells of %s',
+    async (_name, harm, text) => {
+      const pod = await onePod()
+      harm(pod)
+      expect(pod.differences().join('\n')).toMatch(text)
+      for (const undo of [
+        ['netns', 'del', 'nobody'],
+        ['link', 'del', 'pw0123456789ab'],
+        ['addr', 'del', '10.88.0.2/32', 'dev', 'lo'],
+      ])
+        try {
+          run('ip', ...undo)
+        } catch {
+          // Another harm.
+        }
+    },
+  )
 
   test('tells of a pod that was acknowledged down and is there, and of one with other settings', async () => {
     const { pod, differences } = await onePod()

@@ -67,6 +67,8 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     status: async () => node().check(),
     async checkPod(pod) {
       const differences = await podDifferences(node(), pod)
+      // What one pod lacks all may lack: setting any of them up again puts it back.
+      if (node().records.read(pod.sandboxId)) differences.push(...(await node().differences()))
       if (differences.length === 0) return
       throw errors.POD_NETWORK_CHANGED({ pod: podKey(pod), sandboxId: pod.sandboxId, differences })
     },

@@ -5,7 +5,7 @@ import type { FirewallPlan } from '../src/firewall/layout.ts'
 import { type PortElement, portElements } from '../src/firewall/port-elements.ts'
 import { parseCidr } from '../src/ipam/cidr.ts'
 import { parsePodCidrs } from '../src/ipam/network.ts'
-import { describeIsolated, run, useMachine } from './support/machine.ts'
+import { describeIsolated, portsIn, run, useMachine } from './support/machine.ts'
 
 const plan: FirewallPlan = {
   linkPrefix: 'pw',
@@ -42,10 +42,7 @@ describeIsolated('the firewall', () => {
       .filter((line) => line !== '' && line !== '}')
   const rulesOf = (chain: string) =>
     lines('chain', 'inet', 'podwire', chain).filter((line) => !/^(table|chain|type) /.test(line))
-  const elementsOf = (map: string) => {
-    const { nftables } = JSON.parse(run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map]))
-    return nftables.flatMap((entry: { map?: { elem?: unknown[] } }) => entry.map?.elem ?? [])
-  }
+  const elementsOf = (map: string) => portsIn(run('nft', ['-j', 'list', 'map', 'inet', 'podwire', map]))
 
   it('holds these rules for a plan', () => {
     firewall.apply(plan)
@@ -155,6 +152,7 @@ describeIsolated('the firewall', () => {
     ['a flushed ruleset', () => run('nft', ['flush', 'ruleset'])],
     ['a deleted table', () => run('nft', ['delete', 'table', 'inet', 'podwire'])],
     ['a flushed chain', () => run('nft', ['flush', 'chain', 'inet', 'podwire', 'raw'])],
+    ['a flushed map of ports', () => run('nft', ['flush', 'map', 'inet', 'podwire', 'ports4'])],
   ])('puts %s back with the ports of all pods, which somebody else’s rules don’t need', (_, damage) => {
     firewall.apply(plan)
     const before = lines('ruleset')
@@ -203,6 +201,25 @@ describeIsolated('the firewall', () => {
     firewall.ensure()
     firewall.apply({ ...plan, direct: undefined })
     expect(lines('table', 'inet', 'theirs')).toEqual(before)
+  })
+
+  it('leaves tables as they are that another process made while it looked what to publish', () => {
+    let isFirst = true
+    const late = openFirewall(
+      () => 'podwire',
+      () => {
+        if (isFirst) {
+          firewall.apply(plan)
+          run('nft', ['add element inet podwire ports4 { tcp . 8080 : 10.88.0.2 . 80 }'])
+        }
+        isFirst = false
+        return []
+      },
+    )
+    late.apply(plan)
+    expect(isFirst).toBe(false)
+    expect(elementsOf('ports4')).toHaveLength(1)
+    late.close()
   })
 
   it('goes on with tables that an earlier process made for the same plan', async () => {

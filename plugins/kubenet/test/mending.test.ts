@@ -80,7 +80,7 @@ describeDatapaths('a set-up (%s)', (datapath) => {
       [() => onHost('tc', 'qdisc', 'del', 'dev', host, 'root'), /ingress bandwidth/],
       [
         () => onHost('nft', 'flush', 'map', 'inet', machine.table, 'ports4'),
-        /host port 8080\/tcp is not published/,
+        /host port 8080\/tcp is not published|firewall rules/,
       ],
       [
         () => inside('a', 'ip', 'addr', 'flush', 'dev', 'eth0'),

@@ -76,6 +76,29 @@ describeDatapaths('a pod on the network (%s)', (datapath) => {
     expect(await inA.ask('tcp', '127.0.0.1', 8080)).toMatch(/^published /)
   })
 
+  it('published on 127.0.0.1 is not reached by neighbours of the host that route to it on purpose', async () => {
+    const outside = await machine.outside()
+    await machine.start()
+    const port = { hostPort: 8080, containerPort: 80, protocol: 'tcp' as const, hostIP: '127.0.0.1' }
+    await machine.pod('a', { portMappings: [port] })
+    const [inA, onHost] = await Promise.all([machine.peer('a'), machine.peer()])
+    await inA.serve('tcp', 80, 'a')
+    const neighbour = `--net=${machine.netnsOf('outside')}`
+    const steps = [
+      'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet',
+      'ip addr del 127.0.0.1/8 dev lo',
+      'ip route add 127.0.0.0/8 via 192.0.2.1 dev eth0 src 192.0.2.2',
+    ]
+    run('nsenter', [neighbour, 'sh', '-c', steps.join(' && ')])
+    // A host may let such packets in for reasons of its own.
+    writeSysctl('net/ipv4/conf/up0/route_localnet', 1)
+    expect(await outside.ask('tcp', '127.0.0.1', 8080, { timeout: 300 })).toBe('timeout')
+    expect(await onHost.ask('tcp', '127.0.0.1', 8080)).toMatch(/^a /)
+    // Nothing else stands in the way.
+    run('nft', ['flush', 'chain', 'inet', machine.table, 'raw'])
+    expect(await outside.ask('tcp', '127.0.0.1', 8080)).toMatch(/^a /)
+  })
+
   it.each([0, 1])('publishes ports with bridge-nf-call-iptables = %i', async (bridgeNetfilter) => {
     writeSysctl('net/bridge/bridge-nf-call-iptables', bridgeNetfilter)
     writeSysctl('net/bridge/bridge-nf-call-ip6tables', bridgeNetfilter)

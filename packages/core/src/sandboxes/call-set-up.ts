@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   DEFAULT_INTERFACE_NAME,
   DEFAULT_PLUGIN_NAME,
@@ -14,10 +15,11 @@ import type { SandboxRecord } from './record.ts'
 export async function callSetUp(
   context: SandboxContext,
   manager: PluginManager,
-  { previous: _, problem: __, ...record }: SandboxRecord,
+  kept: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<SandboxRecord> {
   const { store, events } = context
+  const { previous: _, problem: __, ...record } = kept
   const about = { plugin: manager.name, pod: podRef(record.pod) }
   const started = performance.now()
   events.emit('pod:setup:start', about)
@@ -26,7 +28,8 @@ export async function callSetUp(
     const setUpMs = performance.now() - started
     const status = returned ?? (await askForStatus(manager, record, signal))
     const ready: SandboxRecord = { ...record, phase: 'ready', setUpMs, ...(status ? { status } : {}) }
-    store.write(ready)
+    // What is mended is as it stands there already, and is mended on a full disk too.
+    if (!isDeepStrictEqual(ready, { ...kept, setUpMs })) store.write(ready)
     events.emit('pod:setup:done', { ...about, durationMs: setUpMs, status })
     return ready
   } catch (error) {

@@ -25,10 +25,10 @@ export async function changePod(
   }
 }
 
-// Where the disk is full by now the record goes on to tell of the change, and whoever reads it next undoes that.
+// On a disk that became read-only the record goes on to tell of the change, and whoever reads it next undoes that.
 function keepAsItWas({ store, warn }: SandboxContext, kept: SandboxRecord): void {
   try {
-    store.write(kept)
+    store.forgetChange(kept)
   } catch (error) {
     warn(`pod ${podKey(kept.pod)} was not changed, but its record can't say so: ${messageOf(error)}`)
   }

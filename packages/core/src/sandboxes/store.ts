@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ignoring } from '@podwire/api'
 import { namesIn, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
@@ -24,8 +24,12 @@ export interface SandboxStore {
   /** The record of a pod whatever its sandbox is called; the last one where it has two. */
   find(pod: { readonly namespace: string; readonly name: string }): SandboxRecord | undefined
   list(): { records: SandboxRecord[]; unreadable: UnreadableRecord[] }
-  /** Replaces the record; a reader sees the old one or the new one. */
+  /** Replaces the record; a reader sees the old one or the new one. While it is `changing` the old one is kept beside it. */
   write(record: SandboxRecord): void
+  /** Puts the record back that was there before the change. Works on a full disk. */
+  forgetChange(record: SandboxRecord): void
+  /** Makes the record's phase `tearing-down`, by another name for its file: a full disk must not keep a pod. */
+  markTearingDown(record: SandboxRecord): void
   remove(record: SandboxRecord): void
   /** Moves a file that can't be read out of the way; returns where to. */
   setAside(file: string): string
@@ -33,16 +37,28 @@ export interface SandboxStore {
   sweep(): void
 }
 
-const suffix = '.json'
+// By phase; where there are several files of a sandbox the first of these holds. What is called `.leaving` is being torn down,
+// whatever it says of itself.
+const suffixes = {
+  'tearing-down': '.leaving',
+  changing: '.changing',
+  ready: '.json',
+  'setting-up': '.json',
+} as const satisfies Record<SandboxRecord['phase'], string>
+type Suffix = (typeof suffixes)[keyof typeof suffixes]
+
+const inOrder: readonly Suffix[] = [...new Set(Object.values(suffixes))]
+const suffixIn = (file: string) => inOrder.find((suffix) => file.endsWith(suffix))
 
 /** @param stateDir made at the first write, for its owner only */
 export function createSandboxStore(stateDir: string): SandboxStore {
   const dir = join(stateDir, 'sandboxes')
   // Where a sandbox isn't called as its pod says, a file called so holds its id.
   const namesDir = join(stateDir, 'pods')
-  const fileOf = (sandboxId: string) => join(dir, `${sandboxId}${suffix}`)
+  const fileOf = (sandboxId: string, suffix: Suffix) => join(dir, `${sandboxId}${suffix}`)
 
   const read = (file: string): SandboxRecord | UnreadableRecord | undefined => {
+    const suffix = suffixIn(file)
     const called = basename(file, suffix)
     const sandboxId = isSandboxId(called) ? called : undefined
     const unreadable = (reason: string) => ({ file, sandboxId, reason })
@@ -51,13 +67,17 @@ export function createSandboxStore(stateDir: string): SandboxStore {
       const text = readFileIfThere(file)
       if (text === undefined) return undefined
       const parsed = parseSandboxRecord(text, sandboxId)
-      return typeof parsed === 'string' ? unreadable(parsed) : parsed
+      if (typeof parsed === 'string') return unreadable(parsed)
+      return suffix === suffixes['tearing-down'] ? { ...parsed, phase: 'tearing-down' } : parsed
     } catch (error) {
       return unreadable(`it can't be read: ${(error as Error).message}`) // node:fs throws nothing else
     }
   }
   const get = (sandboxId: string) => {
-    const found = isSandboxId(sandboxId) ? read(fileOf(sandboxId)) : undefined
+    if (!isSandboxId(sandboxId)) return undefined
+    // Asked first, as an error takes longer to make than all else here.
+    const file = inOrder.map((suffix) => fileOf(sandboxId, suffix)).find((one) => existsSync(one))
+    const found = file === undefined ? undefined : read(file)
     return found && 'pod' in found ? found : undefined
   }
   const otherNameOf = ({ pod }: SandboxRecord) => {
@@ -76,9 +96,8 @@ export function createSandboxStore(stateDir: string): SandboxStore {
       return found?.pod.namespace === pod.namespace && found.pod.name === pod.name ? found : undefined
     },
     list: () => {
-      const entries = guarded(dir, () => namesIn(dir))
-        .filter((name) => name.endsWith(suffix))
-        .map((name) => read(join(dir, name)))
+      const names = new Set(guarded(dir, () => namesIn(dir)))
+      const entries = [...names].filter((name) => isFirst(name, names)).map((name) => read(join(dir, name)))
       return {
         records: entries.filter((entry) => entry !== undefined && 'pod' in entry),
         unreadable: entries.filter((entry) => entry !== undefined && 'file' in entry),
@@ -86,17 +105,29 @@ export function createSandboxStore(stateDir: string): SandboxStore {
     },
     write: (record) => {
       const other = otherNameOf(record)
-      const file = fileOf(record.pod.sandboxId)
+      const file = fileOf(record.pod.sandboxId, suffixes[record.phase])
       guarded(file, () => {
         if (other) writeFileWhole(other, record.pod.sandboxId)
         writeFileWhole(file, JSON.stringify(record))
+        if (record.phase === 'ready') removeFile(fileOf(record.pod.sandboxId, suffixes.changing))
       })
+    },
+    forgetChange: ({ pod: { sandboxId } }) => {
+      const file = fileOf(sandboxId, suffixes.changing)
+      guarded(file, () => removeFile(file))
+    },
+    markTearingDown: ({ pod: { sandboxId }, phase }) => {
+      if (phase === 'tearing-down') return
+      const file = fileOf(sandboxId, suffixes[phase])
+      // One that could never be written has nothing to say.
+      if (existsSync(file)) guarded(file, () => renameSync(file, fileOf(sandboxId, suffixes['tearing-down'])))
     },
     remove: (record) => {
       const other = otherNameOf(record)
-      const file = fileOf(record.pod.sandboxId)
-      guarded(file, () => {
-        rmSync(file, { force: true })
+      const files = inOrder.map((suffix) => fileOf(record.pod.sandboxId, suffix))
+      guarded(files[0] ?? dir, () => {
+        // Backwards, so that what is left of a removal cut short is torn down.
+        for (const file of files.reverse()) removeFile(file)
         if (other && readFileIfThere(other) === record.pod.sandboxId) rmSync(other, { force: true })
       })
     },
@@ -113,6 +144,19 @@ export function createSandboxStore(stateDir: string): SandboxStore {
       return target
     },
   }
+}
+
+/** Whether no other file of the sandbox holds before this one. */
+function isFirst(name: string, names: ReadonlySet<string>): boolean {
+  const suffix = suffixIn(name)
+  if (suffix === undefined) return false
+  const before = inOrder.slice(0, inOrder.indexOf(suffix))
+  return !before.some((other) => names.has(`${basename(name, suffix)}${other}`))
+}
+
+// Removing what isn't there takes longer than asking.
+function removeFile(file: string): void {
+  if (existsSync(file)) rmSync(file, { force: true })
 }
 
 function guarded<T>(path: string, act: () => T): T {

@@ -49,7 +49,12 @@ export async function tearDown(
     }
   }
   events.emit('pod:teardown:start', about)
-  note(context, { ...record, phase: 'tearing-down' })
+  try {
+    context.store.markTearingDown(record)
+  } catch (error) {
+    const why = messageOf(error)
+    context.warn(`pod ${podKey(record.pod)}: its record can't be renamed; it is torn down without: ${why}`)
+  }
   try {
     // What runs in an adopted network namespace is somebody else's.
     if (record.ownsNetns) await attempt('processes', () => killProcessesOf(record))
@@ -64,20 +69,18 @@ export async function tearDown(
     events.emit('pod:teardown:done', { ...about, durationMs: performance.now() - started })
     return left
   } catch (error) {
-    note(context, { ...record, phase: 'tearing-down', problem: messageOf(error) })
+    noteProblem(context, { ...record, phase: 'tearing-down', problem: messageOf(error) })
     events.emit('pod:teardown:failed', { ...about, durationMs: performance.now() - started, error })
     throw error
   }
 }
 
-// On a full or a read-only disk a pod goes down all the same: the record only says less.
-function note({ store, warn }: SandboxContext, record: SandboxRecord): void {
+// On a full or a read-only disk the record only says less.
+function noteProblem({ store, warn }: SandboxContext, record: SandboxRecord): void {
   try {
     store.write(record)
   } catch (error) {
-    warn(
-      `pod ${podKey(record.pod)}: its record can't be written; it is torn down without: ${messageOf(error)}`,
-    )
+    warn(`pod ${podKey(record.pod)}: its record can't say what went wrong: ${messageOf(error)}`)
   }
 }
 

@@ -47,6 +47,35 @@ test('keeps what it is given, for its owner alone', async () => {
   expect(store.get('a')).toBeUndefined()
 })
 
+test('keeps a record beside its change, and says that a tear-down began, without writing anything anew', async () => {
+  const { dir } = await workspace()
+  const store = createSandboxStore(dir)
+  const { pod } = record('a')
+  const changed = { ...pod, annotations: { a: 'c' } }
+  store.write(record('a'))
+  store.write({ ...record('a'), pod: changed, previous: pod, phase: 'changing' })
+  expect(store.list().records).toMatchObject([{ phase: 'changing', pod: changed, previous: pod }])
+  store.forgetChange(record('a'))
+  expect(store.get('a')).toEqual(record('a'))
+  store.write({ ...record('a'), pod: changed, previous: pod, phase: 'changing' })
+  store.write({ ...record('a'), pod: changed })
+  expect(store.list().records).toEqual([{ ...record('a'), pod: changed }])
+  expect(await readdir(join(dir, 'sandboxes'))).toEqual(['a.json'])
+
+  store.markTearingDown(record('a'))
+  expect(await readdir(join(dir, 'sandboxes'))).toEqual(['a.leaving'])
+  expect(store.find(pod)).toEqual({ ...record('a'), pod: changed, phase: 'tearing-down' })
+  expect(store.list().records).toEqual([{ ...record('a'), pod: changed, phase: 'tearing-down' }])
+  store.write({ ...record('a'), phase: 'tearing-down', problem: 'stuck' })
+  expect(store.list().records).toMatchObject([{ phase: 'tearing-down', problem: 'stuck' }])
+  store.markTearingDown(store.get('a')!)
+  store.remove(record('a'))
+  expect(store.list()).toEqual({ records: [], unreadable: [] })
+  // Of what was never written there is nothing to say.
+  store.markTearingDown(record('a'))
+  expect(await readdir(join(dir, 'sandboxes'))).toEqual([])
+})
+
 test('finds a pod whatever its sandbox is called', async () => {
   const { dir } = await workspace()
   const store = createSandboxStore(dir)

@@ -2,17 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { podKey } from '@podwire/api'
 import type { SandboxRecord } from '@podwire/core'
 import type { Link } from '@podwire/netlink'
-import type { DatapathChecker } from './datapath/datapath.ts'
-import type { PodModel } from './model.ts'
+import { datapathCheckers } from './datapath/index.ts'
+import type { HostModel, PodModel } from './model.ts'
 import type { KubenetRecord, Observed, ObservedNamespace, ObservedState } from './observed.ts'
 
 /** In what a pod that was acknowledged up is not up, or not complete. */
-export function checkPod(
-  pod: PodModel,
-  state: ObservedState,
-  observed: Observed,
-  datapath: DatapathChecker,
-): string[] {
+export function checkPod(pod: PodModel, host: HostModel, state: ObservedState, observed: Observed): string[] {
   return differences().map((difference) => `pod ${podKey(pod)}: ${difference}`)
 
   function differences(): string[] {
@@ -25,7 +20,7 @@ export function checkPod(
     return [
       ...recordDifferences(pod, sandbox, record, inside),
       ...claimDifferences(sandbox, record, state),
-      ...(pod.isDamaged ? [] : linkDifferences(record, inside)),
+      ...(pod.isDamaged || host.damaged?.has('network') ? [] : linkDifferences(record, inside)),
     ]
   }
 
@@ -33,10 +28,12 @@ export function checkPod(
     const alias = `podwire ${state.id} ${podKey(pod)}`
     const link = observed.links.find((one) => one.kind === 'veth' && one.alias === alias)
     if (!link) return ['its link is gone']
+    // As the record says: pods stay what they were when their host goes over to another data path.
+    const datapath = datapathCheckers(host)[record.datapath]
     return [
       ...(link.up ? [] : [`${link.name} is down`]),
       ...datapath.linkDifferences(observed, link, record),
-      ...insideDifferences(inside, record),
+      ...insideDifferences(inside, datapath.addressesInside(record)),
       ...datapath.insideDifferences(inside, record),
       ...limitDifferences(pod, link, alias, observed),
     ]
@@ -50,21 +47,20 @@ function recordDifferences(
   inside: ObservedNamespace,
 ): string[] {
   const found: string[] = []
-  const stands = (pod.isHalfChanged && sandbox.previous) || sandbox.pod
-  if (sandbox.phase !== 'ready' && !(pod.isHalfChanged && sandbox.phase === 'changing'))
-    found.push(`it was acknowledged up and is ${sandbox.phase}`)
-  if (sandbox.problem && !pod.isHalfChanged) found.push(`its record tells of a problem: ${sandbox.problem}`)
+  if (sandbox.phase !== 'ready') found.push(`it was acknowledged up and is ${sandbox.phase}`)
+  if (sandbox.problem) found.push(`its record tells of a problem: ${sandbox.problem}`)
   if (!isDeepStrictEqual(sandbox.netnsIdentity, inside.id)) found.push("its namespace is not its record's")
   if (record.netns.ino !== inside.id?.ino) found.push("its namespace is not that of kubenet's record")
-  if (!isDeepStrictEqual(stands.portMappings, pod.ports))
+  if (!isDeepStrictEqual(sandbox.pod.portMappings, pod.ports))
     found.push(
-      `its record has the ports ${JSON.stringify(stands.portMappings)}, not ${JSON.stringify(pod.ports)}`,
+      `its record has the ports ${JSON.stringify(sandbox.pod.portMappings)}, not ${JSON.stringify(pod.ports)}`,
     )
-  if (!isDeepStrictEqual(stands.bandwidth ?? {}, pod.bandwidth)) found.push('its record has other limits')
+  if (!isDeepStrictEqual(sandbox.pod.bandwidth ?? {}, pod.bandwidth))
+    found.push('its record has other limits')
   if (!isDeepStrictEqual(record.ports, pod.ports)) found.push("kubenet's record has other ports")
   if (!isDeepStrictEqual(record.bandwidth, pod.bandwidth)) found.push("kubenet's record has other limits")
-  if (record.changing && !pod.isHalfChanged) found.push("kubenet's record says that a change is under way")
-  if (record.leaving) found.push("kubenet's record says that it leaves")
+  if (record.changing) found.push("kubenet's record says that a change is under way")
+  if (record.isLeaving) found.push("kubenet's record says that it leaves")
   const told = sandbox.status?.ips ?? []
   if (
     !isDeepStrictEqual(
@@ -90,7 +86,7 @@ function claimDifferences(
     : [`it claims ${own.join() || 'nothing'}, and has ${wanted.join()}`]
 }
 
-function insideDifferences({ links, addresses }: ObservedNamespace, record: KubenetRecord): string[] {
+function insideDifferences({ links, addresses }: ObservedNamespace, wanted: readonly string[]): string[] {
   const eth0 = links.find(({ name }) => name === 'eth0')
   if (!eth0) return ['it has no eth0']
   const found: string[] = []
@@ -98,7 +94,7 @@ function insideDifferences({ links, addresses }: ObservedNamespace, record: Kube
   if (!links.some(({ name, up }) => name === 'lo' && up)) found.push('its loopback is down')
   const there = addresses.filter(({ dev, scope }) => dev === eth0.index && scope === 'global')
   const have = there.map(({ address }) => address).sort()
-  const want = record.addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`).sort()
+  const want = [...wanted].sort()
   if (!isDeepStrictEqual(have, want))
     found.push(`its eth0 has ${have.join() || 'no address'}, not ${want.join()}`)
   return found

@@ -1,8 +1,11 @@
 import { podKey } from '@podwire/api'
+import { readSysctl } from '@podwire/netlink'
 import { checkPod } from './check-pod.ts'
 import { checkConnections, checkFirewall } from './check-ports.ts'
-import { datapathChecker } from './datapath/index.ts'
+import type { DatapathName } from './datapath/datapath.ts'
+import { datapathCheckers } from './datapath/index.ts'
 import type { HostModel, MachineModel } from './model.ts'
+import { tableOf } from './observe-firewall.ts'
 import type { Observed, ObservedState } from './observed.ts'
 
 /**
@@ -13,11 +16,12 @@ export function check(model: MachineModel, observed: Observed): string[] {
   return [
     ...addressesTwice(observed),
     ...model.hosts.flatMap((host) => checkHost(host, observed)),
-    ...checkFirewall(model, observed),
     ...checkConnections(model, observed),
     ...namespacesOfNobody(observed),
     ...linksOfNobody(observed),
     ...neighboursOfNobody(observed),
+    ...routesOfNobody(observed),
+    ...tablesOfNobody(observed),
   ]
 }
 
@@ -31,7 +35,8 @@ function addressesTwice({ namespaces, addresses }: Observed): string[] {
     for (const { address, scope } of addresses)
       if (scope === 'global') {
         const [ip = ''] = address.split('/')
-        owners.set(ip, [...(owners.get(ip) ?? []), place])
+        // A host that has pods of both kinds has its own address twice.
+        if (!owners.get(ip)?.includes(place)) owners.set(ip, [...(owners.get(ip) ?? []), place])
       }
   return [...owners].flatMap(([ip, places]) =>
     places.length > 1 ? [`address ${ip} is there ${places.length} times: ${places.join(', ')}`] : [],
@@ -41,13 +46,25 @@ function addressesTwice({ namespaces, addresses }: Observed): string[] {
 function checkHost(host: HostModel, observed: Observed): string[] {
   const state = observed.states.find(({ dir }) => dir === host.stateDir)
   if (!state) return [`state directory ${host.stateDir} was not looked at`]
-  const datapath = datapathChecker(host.datapath)
   return [
-    ...(host.pods.length > 0 && !host.isDamaged ? datapath.sharedDifferences(observed) : []),
-    ...host.pods.flatMap((pod) => checkPod(pod, state, observed, datapath)),
+    ...checkNetwork(host, state, observed),
+    ...host.pods.flatMap((pod) => checkPod(pod, host, state, observed)),
     ...recordsOfNobody(host, state),
+    ...checkFirewall(host, state),
     ...(host.isTidy ? untidiness(state) : []),
   ].map((difference) => `${host.stateDir}: ${difference}`)
+}
+
+/** What the pods of each kind share. */
+function checkNetwork(host: HostModel, { records }: ObservedState, observed: Observed): string[] {
+  const isForwarding = readSysctl('net/ipv4/ip_forward') === '1'
+  const kinds = Object.entries(datapathCheckers(host)).flatMap(([kind, checker]) => {
+    if (records.some(({ datapath }) => datapath === kind))
+      return host.damaged?.has('network') ? [] : checker.sharedDifferences(observed)
+    // The keys are the names of data paths.
+    return host.isTidy && (kind as DatapathName) !== host.datapath ? checker.leftovers(observed) : []
+  })
+  return [...kinds, ...(isForwarding || host.pods.length === 0 ? [] : ['the host does not forward'])]
 }
 
 function recordsOfNobody({ pods }: HostModel, { sandboxes, records, claims }: ObservedState): string[] {
@@ -90,6 +107,24 @@ function linksOfNobody({ links, states }: Observed): string[] {
   return links
     .filter(({ name, alias = '' }) => podLink.test(name) && !wanted.has(alias))
     .map(({ name, alias }) => `link ${name} (${alias ?? 'no alias'}) is left`)
+}
+
+/** A route to one address by a pod's link, which nobody has. */
+function routesOfNobody({ routes, links, states }: Observed): string[] {
+  const names = new Map(links.map(({ index, name }) => [index, name]))
+  const claimed = new Set(states.flatMap(({ claims }) => claims.map(({ address }) => address)))
+  return routes.flatMap(({ destination, dev }) => {
+    const name = names.get(dev ?? 0) ?? ''
+    const [address = ''] = destination.split('/')
+    const isLinkLocal = destination.startsWith('fe80:') || destination.startsWith('ff')
+    if (!podLink.test(name) || isLinkLocal || claimed.has(address)) return []
+    return [`the route to ${destination} by ${name} is left`]
+  })
+}
+
+function tablesOfNobody({ tables, states }: Observed): string[] {
+  const known = states.flatMap(({ id }) => (id === undefined ? [] : [tableOf(id).table]))
+  return tables.filter((table) => !known.includes(table)).map((table) => `the table ${table} is left`)
 }
 
 function neighboursOfNobody({ neighbours, states }: Observed): string[] {

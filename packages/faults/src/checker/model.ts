@@ -1,5 +1,5 @@
 import type { Bandwidth, PortMapping } from '@podwire/api'
-import type { DatapathSettings } from './datapath/index.ts'
+import type { DatapathSettings } from './datapath/datapath.ts'
 
 /** What a machine should look like, as far as whoever used it knows. */
 export interface MachineModel {
@@ -7,15 +7,12 @@ export interface MachineModel {
 }
 
 /** One state directory: the processes that share it are one host here. */
-export interface HostModel {
+export interface HostModel extends DatapathSettings {
   readonly stateDir: string
-  readonly datapath: DatapathSettings
   /** Pods that were acknowledged up; all others are gone. */
   readonly pods: readonly PodModel[]
-  /** What pods share was damaged, and nothing since had to put it back. */
-  readonly isDamaged?: boolean
-  /** Somebody else may have changed which ports are published. */
-  readonly mayLackPorts?: boolean
+  /** What of that which pods share was damaged, and nothing since had to put back. */
+  readonly damaged?: ReadonlySet<'network' | 'firewall'>
   /** No process of the host works on anything or was killed since the last start: nothing half done may lie around. */
   readonly isTidy?: boolean
 }
@@ -27,6 +24,4 @@ export interface PodModel {
   readonly bandwidth: Bandwidth
   /** Something of it was damaged, and nothing since had to put it back. */
   readonly isDamaged?: boolean
-  /** Its records may still tell of a change that did not happen. */
-  readonly isHalfChanged?: boolean
 }

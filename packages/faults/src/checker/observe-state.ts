@@ -5,7 +5,7 @@ import { createSandboxStore } from '@podwire/core'
 import type { KubenetRecord, ObservedState } from './observed.ts'
 
 /** What lies in a state directory. */
-export function observeState(dir: string): ObservedState {
+export function observeState(dir: string): Omit<ObservedState, 'firewall'> {
   const kubenet = join(dir, 'plugins/kubenet')
   const { records: sandboxes, unreadable } = createSandboxStore(dir).list()
   const pods = namesIn(join(kubenet, 'pods'))
@@ -15,15 +15,13 @@ export function observeState(dir: string): ObservedState {
     sandboxes,
     strays: [
       ...unreadable.map(({ file }) => file),
-      ...namesIn(join(dir, 'sandboxes')).filter((name) => !name.endsWith('.json')),
-      ...pods.filter((name) => !name.endsWith('.json')),
+      ...namesIn(join(dir, 'sandboxes')).filter((name) => !isRecord(name)),
+      ...pods.filter((name) => !isRecord(name)),
       ...namesIn(kubenet).filter((name) => name.endsWith('.tmp')),
     ],
     locks: observeLocks(join(dir, 'locks')),
     ...(id === undefined ? {} : { id }),
-    records: pods
-      .filter((name) => name.endsWith('.json'))
-      .map((name) => readRecord(join(kubenet, 'pods', name))),
+    records: pods.filter(isRecord).map((name) => readRecord(join(kubenet, 'pods', name))),
     claims: namesIn(join(kubenet, 'addresses')).map((address) => ({
       address,
       owner: decodeURIComponent(readlinkSync(join(kubenet, 'addresses', address))),
@@ -33,8 +31,13 @@ export function observeState(dir: string): ObservedState {
 
 function readRecord(file: string): KubenetRecord {
   // kubenet's own; a field that isn't there is a difference for the checker to tell of.
-  return JSON.parse(readFileSync(file, 'utf8')) as KubenetRecord
+  return {
+    ...(JSON.parse(readFileSync(file, 'utf8')) as KubenetRecord),
+    isLeaving: file.endsWith('.leaving'),
+  }
 }
+
+const isRecord = (name: string) => /^[^.].*\.(json|changing|leaving)$/.test(name)
 
 function observeLocks(dir: string): ObservedState['locks'] {
   const names = namesIn(dir)

@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { errnoOf } from '@podwire/api'
+import { namesIn } from '@podwire/api/files'
 import {
   addresses,
   conntrack,
@@ -14,15 +15,18 @@ import {
   qdiscs,
   routes,
 } from '@podwire/netlink'
-import { observeFirewall } from './observe-firewall.ts'
+import { observeFirewall, tableOf, tablesOfHosts } from './observe-firewall.ts'
 import { observeState } from './observe-state.ts'
 import type { Observed, ObservedNamespace } from './observed.ts'
 
 /**
- * Looks at the machine that this process is on, and changes nothing. Some ten milliseconds for half a dozen pods, and as long
- * again for connections.
+ * Looks at the machine that this process is on, and changes nothing. Some ten milliseconds for half a dozen pods, as long
+ * again for connections, and for who runs in which namespace.
  */
-export function observe(stateDirs: readonly string[], { connections = true } = {}): Observed {
+export function observe(
+  stateDirs: readonly string[],
+  { connections = true, processes = true } = {},
+): Observed {
   using route = openNetlink()
   using netfilter = openNetlink({ protocol: NETLINK_NETFILTER })
   const found = route.runSync(links.list())
@@ -34,10 +38,13 @@ export function observe(stateDirs: readonly string[], { connections = true } = {
     neighbours: route.runSync(neighbours.list()),
     qdiscs: queues,
     redirects: redirectsOf(route, queues),
-    firewall: observeFirewall(netfilter),
+    tables: tablesOfHosts(netfilter),
     connections: connections ? netfilter.runSync(conntrack.list()) : [],
-    namespaces: observeNamespaces(),
-    states: stateDirs.map(observeState),
+    namespaces: observeNamespaces(processes ? processesByNamespace() : new Map()),
+    states: stateDirs.map((dir) => {
+      const state = observeState(dir)
+      return { ...state, firewall: state.id ? observeFirewall(netfilter, tableOf(state.id)) : undefined }
+    }),
   }
 }
 
@@ -52,11 +59,10 @@ function redirectsOf(route: Netlink, queues: Observed['qdiscs']): Map<number, nu
   return new Map(leading)
 }
 
-function observeNamespaces(): ObservedNamespace[] {
-  const processes = processesByNamespace()
-  return readdirSync(NETNS_DIR).map((name) => {
+function observeNamespaces(processes: ReadonlyMap<number, number[]>): ObservedNamespace[] {
+  return namesIn(NETNS_DIR).map((name) => {
     const path = `${NETNS_DIR}/${name}`
-    const nothing = { path, links: [], addresses: [], routes: [], processes: [] }
+    const nothing = { path, links: [], addresses: [], routes: [], neighbours: [], processes: [] }
     try {
       const id = netnsId(path)
       using inside = openNetlink({ netns: path })
@@ -66,6 +72,7 @@ function observeNamespaces(): ObservedNamespace[] {
         links: inside.runSync(links.list()),
         addresses: inside.runSync(addresses.list()),
         routes: inside.runSync(routes.list()),
+        neighbours: inside.runSync(neighbours.list()),
         processes: processes.get(id.ino) ?? [],
       }
     } catch (error) {

@@ -1,6 +1,7 @@
 import type { Bandwidth, PortMapping } from '@podwire/api'
 import type { SandboxRecord } from '@podwire/core'
 import type { Address, Connection, Link, Neighbour, NetnsId, Route, TrafficControl } from '@podwire/netlink'
+import type { DatapathName } from './datapath/datapath.ts'
 
 /** What is on a machine: its network namespace, its /run/netns, its processes, and the state directories asked for. */
 export interface Observed {
@@ -11,15 +12,18 @@ export interface Observed {
   readonly qdiscs: readonly TrafficControl[]
   /** Index of a link → index of the ifb that what arrives on it is led through. */
   readonly redirects: ReadonlyMap<number, number>
-  readonly firewall: ObservedFirewall | undefined
+  /** The names of tables that hosts made. */
+  readonly tables: readonly string[]
   readonly connections: readonly Connection[]
   readonly namespaces: readonly ObservedNamespace[]
   readonly states: readonly ObservedState[]
 }
 
-/** The table `inet podwire`. */
+/** The inet table of a host. */
 export interface ObservedFirewall {
   readonly rules: number
+  /** Maps of ports that somebody emptied. */
+  readonly flushed: readonly string[]
   readonly ports: readonly PublishedPort[]
 }
 
@@ -36,6 +40,7 @@ export interface ObservedNamespace {
   readonly links: readonly Link[]
   readonly addresses: readonly Address[]
   readonly routes: readonly Route[]
+  readonly neighbours: readonly Neighbour[]
   readonly processes: readonly number[]
 }
 
@@ -49,6 +54,8 @@ export interface ObservedState {
   /** What kubenet's links carry in their alias; absent before the first pod. */
   readonly id?: string
   readonly records: readonly KubenetRecord[]
+  /** Undefined where there is no table. */
+  readonly firewall: ObservedFirewall | undefined
   readonly claims: readonly { readonly address: string; readonly owner: string }[]
 }
 
@@ -58,6 +65,7 @@ export interface KubenetRecord {
   readonly name: string
   readonly sandboxId: string
   readonly netns: NetnsId & { readonly path: string }
+  readonly datapath: DatapathName
   readonly addresses: readonly {
     readonly address: string
     readonly prefixLength: number
@@ -66,5 +74,6 @@ export interface KubenetRecord {
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
   readonly changing?: unknown
-  readonly leaving?: unknown
+  /** What its file is called says that it is being torn down. */
+  readonly isLeaving: boolean
 }

@@ -1,8 +1,10 @@
 import type { PodName, PodRequest } from '@podwire/core'
+import type { DatapathName } from '../checker/datapath/datapath.ts'
 
 /** How a host process opens its host. */
 export interface HostSettings {
   readonly stateDir: string
+  readonly datapath: DatapathName
   readonly bridge: string
   readonly podCIDR: string
   /** The package directory of kubenet. */

@@ -52,7 +52,7 @@ function told(results: readonly { failed?: string }[]): void {
   if (failed.length > 0) throw new Error(failed.join('; '))
 }
 
-function open({ stateDir, bridge, podCIDR, kubenet }: HostSettings): Promise<NetworkHost> {
+function open({ stateDir, datapath, bridge, podCIDR, kubenet }: HostSettings): Promise<NetworkHost> {
   return createNetworkHost({
     cwd: '/',
     log: silent,
@@ -61,7 +61,7 @@ function open({ stateDir, bridge, podCIDR, kubenet }: HostSettings): Promise<Net
       networkPlugin: 'kubenet',
       stateDir,
       podCIDR,
-      plugins: { kubenet: { bridge, repairInterval: 0 } },
+      plugins: { kubenet: { datapath, bridge, repairInterval: 0 } },
     },
   })
 }

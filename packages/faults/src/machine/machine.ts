@@ -3,7 +3,6 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { withNetns } from '@podwire/netlink'
-import { SEATS } from '../model/state.ts'
 import { bundleHost } from './bundle.ts'
 import type { Operation } from './calls.ts'
 import { cleanNetwork } from './clean.ts'
@@ -32,12 +31,13 @@ export interface Machine {
 
 const sizeOfDisk = '512k'
 
-export async function openMachine(): Promise<Machine> {
+/** @param count how many host processes there are, each in a seat of its own */
+export async function openMachine(count: number): Promise<Machine> {
   const bundle = await bundleHost()
   const root = mkdtempSync('/run/faults-')
   const dirs = ['a', 'b'].map((letter) => `${root}/${letter}`)
   const processes = new Set<ChildProcess>()
-  const seats = Array.from({ length: SEATS }, () => startHost(bundle))
+  const seats = Array.from({ length: count }, () => startHost(bundle))
   // Begun before it is needed, as starting a process takes longer than most steps.
   let spare = startHost(bundle)
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Observed } from '../checker/observed.ts'
 import type { HostError } from '../machine/host-client.ts'
-import { isPortTaken, type Place, type PodState, type Settings, type State } from './state.ts'
+import { isPortTaken, type Place, type Settings } from './state.ts'
 
 /** One operation on one pod, and what came of it. */
 export interface Attempt {
@@ -18,8 +18,8 @@ export interface Attempt {
  * Takes into the model what the operations led to. Where more than one end is possible, as a host was killed or two were at
  * it, what is there decides, as long as it is one of them. Returns what can't be, each in a sentence.
  */
-export function settle(state: State, attempts: readonly Attempt[], observed: Observed): string[] {
-  const unexpected = attempts.flatMap((attempt) => unexpectedResult(state, attempt, attempts))
+export function settle(attempts: readonly Attempt[], observed: Observed): string[] {
+  const unexpected = attempts.flatMap((attempt) => unexpectedResult(attempt, attempts))
   const touched = new Map(attempts.map((attempt) => [`${attempt.place.namespace}/${attempt.pod}`, attempt]))
   const impossible = [...touched.values()].flatMap(({ place, pod }) =>
     settlePod(
@@ -32,22 +32,20 @@ export function settle(state: State, attempts: readonly Attempt[], observed: Obs
   return [...unexpected, ...impossible]
 }
 
-const sharedTableCodes = ['HOST_PORT_IN_USE', 'SETUP_STEP_FAILED', 'EEXIST']
-
-function unexpectedResult(state: State, attempt: Attempt, all: readonly Attempt[]): string[] {
+function unexpectedResult(attempt: Attempt, all: readonly Attempt[]): string[] {
   const { place, pod, wanted, isFull, result } = attempt
   const about = `${wanted ? 'setting up' : 'tearing down'} ${place.namespace}/${pod}`
   const isAlone = all.length === 1
-  const taken = wanted === undefined ? 'no' : isPortTaken(state, place, pod, wanted)
-  if (result === 'done')
-    return isAlone && taken === 'yes' ? [`${about} took a port that another pod has`] : []
-  if (result === 'cut off' || isFull) return []
-  const mayBeTaken = taken !== 'no' || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
-  // While the other host makes the table anew, whose a port is can't be told.
-  const isExpected = state.isTableShared
-    ? wanted !== undefined && sharedTableCodes.includes(result.code)
-    : mayBeTaken && result.code === 'HOST_PORT_IN_USE'
-  return isExpected ? [] : [`${about} failed with ${result.code}: ${result.message}`]
+  const isTaken = wanted !== undefined && isPortTaken(place, pod, wanted)
+  if (result === 'done') return isAlone && isTaken ? [`${about} took a port that another pod has`] : []
+  if (result === 'cut off') return []
+  // A full disk keeps pods from coming up and from changing, never from going and from being mended.
+  const isMending = isAlone && isDeepStrictEqual(place.pods.get(pod)?.settings, wanted)
+  if (isFull && wanted && !isMending) return []
+  const mayBeTaken = isTaken || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
+  return mayBeTaken && result.code === 'HOST_PORT_IN_USE'
+    ? []
+    : [`${about} failed with ${result.code}: ${result.message}`]
 }
 
 function settlePod(place: Place, pod: string, attempts: readonly Attempt[], observed: Observed): string[] {
@@ -58,11 +56,7 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   const record = observed.states
     .find(({ dir }) => dir === place.stateDir)
     ?.sandboxes.find((one) => one.pod.name === pod && one.pod.namespace === place.namespace)
-  const isHalfChanged =
-    before !== undefined &&
-    (before.isHalfChanged || attempts.some(({ result, isFull }) => isFull && result !== 'done'))
-  const stands = (isHalfChanged && record?.previous) || record?.pod
-  const found = stands && { ports: stands.portMappings, bandwidth: stands.bandwidth ?? {} }
+  const found = record && { ports: record.pod.portMappings, bandwidth: record.pod.bandwidth ?? {} }
   if (!possible.some((one) => isDeepStrictEqual(one, found)))
     return [
       `pod ${place.namespace}/${pod} is ${words(found)}, and should be ${possible.map(words).join(' or ')}`,
@@ -70,15 +64,10 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   if (found === undefined || record === undefined) place.pods.delete(pod)
   else {
     const isMended = isSure && attempts.every(({ result, wanted }) => result === 'done' && wanted)
-    // On a full disk no record tells of a tear-down that was cut off: the pod seems to be up, and is seen to be broken.
-    const isHalfGone = attempts.some(
-      ({ result, wanted, isFull }) => isFull && !wanted && result === 'cut off',
-    )
-    const isDamaged = !isMended && (isHalfGone || (before?.isDamaged ?? false))
-    const next: PodState = { settings: found, isDamaged }
-    place.pods.set(pod, { ...next, owner: record.owner?.pid, isHalfChanged: isHalfChanged && !isMended })
-    // A pod that is set up again as it is has what is its own looked at, and not what all share.
-    if (isMended && !isDeepStrictEqual(before?.settings, found)) place.isDamaged = false
+    const isDamaged = !isMended && (before?.isDamaged ?? false)
+    place.pods.set(pod, { settings: found, isDamaged, owner: record.owner?.pid })
+    // Whichever pod is set up, again or anew: what all share is put back with it.
+    if (isMended) place.damaged.clear()
   }
   return []
 }

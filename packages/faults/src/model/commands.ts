@@ -1,5 +1,6 @@
 import { createSandboxStore } from '@podwire/core'
 import fc from 'fast-check'
+import type { DatapathName } from '../checker/datapath/datapath.ts'
 import {
   damagePod,
   damageShared,
@@ -8,7 +9,8 @@ import {
   type SharedDamage,
   sharedDamages,
 } from './damage.ts'
-import { placeOf, type Settings, type State } from './state.ts'
+import { reach, THE_HOST } from './reach.ts'
+import { placeOf, type Settings, type State, seatsBeside } from './state.ts'
 import { attempt, openHost, type PodOperation, type Run, startInside, verify } from './step.ts'
 
 type Step = fc.AsyncCommand<State, Run, false>
@@ -61,9 +63,11 @@ const killed = (seat: number, operations: readonly Omit<PodOperation, 'seat'>[],
       await new Promise((resolve) => setTimeout(resolve, delayMs))
       await run.machine.kill(seat)
       const attempts = await Promise.all(begun)
-      // What recovery can't write on a full disk it does at the start after that.
-      run.machine.fill(place.stateDir, false)
-      place.isFull = false
+      // A change is undone by writing down what is so again, which has to wait for room; a tear-down is finished without.
+      if (operations.some(({ wanted }) => wanted)) {
+        run.machine.fill(place.stateDir, false)
+        place.isFull = false
+      }
       await openHost(run, state, seat)
       verify(run, state, attempts)
     },
@@ -71,22 +75,37 @@ const killed = (seat: number, operations: readonly Omit<PodOperation, 'seat'>[],
 
 const restart = (seat: number) =>
   step(`restart @${seat}`, async (state, run) => {
-    await run.machine.call(seat, { method: 'close' })
-    await openHost(run, state, seat)
+    await reopen(run, state, [seat])
+    verify(run, state, [])
+  })
+
+/** Pods that run stay what they are, new ones are connected in the other way. */
+const move = (seat: number, datapath: DatapathName) =>
+  step(`${seat < 2 ? 'a' : 'b'} goes over to ${datapath}`, async (state, run) => {
+    placeOf(state, seat).datapath = datapath
+    await reopen(run, state, seatsBeside(seat))
+    verify(run, state, [])
+  })
+
+async function reopen(run: Run, state: State, seats: readonly number[]): Promise<void> {
+  for (const seat of seats) await run.machine.call(seat, { method: 'close' })
+  for (const seat of seats) await openHost(run, state, seat)
+}
+
+const reaches = (seat: number, from: string, to: string) =>
+  step(`${from} reaches ${to} @${seat}`, async (state, run) => {
+    const place = placeOf(state, seat)
+    const isRight = place.damaged.size === 0 && ![...place.pods.values()].some(({ isDamaged }) => isDamaged)
+    if (isRight) await reach(place, from, to)
     verify(run, state, [])
   })
 
 const repair = (seat: number) =>
   step(`repair @${seat}`, async (state, run) => {
     const place = placeOf(state, seat)
-    try {
-      await run.machine.call(seat, { method: 'repair' })
-      if (place.pods.size > 0) place.isDamaged = false
-      for (const pod of place.pods.values()) pod.isDamaged = false
-    } catch (error) {
-      // What is mended is written down first.
-      if (!place.isFull) throw error
-    }
+    await run.machine.call(seat, { method: 'repair' })
+    if (place.pods.size > 0) place.damaged.clear()
+    for (const pod of place.pods.values()) pod.isDamaged = false
     verify(run, state, [])
   })
 
@@ -99,11 +118,7 @@ const collectGarbage = (seat: number) =>
 const damage = (seat: number, kind: SharedDamage) =>
   step(`${kind} of ${seat < 2 ? 'a' : 'b'}`, async (state, run) => {
     const place = placeOf(state, seat)
-    for (const one of kind === 'flush nft' ? state.places : [place]) {
-      one.isDamaged = true
-      // Ports of the bridge are gone with it.
-      for (const pod of one.pods.values()) pod.isDamaged = true
-    }
+    place.damaged.add(sharedDamages[kind])
     damageShared(place, kind)
     verify(run, state, [])
   })
@@ -134,10 +149,8 @@ const ownersDie = (seat: number, isStart: boolean) =>
     const place = placeOf(state, seat)
     const owned = [...place.pods].filter(([, { owner }]) => owner !== undefined)
     for (const [, { owner }] of owned) await run.machine.endProcess(owner ?? 0)
-    if (isStart) {
-      await run.machine.call(seat, { method: 'close' })
-      await openHost(run, state, seat)
-    } else await run.machine.call(seat, { method: 'prune' })
+    if (isStart) await reopen(run, state, [seat])
+    else await run.machine.call(seat, { method: 'prune' })
     for (const [pod] of owned) place.pods.delete(pod)
     verify(run, state, [])
   })
@@ -165,6 +178,8 @@ const portChoices = [
   { hostPort: 8082, ...tcp, hostIP: '127.0.0.1' },
   { hostPort: 8083, ...udp },
 ]
+// The keys of a constant.
+const damagesOfAll = Object.keys(sharedDamages) as SharedDamage[]
 const pod = fc.constantFrom('p0', 'p1', 'p2', 'p3')
 const limit = fc.constantFrom(10_000_000, 20_000_000)
 const settings: fc.Arbitrary<Settings> = fc.record(
@@ -192,11 +207,21 @@ export function steps(seats: number): fc.Arbitrary<Step> {
         .map((args) => killed(...args)),
     },
     { weight: 3, arbitrary: seat.map(restart) },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(seat, fc.constantFrom<DatapathName>('routed', 'bridge'))
+        .map((args) => move(...args)),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.tuple(seat, pod, fc.oneof(pod, fc.constant(THE_HOST))).map((args) => reaches(...args)),
+    },
     { weight: 8, arbitrary: seat.map(repair) },
     { weight: 3, arbitrary: seat.map(collectGarbage) },
     {
       weight: 8,
-      arbitrary: fc.tuple(seat, fc.constantFrom(...sharedDamages)).map((args) => damage(...args)),
+      arbitrary: fc.tuple(seat, fc.constantFrom(...damagesOfAll)).map((args) => damage(...args)),
     },
     {
       weight: 10,

@@ -51,8 +51,8 @@ export async function attempt(
 
 /** Opens the host of a seat, which recovers what others left. */
 export async function openHost({ machine }: Run, state: State, seat: number): Promise<void> {
-  const { stateDir, datapath, podCIDR } = placeOf(state, seat)
-  const argument = { stateDir, bridge: datapath.bridge, podCIDR, kubenet: machine.kubenet }
+  const { stateDir, datapath, bridge, podCIDR } = placeOf(state, seat)
+  const argument = { stateDir, datapath, bridge, podCIDR, kubenet: machine.kubenet }
   await machine.call(seat, { method: 'open', argument })
 }
 
@@ -60,10 +60,10 @@ export async function openHost({ machine }: Run, state: State, seat: number): Pr
 export function verify(run: Run, state: State, attempts: readonly Attempt[], isTidy = false): void {
   const observed = observe(
     state.places.map(({ stateDir }) => stateDir),
-    { connections: run.hasConnections },
+    { connections: run.hasConnections, processes: isTidy },
   )
   const differences = [
-    ...settle(state, attempts, observed),
+    ...settle(attempts, observed),
     ...check(machineModel(state, isTidy), observed),
     ...processesLeft(run, state),
   ]

@@ -4,11 +4,14 @@ import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { createNetworkHost, type NetworkHost, type NetworkHostOptions } from 'podwire'
 import { afterEach, describe } from 'vitest'
-
-export { bin, project } from '../../../cli/test/podwire.ts'
+import type { DatapathName } from '../../src/checker/datapath/datapath.ts'
+import { cleanNetwork } from '../../src/machine/clean.ts'
 
 /** Like describe, for attacks on a machine that nobody needs; they are skipped, and named, where there is none. */
 export const describeAttack = describe.skipIf(!isIsolated())
+
+/** As much of each attack as the one that found something, instead of what time allows: `npm run test:faults`. */
+export const isAll = process.env.PODWIRE_FAULTS === 'all'
 
 /** Somebody who may do nothing here. */
 export const SOMEBODY = 12_345
@@ -23,12 +26,17 @@ export interface OpenHost {
   again(options?: NetworkHostOptions): Promise<NetworkHost>
 }
 
+export const datapathNames: readonly DatapathName[] = ['routed', 'bridge']
+
+export interface HostOptions {
+  readonly datapath?: DatapathName
+  readonly podCIDR?: string
+  readonly bridge?: string
+  readonly stateDir?: string
+}
+
 /** Hosts with kubenet as a program has them; what they made is taken away after each test. */
-export function useHosts(): (options?: {
-  podCIDR?: string
-  bridge?: string
-  stateDir?: string
-}) => Promise<OpenHost> {
+export function useHosts(): (options?: HostOptions) => Promise<OpenHost> {
   const opened: NetworkHost[] = []
   const made: string[] = []
 
@@ -38,22 +46,21 @@ export function useHosts(): (options?: {
       await host.close().catch(() => {})
     }
     for (const dir of made.splice(0)) rmSync(dir, { recursive: true, force: true })
-    for (const bridge of ['cbr0', 'cbr1']) {
-      try {
-        run('ip', 'link', 'del', bridge)
-      } catch {
-        // It was never made.
-      }
-    }
+    await cleanNetwork()
   })
 
-  return async ({ podCIDR = '10.88.0.0/24', bridge = 'cbr0', stateDir = freshDir() } = {}) => {
+  return async ({
+    datapath = 'routed',
+    podCIDR = '10.88.0.0/24',
+    bridge = 'cbr0',
+    stateDir = freshDir(),
+  } = {}) => {
     const again = async (options: NetworkHostOptions = {}) => {
       const config = {
         networkPlugin: 'kubenet',
         podCIDR,
         stateDir,
-        plugins: { kubenet: { bridge, repairInterval: 0 } },
+        plugins: { kubenet: { datapath, bridge, repairInterval: 0 } },
       }
       const host = await createNetworkHost({ cwd: '/', config, ...options })
       opened.push(host)

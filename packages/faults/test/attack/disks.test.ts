@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { project } from '../../../cli/test/podwire.ts'
 import { check } from '../../src/checker/check.ts'
 import { observe } from '../../src/checker/observe.ts'
-import { describeAttack, project, run } from './attacker.ts'
+import { cleanNetwork } from '../../src/machine/clean.ts'
+import { describeAttack, run } from './attacker.ts'
 
 describeAttack('a disk', () => {
   /** A project whose state directory is a small disk. */
@@ -13,10 +15,10 @@ describeAttack('a disk', () => {
     mkdirSync(stateDir)
     run('mount', '-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', stateDir)
     const config = { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/24', stateDir }
-    const end = () => {
+    const end = async () => {
       run('umount', stateDir)
       rmSync(root, { recursive: true })
-      run('ip', 'link', 'del', 'cbr0')
+      await cleanNetwork()
     }
     return { stateDir, end, ...project({ 'podwire.config.json': config }) }
   }
@@ -35,7 +37,7 @@ describeAttack('a disk', () => {
     ],
   ])(
     '%s lets pods go down, refuses new ones and leaves nothing of them',
-    (_name, harm, mend) => {
+    async (_name, harm, mend) => {
       const { stateDir, podwire, end } = onSmallDisk()
       try {
         for (const name of ['a', 'b'])
@@ -47,7 +49,7 @@ describeAttack('a disk', () => {
         })
         expect(podwire('up', 'default/a', '-p', '83:80')).toMatchObject({ status: 1 })
         expect(podwire('down', 'default/a')).toMatchObject({ status: 0 })
-        expect(run('ip', '-o', 'link').match(/master cbr0/g)).toHaveLength(1)
+        expect(run('ip', '-o', 'link').match(/: pw[0-9a-f]{12}@/g)).toHaveLength(1)
         mend(stateDir)
         expect(podwire('down', 'default/b')).toMatchObject({ status: 0 })
         expect(podwire('prune', '--all')).toMatchObject({ status: 0 })
@@ -55,7 +57,7 @@ describeAttack('a disk', () => {
         expect(check({ hosts: [] }, observe([stateDir]))).toEqual([])
         expect(existsSync('/run/netns') && run('ls', '/run/netns')).toBe('')
       } finally {
-        end()
+        await end()
       }
     },
     120_000,

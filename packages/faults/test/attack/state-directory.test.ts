@@ -13,7 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { describeAttack, project, run, SOMEBODY, useHosts, web } from './attacker.ts'
+import { project } from '../../../cli/test/podwire.ts'
+import { describeAttack, run, SOMEBODY, useHosts, web } from './attacker.ts'
 
 describeAttack('the state directory', () => {
   const open = useHosts()
@@ -26,7 +27,7 @@ describeAttack('the state directory', () => {
     return { dir, file, isUntouched: () => readFileSync(file, 'utf8') === 'precious' }
   }
 
-  test('with a record whose sandbox is called "../../victim/package" makes a start neither write nor delete that file', async () => {
+  test('with a record whose sandbox is called like a file elsewhere makes a start neither write nor delete that file', async () => {
     const { stateDir, host, again } = await open()
     const { pod } = await host.setUpPod(web)
     const { dir, isUntouched } = victim()

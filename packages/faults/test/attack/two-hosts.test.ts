@@ -2,28 +2,36 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { bin, describeAttack, project, run, useHosts, web } from './attacker.ts'
+import { bin, project } from '../../../cli/test/podwire.ts'
+import { datapathNames, describeAttack, run, useHosts, web } from './attacker.ts'
 
 describeAttack('two hosts', () => {
   const open = useHosts()
 
-  test('with two state directories get no bridge, no pod CIDR and no sandbox twice', async () => {
-    const first = await open()
-    const before = await first.host.setUpPod(web)
-    await expect((await open({ bridge: 'cbr1' }).catch((error: unknown) => error)) as Error).toMatchObject({
-      message: expect.stringContaining('is in use on this host: route 10.88.0.0/24 on cbr0'),
-    })
-    await expect(
-      open({ podCIDR: '10.89.0.0/24' }).then(({ host }) => host.setUpPod({ ...web, name: 'other' })),
-    ).rejects.toThrow(`bridge cbr0 belongs to the host whose state is in ${first.stateDir}`)
-    // The same pod in both: its namespace is the first one's.
-    const second = await open({ bridge: 'cbr1', podCIDR: '10.89.0.0/24' })
-    await expect(second.host.setUpPod(web)).rejects.toMatchObject({ code: 'NETNS_EXISTS' })
-    await second.host.tearDownPod(web)
-    await second.host.collectGarbage()
-    await first.host.checkPod(web)
-    expect(await first.host.pod(web)).toEqual(before)
-  })
+  test.each(datapathNames)(
+    'with two state directories get no bridge, no pod CIDR and no sandbox twice (%s)',
+    async (datapath) => {
+      const first = await open({ datapath })
+      const before = await first.host.setUpPod(web)
+      const inTheWay = datapath === 'bridge' ? 'route 10.88.0.0/24 on cbr0' : 'route 10.88.0.2/32 on pw'
+      await expect(
+        (await open({ datapath, bridge: 'cbr1' }).catch((error: unknown) => error)) as Error,
+      ).toMatchObject({ message: expect.stringContaining(`is in use on this host: ${inTheWay}`) })
+      if (datapath === 'bridge')
+        await expect(
+          open({ datapath, podCIDR: '10.89.0.0/24' }).then(({ host }) =>
+            host.setUpPod({ ...web, name: 'other' }),
+          ),
+        ).rejects.toThrow(`bridge cbr0 belongs to the host whose state is in ${first.stateDir}`)
+      // The same pod in both: its namespace is the first one's.
+      const second = await open({ datapath, bridge: 'cbr1', podCIDR: '10.89.0.0/24' })
+      await expect(second.host.setUpPod(web)).rejects.toMatchObject({ code: 'NETNS_EXISTS' })
+      await second.host.tearDownPod(web)
+      await second.host.collectGarbage()
+      await first.host.checkPod(web)
+      expect(await first.host.pod(web)).toEqual(before)
+    },
+  )
 
   test('of one state directory under two paths are one: they wait for each other', async () => {
     const first = await open()

@@ -2,7 +2,8 @@ import { chownSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
-import { project, run, SOMEBODY } from './attacker.ts'
+import { project } from '../../../cli/test/podwire.ts'
+import { run, SOMEBODY } from './attacker.ts'
 
 const isRoot =
   process.geteuid?.() === 0 && /^\s*0\s+0\s+4294967295/.test(readFileSync('/proc/self/uid_map', 'utf8'))

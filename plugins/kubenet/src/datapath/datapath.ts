@@ -30,6 +30,14 @@ export interface NetworkPlan {
   readonly networks: readonly PodNetwork[]
 }
 
+/** What {@link Datapath.compare} found. */
+export interface Compared {
+  /** Each in a phrase. */
+  readonly differences: readonly string[]
+  /** As in {@link Ensured}. */
+  readonly duplicatesFrom?: string | undefined
+}
+
 /** What {@link Datapath.ensure} found and did. */
 export interface Ensured {
   /** What was found missing and is there now, each in a phrase. */
@@ -52,6 +60,8 @@ export interface HostLink {
 export interface Datapath {
   /** Looks, and touches nothing. @throws PodwireError about what is in the way of this data path */
   inspect(): Promise<void>
+  /** In what that which pods share is not as planned. Looks, and touches nothing. */
+  compare(plan: NetworkPlan): Promise<Compared>
   /** Makes what pods share, or what is missing of it. */
   ensure(plan: NetworkPlan): Promise<Ensured>
   /** Whether what {@link ensure} made is still there, as far as that is seen in some ten microseconds. */

@@ -1,5 +1,5 @@
 import type { BridgeDatapath } from './bridge/bridge-datapath.ts'
-import type { Datapath, DatapathName, PodLink } from './datapath.ts'
+import type { Compared, Datapath, DatapathName, PodLink } from './datapath.ts'
 
 /** The data paths of a host, as one. */
 export interface Datapaths extends Datapath {
@@ -35,17 +35,31 @@ export function createDatapaths(
     async inspect() {
       for (const path of inUse()) await path.inspect()
     },
+    async compare(plan) {
+      const all = []
+      // What was never made can't be missing: the configured one before its first pod.
+      for (const path of inUse()) if (path.isThere()) all.push(await path.compare(plan))
+      return {
+        differences: all.flatMap(({ differences }) => differences),
+        duplicatesFrom: duplicatesOf(all),
+      }
+    },
     async ensure(plan) {
       const wanted = inUse()
       if (!wanted.includes(other) && other.isThere()) await other.remove()
       const all = []
-      for (const path of wanted) all.push(await path.ensure(plan))
+      for (const path of wanted) {
+        // What is made for the first time was not missing.
+        const isNew = !path.isThere()
+        const ensured = await path.ensure(plan)
+        all.push(isNew ? { ...ensured, repaired: [] } : ensured)
+      }
       const answering = wanted.includes(other) ? await bridge.answerFor(podsOf('routed')) : []
       return {
         repaired: all.flatMap(({ repaired }) => repaired),
         refused: [...all.flatMap(({ refused }) => refused), ...answering],
         taken: all.flatMap(({ taken }) => taken),
-        duplicatesFrom: all.find(({ duplicatesFrom }) => duplicatesFrom)?.duplicatesFrom,
+        duplicatesFrom: duplicatesOf(all),
       }
     },
     async isIntact() {
@@ -91,3 +105,6 @@ export function createDatapaths(
     },
   }
 }
+
+const duplicatesOf = (all: readonly Pick<Compared, 'duplicatesFrom'>[]) =>
+  all.find(({ duplicatesFrom }) => duplicatesFrom)?.duplicatesFrom

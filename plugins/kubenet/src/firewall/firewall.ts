@@ -14,7 +14,7 @@ import {
   watchLosses,
 } from '@podwire/netlink/nftables'
 import { createChangeQueue } from './change-queue.ts'
-import { type FirewallPlan, families, setNames, tablesOf } from './layout.ts'
+import { type FirewallPlan, type MapElement, portMaps, sentinelOf, tablesOf } from './layout.ts'
 import { elementKey, type PortElement } from './port-elements.ts'
 import { rebuildTables, ruleCounts } from './ruleset.ts'
 
@@ -24,6 +24,8 @@ export interface Firewall {
   readonly problem: string | undefined
   /** Puts the tables in place for this plan. Published ports stay. */
   apply(plan: FirewallPlan): void
+  /** Looks whether the tables are as a plan wants them, by default the one in place. What the kernel refuses can't be missed. */
+  isIntact(plan?: FirewallPlan): boolean
   /** Looks, in some ten microseconds when nobody else changed any rule, whether the rules are there; else makes them anew. */
   ensure(): boolean
   /**
@@ -43,8 +45,6 @@ export interface Firewall {
   remove(): void
   close(): void
 }
-
-const portMaps = families.flatMap((family) => [setNames(family).ports, setNames(family).addressPorts])
 
 /**
  * @param tableName the name of the tables, which nobody else's have
@@ -81,6 +81,11 @@ export function openFirewall(
   function rebuild(current: FirewallPlan) {
     for (let attempt = 1; ; attempt++) {
       const seen = netlink.runSync(generation())
+      // Made by another process meanwhile: what it has published since stands in no record yet.
+      if (isIntact(current)) {
+        trusted = seen
+        return
+      }
       const ports = additions(firstOfEachPort(publishedPorts()))
       const steps = [...rebuildTables(tableName(), current, fingerprint(current)), ...ports]
       try {
@@ -104,7 +109,8 @@ export function openFirewall(
       return (
         netlink.runSync(tables.get(inet)).comment === fingerprint(current) &&
         netlink.runSync(rules.count(inet)) === counts.inet &&
-        (counts.bridge === 0 || netlink.runSync(rules.count(bridge)) === counts.bridge)
+        (counts.bridge === 0 || netlink.runSync(rules.count(bridge)) === counts.bridge) &&
+        portMaps.every((map) => isThere({ map: map.map, element: sentinelOf(map) }))
       )
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return false
@@ -112,15 +118,17 @@ export function openFirewall(
     }
   }
 
-  /** False when the rules had to be made anew. */
-  function ensure(): boolean {
-    if (!plan || problem !== undefined) return true
+  function isTrusted(current: FirewallPlan): boolean {
     const now = netlink.runSync(generation())
     if (now === trusted) return true
-    if (isIntact(plan)) {
-      trusted = now
-      return true
-    }
+    if (!isIntact(current)) return false
+    trusted = now
+    return true
+  }
+
+  /** False when the rules had to be made anew. */
+  function ensure(): boolean {
+    if (!plan || problem !== undefined || isTrusted(plan)) return true
     rebuild(plan)
     return false
   }
@@ -147,12 +155,12 @@ export function openFirewall(
   const removals = (ports: readonly PortElement[]) => byMap(ports, elements.del)
 
   const byMap = (ports: readonly PortElement[], make: typeof elements.add): Change[] =>
-    portMaps.flatMap((map) => {
+    portMaps.flatMap(({ map }) => {
       const own = ports.filter((port) => port.map === map).map(({ element }) => element)
       return own.length > 0 ? make(setRef(map), own) : []
     })
 
-  function isThere({ map, element }: PortElement): boolean {
+  function isThere({ map, element }: { map: string; element: MapElement }): boolean {
     try {
       const { value } = netlink.runSync(elements.get(setRef(map), element.key))
       return bytesOf(value).equals(element.value)
@@ -163,12 +171,14 @@ export function openFirewall(
   }
 
   function current(): Map<string, PortElement> {
-    const found = portMaps.flatMap((map) =>
-      netlink.runSync(elements.list(setRef(map))).map(({ key, value }) => {
-        const element = { key: bytesOf(key), value: bytesOf(value) }
-        return { map, element } as PortElement // its mapping is not known, and not asked for
-      }),
-    )
+    const found = portMaps.flatMap((of) => {
+      const sentinel = sentinelOf(of).key
+      return netlink
+        .runSync(elements.list(setRef(of.map)))
+        .map(({ key, value }) => ({ key: bytesOf(key), value: bytesOf(value) }))
+        .filter(({ key }) => !key.equals(sentinel))
+        .map((element) => ({ map: of.map, element }) as PortElement) // its mapping is not known, and not asked for
+    })
     return new Map(found.map((element) => [elementKey(element), element]))
   }
 
@@ -195,6 +205,10 @@ export function openFirewall(
         problem = refusal(error)
       }
     },
+    isIntact(wanted) {
+      if (problem !== undefined) return true
+      return wanted ? isIntact(wanted) : plan === undefined || isTrusted(plan)
+    },
     ensure,
     change,
     compare,
@@ -220,6 +234,7 @@ function noFirewall(problem: string): Firewall {
   return {
     problem,
     apply() {},
+    isIntact: () => true,
     ensure: () => true,
     change: async () => {},
     compare: () => ({ missing: [], leftover: [] }),
@@ -255,7 +270,7 @@ function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
 }
 
 // One more whenever the same plan leads to other rules.
-const VERSION = 3
+const VERSION = 4
 
 /** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
 function fingerprint(plan: FirewallPlan): string {

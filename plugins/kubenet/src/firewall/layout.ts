@@ -84,6 +84,27 @@ export const setNames = (family: IpFamily) => ({
 
 export const families: readonly IpFamily[] = [4, 6]
 
+/** The maps of published ports, with the family of what they lead to. */
+export const portMaps = families.flatMap((family) => {
+  const { ports, addressPorts } = setNames(family)
+  return [
+    { family, map: ports, keyBytes: 8 },
+    { family, map: addressPorts, keyBytes: layouts[family].bytes + 8 },
+  ]
+})
+
+/**
+ * In each map of ports, from its beginning: what no packet looks for, as its protocol is a reserved number. A map without it
+ * was flushed.
+ */
+export function sentinelOf({ family, keyBytes }: (typeof portMaps)[number]): MapElement {
+  const key = Buffer.alloc(keyBytes)
+  key[keyBytes - 8] = RESERVED_PROTOCOL
+  return { key, value: Buffer.alloc(layouts[family].bytes + 4) }
+}
+
+const RESERVED_PROTOCOL = 255
+
 /** An element of a map of ports. */
 export interface MapElement {
   readonly key: Buffer

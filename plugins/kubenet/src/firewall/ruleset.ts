@@ -10,7 +10,17 @@ import {
 } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import { type AddressRange, type IpFamily, mergeRanges, numberToAddress } from '../ipam/cidr.ts'
-import { type ChainName, chains, type FirewallPlan, families, setNames, setsOf, tablesOf } from './layout.ts'
+import {
+  type ChainName,
+  chains,
+  type FirewallPlan,
+  families,
+  portMaps,
+  sentinelOf,
+  setNames,
+  setsOf,
+  tablesOf,
+} from './layout.ts'
 import { duplicateRules, rules } from './rules.ts'
 
 /** Makes the tables anew, without published ports: whatever was in them is gone in the same transaction. */
@@ -31,6 +41,7 @@ export function rebuildTables(
       ...fill(setNames(family).pods, plan.networks, family),
       ...fill(setNames(family).direct, [...plan.networks, ...(plan.direct ?? [])], family),
     ]),
+    portMaps.flatMap((map) => elements.add({ ...table, set: map.map }, [sentinelOf(map)])),
     chainsOf(plan).map(([chain, base]) => nftChains.add({ ...table, chain }, base ? { base } : {})),
     rules(plan).map(([chain, rule]) => nftRules.add({ ...table, chain }, rule)),
     duplicatesFilter(bridge, plan),

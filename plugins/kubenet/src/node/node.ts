@@ -6,25 +6,25 @@ import { createDatapaths } from '../datapath/datapaths.ts'
 import { createRoutedDatapath } from '../datapath/routed/routed-datapath.ts'
 import { errors } from '../errors.ts'
 import { openFirewall } from '../firewall/firewall.ts'
-import { portElements } from '../firewall/port-elements.ts'
 import { type Allocator, createAllocator } from '../ipam/allocator.ts'
-import { contains, formatCidr, parseCidr } from '../ipam/cidr.ts'
-import { type Claims, openClaims } from '../ipam/claims.ts'
+import { contains, formatCidr } from '../ipam/cidr.ts'
+import { openClaims } from '../ipam/claims.ts'
 import { type PodNetwork, parseDirectRanges, parsePodCidrs } from '../ipam/network.ts'
 import { IPV6_LEAST_MTU } from '../kernel/ipv6.ts'
 import { openKernel } from '../kernel/kernel.ts'
-import { ensureSysctls } from '../kernel/sysctls.ts'
+import { ensureSysctls, sysctlDifferences } from '../kernel/sysctls.ts'
 import type { KubenetOptions } from '../options.ts'
-import { createPodLinks, LINK_PREFIX } from '../ownership/pod-links.ts'
+import { createPodLinks } from '../ownership/pod-links.ts'
 import { openStateId } from '../ownership/state-id.ts'
 import type { PodContext, SetUpContext } from '../pods/context.ts'
-import { isNetnsOf, type PodRecord } from '../pods/record.ts'
+import { isNetnsOf, publishedPorts } from '../pods/record.ts'
 import { openRecords } from '../pods/records.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
 import { AUTO, openChosenCidr } from './free-cidr.ts'
 import { defaultMtu } from './mtu.ts'
-import { forwardingSysctls } from './sysctls.ts'
+import { planShared } from './plan.ts'
+import { routerAdvertisements } from './sysctls.ts'
 
 /** This machine's side of the pod network: what all pods share. Nothing of it is made before a pod wants it. */
 export interface Node extends PodContext {
@@ -40,6 +40,8 @@ export interface Node extends PodContext {
   isIntact(): Promise<boolean>
   /** After pods were torn down: takes away what only pods of an earlier pod CIDR or data path needed, when they were the last ones. */
   dropEarlierNetworks(): Promise<void>
+  /** In what that which pods share is not as it should be, each in a phrase. Looks, and touches nothing. */
+  differences(): Promise<readonly string[]>
   /** Takes away all that was made; sysctls stay. @throws PodwireError `PODS_LEFT` */
   reset(): Promise<void>
   /** What setting pods up takes. @throws PodwireError: why that isn't there */
@@ -67,11 +69,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const firewall = openFirewall(
     // So that hosts of one machine leave each other's alone.
     () => `podwire-${stateId.get().slice(0, 8)}`,
-    () =>
-      records
-        .list()
-        .filter(({ leaving }) => !leaving)
-        .flatMap(portElements),
+    () => publishedPorts(records.list()),
   )
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
   const owner = createBridgeOwner(kernel, stateId, stateDir, () => podsOf('bridge').length)
@@ -127,20 +125,16 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     if (inTheWay) throw errors.POD_CIDR_IN_USE({ podCidr: networks.map(formatCidr).join(), inTheWay })
   }
 
+  const planned = () => planShared({ networks, claims, podOf, direct, hairpinMode: init.hairpinMode })
+
   async function build(): Promise<readonly string[]> {
     stateId.keep()
     chosenCidr.keep()
-    const all = [...networks, ...earlierNetworks(networks, claims, podOf)]
-    const { repaired, refused, taken, duplicatesFrom } = await datapath.ensure({ mtu, networks: all })
-    const forwarding = ensureSysctls(forwardingSysctls(new Set(all.map(({ family }) => family))))
+    const plan = planned()
+    const { repaired, refused, taken, duplicatesFrom } = await datapath.ensure({ ...plan, mtu })
+    const forwarding = ensureSysctls([...routerAdvertisements(plan.families), ...plan.forwarding])
     areRulesLost = !(await ensureRules()) || areRulesLost
-    firewall.apply({
-      linkPrefix: LINK_PREFIX,
-      networks: all,
-      direct,
-      hairpin: init.hairpinMode !== 'none',
-      dropDuplicatesFrom: duplicatesFrom,
-    })
+    firewall.apply(plan.firewall(duplicatesFrom))
     // After the rules, which keep pods from the host's own services.
     const loopback = await datapath.routeLoopback(firewall.problem === undefined)
     allocator?.reserve(taken)
@@ -215,6 +209,19 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       areRulesLost = !(await ensureRules()) || areRulesLost
       return !areRulesLost && (await datapath.isIntact())
     },
+    async differences() {
+      if (problem !== undefined) return []
+      // What this process made it sees at once; what an earlier one made it looks at, all of it.
+      if (isBuilt && firewall.isIntact() && (await datapath.isIntact())) return []
+      const plan = planned()
+      const { differences, duplicatesFrom } = await datapath.compare({ ...plan, mtu })
+      const areRulesThere = firewall.isIntact(plan.firewall(duplicatesFrom))
+      return [
+        ...differences,
+        ...sysctlDifferences(plan.forwarding),
+        ...(areRulesThere ? [] : ['the firewall rules are gone, or not those of this configuration']),
+      ]
+    },
     async dropEarlierNetworks() {
       if (problem !== undefined || !(hasStaleNetwork || datapath.hasLeftovers())) return
       hasStaleNetwork = false
@@ -242,21 +249,4 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       firewall.close()
     },
   }
-}
-
-/** Networks that pods were given addresses of before the pod CIDR changed. */
-function earlierNetworks(
-  networks: readonly PodNetwork[],
-  claims: Claims,
-  podOf: (sandboxId: string) => PodRecord | undefined,
-): PodNetwork[] {
-  const earlier = new Map<string, PodNetwork>()
-  for (const address of claims.claimed()) {
-    if (networks.some((network) => contains(network, address))) continue
-    const sandboxId = claims.ownerOf(address)
-    const own = podOf(sandboxId ?? '')?.addresses.find((candidate) => candidate.address === address)
-    const cidr = own && parseCidr(`${own.address}/${own.prefixLength}`)
-    if (own && cidr) earlier.set(own.gateway, { ...cidr, gateway: own.gateway })
-  }
-  return [...earlier.values()]
 }

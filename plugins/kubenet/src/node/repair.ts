@@ -7,20 +7,27 @@ import type { Node } from './node.ts'
 /** What a set-up works with, the network made or mended before where that is needed. */
 export async function prepare(node: Node): Promise<SetUpContext> {
   const context = node.forSetUp()
-  if (!node.isBuilt) await node.build()
-  else if (!(await node.isIntact())) await repair(node)
+  if (node.isBuilt) {
+    if (!(await node.isIntact())) await repair(node)
+    return context
+  }
+  const hasPods = node.records.ids().length > 0
+  const made = await node.build()
+  // Somebody took away what an earlier process made, and the links of its pods depend on that.
+  if (hasPods && made.length > 0) await repair(node, made)
   return context
 }
 
 /**
  * Puts back what someone else deleted or flushed of what pods share, the rules, the published ports and the host's ends of pods'
  * links, and tells the host of it. A pod whose link is gone is only told of: setting it up again mends it.
+ * @param before what was put back already
  */
-export async function repair(node: Node): Promise<void> {
+export async function repair(node: Node, before: readonly string[] = []): Promise<void> {
   // Where there are no pods, nothing was made, and nothing is missing.
   if (!node.isBuilt && node.records.ids().length === 0) return
   node.forSetUp()
-  const repaired = [...(await node.build())]
+  const repaired = [...before, ...(await node.build())]
   const published = node.published()
   const pods = await node.records.readAll()
   repaired.push(...(await restorePorts(node, pods, published)))

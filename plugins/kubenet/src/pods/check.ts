@@ -5,7 +5,7 @@ import type { PodContext } from './context.ts'
 import { shapedLinkOf } from './links.ts'
 import { isNetnsOf, type PodRecord } from './record.ts'
 
-/** In what a pod's network is not as it was set up, each in a phrase; empty when it is right. */
+/** In what a pod's own network is not as it was set up, each in a phrase; empty when it is right. */
 export async function podDifferences(context: PodContext, pod: PodRef): Promise<string[]> {
   const record = context.records.read(pod.sandboxId)
   if (!record) return ['it was never set up here']

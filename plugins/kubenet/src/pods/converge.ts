@@ -26,11 +26,19 @@ export async function converge(
   if (differences.length === 0 && isSame) return record
   if (differences.length > 0) await step('link', () => context.datapath.mend(record, sandbox))
   const changed = await step('settings', () =>
-    change(context, record, wanted, differences.length > 0, signal),
+    // Nothing is to be written down, so that a full disk is not in the way.
+    isSame && !record.changing
+      ? restoreSettings(context, record)
+      : change(context, record, wanted, differences.length > 0, signal),
   )
   if (differences.length > 0)
     context.report('repair', { pod: podKey(pod), sandboxId: pod.sandboxId, repaired: differences })
   return changed
+}
+
+async function restoreSettings(context: SetUpContext, record: PodRecord): Promise<PodRecord> {
+  await apply(context, record, record, 'unknown')
+  return record
 }
 
 /** Ports and limits, all of them or none. */

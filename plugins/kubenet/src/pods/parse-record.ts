@@ -40,7 +40,6 @@ export function parseRecord(value: unknown, sandboxId: string): PodRecord {
     ...(record['changing'] === undefined
       ? {}
       : { changing: parseSettings(objectOf(record['changing'], 'changing')) }),
-    ...(record['leaving'] === true ? { leaving: true } : {}),
   }
 }
 

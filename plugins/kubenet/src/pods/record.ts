@@ -2,6 +2,7 @@ import type { Bandwidth, PodRef, PortMapping } from '@podwire/api'
 import { errnoOf } from '@podwire/api'
 import { netnsId } from '@podwire/netlink'
 import type { DatapathName } from '../datapath/datapath.ts'
+import { elementKey, type PortElement, portElements } from '../firewall/port-elements.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
 
 /** What of a pod may change while it runs. */
@@ -23,8 +24,25 @@ export interface PodRecord extends PodRef, PodSettings {
   readonly addresses: readonly PodAddress[]
   /** A change that has begun: the kernel may hold some of these settings, some of the ones above, or both. */
   readonly changing?: PodSettings
-  /** Its tear-down has begun: nothing of it is to be put back. */
+  /** Its tear-down has begun: nothing of it is to be put back. The name of its file says so. */
   readonly leaving?: true
+}
+
+/**
+ * What the kernel should publish of pods, should it have lost it all: what is settled before what is only under way, and not
+ * what a change that is under way withdraws; one that fails puts it back.
+ */
+export function publishedPorts(pods: readonly PodRecord[]): PortElement[] {
+  const staying = pods.filter(({ leaving }) => !leaving)
+  const pending = staying.flatMap(({ addresses, changing }) =>
+    changing ? portElements({ addresses, ports: changing.ports }) : [],
+  )
+  const changed = new Set(pending.map(elementKey))
+  const settled = staying.flatMap(({ changing, ...pod }) => {
+    const own = portElements(pod)
+    return changing ? own.filter((element) => changed.has(elementKey(element))) : own
+  })
+  return [...settled, ...pending]
 }
 
 /** Whether the pod's namespace is still the one that it was set up in. */

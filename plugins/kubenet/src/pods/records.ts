@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, rmSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, renameSync, rmSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { namesIn, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
@@ -14,6 +14,8 @@ export interface Records {
   /** @throws PodwireError `RECORD_UNREADABLE` */
   read(sandboxId: string): PodRecord | undefined
   write(record: PodRecord): void
+  /** Says that the pod's tear-down has begun. Another name for the file does, as a full disk must not keep a pod. */
+  markLeaving(sandboxId: string): void
   remove(sandboxId: string): void
   /** The sandboxes that have a record. */
   ids(): string[]
@@ -27,17 +29,25 @@ export interface Records {
   checkWritable(): void
 }
 
-const suffix = '.json'
+const suffixes = { staying: '.json', leaving: '.leaving' } as const
+type Suffix = (typeof suffixes)[keyof typeof suffixes]
 
 export function openRecords(stateDir: string): Records {
   const pods = join(stateDir, 'pods')
-  const fileOf = (sandboxId: string) => {
+  const fileOf = (sandboxId: string, suffix: Suffix) => {
     if (!isSandboxId(sandboxId)) throw errors.INVALID_SANDBOX_ID({ sandboxId })
     return join(pods, `${sandboxId}${suffix}`)
   }
 
   function read(sandboxId: string): PodRecord | undefined {
-    const file = fileOf(sandboxId)
+    const record = readFile(sandboxId, suffixes.staying)
+    if (record) return record
+    const leaving = readFile(sandboxId, suffixes.leaving)
+    return leaving && { ...leaving, leaving: true }
+  }
+
+  function readFile(sandboxId: string, suffix: Suffix): PodRecord | undefined {
+    const file = fileOf(sandboxId, suffix)
     // Asked first, as an error takes longer to make than all else here, and of a new pod there is none.
     if (!existsSync(file)) return undefined
     try {
@@ -57,16 +67,22 @@ export function openRecords(stateDir: string): Records {
     }
   }
 
-  const ids = () =>
-    namesIn(pods)
-      .filter((name) => name.endsWith(suffix))
-      .map((name) => name.slice(0, -suffix.length))
-      .filter(isSandboxId)
+  function ids(): string[] {
+    const all = namesIn(pods).flatMap((name) => {
+      const suffix = Object.values(suffixes).find((one) => name.endsWith(one))
+      return suffix ? [name.slice(0, -suffix.length)] : []
+    })
+    return [...new Set(all.filter(isSandboxId))]
+  }
 
   return {
     read,
-    write: (record) => writeFileWhole(fileOf(record.sandboxId), JSON.stringify(record)),
-    remove: (sandboxId) => rmSync(fileOf(sandboxId), { force: true }),
+    write: (record) => writeFileWhole(fileOf(record.sandboxId, suffixes.staying), JSON.stringify(record)),
+    markLeaving: (sandboxId) =>
+      renameSync(fileOf(sandboxId, suffixes.staying), fileOf(sandboxId, suffixes.leaving)),
+    remove(sandboxId) {
+      for (const suffix of Object.values(suffixes)) rmSync(fileOf(sandboxId, suffix), { force: true })
+    },
     ids,
     list: () => ids().flatMap((sandboxId) => readOr(sandboxId)),
     async readAll(onUnreadable) {

@@ -7,7 +7,7 @@ import { untilAborted } from './aborting.ts'
 import type { SetUpContext } from './context.ts'
 import { converge } from './converge.ts'
 import { shapedLink } from './links.ts'
-import { isNetnsOf, type PodRecord } from './record.ts'
+import { isNetnsOf, type PodRecord, type PodSettings } from './record.ts'
 import { stepsOf } from './steps.ts'
 import { tearDownPod } from './tear-down.ts'
 
@@ -36,15 +36,17 @@ async function create(
   sandbox: number,
   signal: AbortSignal,
 ): Promise<PodRecord> {
-  const { kernel, datapath, hostPorts } = context
+  const { kernel, datapath, hostPorts, records } = context
   const step = stepsOf(pod, signal)
   try {
-    const record = await step('address', () => allocate(context, pod, sandbox, signal))
+    const begun = await step('address', () => allocate(context, pod, sandbox, signal))
+    const record = settled(begun)
     const index = await step('link', () => datapath.connect(record, sandbox))
     const link = shapedLink(context, record, index)
     await step('shaping', () => shape(kernel, link, {}, record.bandwidth))
     await step('host ports', () => hostPorts.change({ ...record, ports: [] }, record))
     signal.throwIfAborted()
+    if (begun.changing) await step('record', () => records.write(record))
     return record
   } catch (error) {
     await undo(context, pod)
@@ -70,8 +72,8 @@ async function allocate(
     interfaceName: DEFAULT_INTERFACE_NAME,
     mtu,
     addresses,
-    ports: pod.portMappings,
-    bandwidth: pod.bandwidth ?? {},
+    // Whose a port is that two pods want at once is settled when it is published.
+    ...(pod.portMappings.length > 0 ? { ports: [], bandwidth: {}, changing: wantedOf(pod) } : wantedOf(pod)),
   })
   const claim = () =>
     recordWith(
@@ -89,6 +91,10 @@ async function allocate(
     return claim()
   }
 }
+
+const wantedOf = ({ portMappings, bandwidth = {} }: Pod): PodSettings => ({ ports: portMappings, bandwidth })
+
+const settled = ({ changing, ...record }: PodRecord): PodRecord => ({ ...record, ...changing })
 
 async function undo(context: SetUpContext, pod: Pod) {
   try {

@@ -1,4 +1,4 @@
-import { errnoOf, isPodwireError, messageOf, type PodRef, podKey } from '@podwire/api'
+import { errnoOf, ignoring, isPodwireError, messageOf, type PodRef, podKey } from '@podwire/api'
 import type { LeavingPod } from '../datapath/datapath.ts'
 import { addressOf } from '../firewall/port-elements.ts'
 import { removeShaping } from '../shaping/shaping.ts'
@@ -41,9 +41,10 @@ async function withdrawPorts({ records, hostPorts }: PodContext, record: PodReco
   const published = publishedFor(record)
   if (published.ports.length === 0) return
   try {
-    if (!record.leaving) records.write({ ...record, leaving: true })
-  } catch {
-    // A full disk must not keep a pod: only a repair that runs at this moment would have had to know.
+    if (!record.leaving) records.markLeaving(record.sandboxId)
+  } catch (error) {
+    // On a disk that became read-only: only who makes the tables anew at this moment would have had to know.
+    ignoring('EROFS', 'ENOENT')(error)
   }
   await hostPorts.change(published, { ...published, ports: [] })
 }
@@ -55,8 +56,11 @@ async function withdrawPortsTo({ firewall, published }: PodContext, addresses: r
   )
 }
 
-const cutOff = ({ datapath, kernel, podLinks }: PodContext, pod: LeavingPod) =>
-  Promise.all([datapath.disconnect(pod), removeShaping(kernel, podLinks.names(pod.sandboxId).egress)])
+async function cutOff({ datapath, kernel, podLinks }: PodContext, pod: LeavingPod): Promise<void> {
+  // Asked first: where it throws, nobody would be there to hear how the other one ends.
+  const { egress } = podLinks.names(pod.sandboxId)
+  await Promise.all([datapath.disconnect(pod), removeShaping(kernel, egress)])
+}
 
 function forget(context: PodContext, pod: PodRef, addresses: readonly string[]) {
   try {

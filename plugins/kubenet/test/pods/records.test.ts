@@ -39,6 +39,17 @@ describe('records', () => {
     expect(records.read('a1')).toBeUndefined()
   })
 
+  it('say by their name alone that a pod is being torn down, until they are removed', () => {
+    const records = openRecords(dir)
+    for (const id of ['a', 'a.leaving']) records.write(record(id))
+    records.markLeaving('a')
+    expect(openRecords(dir).read('a')).toEqual({ ...record('a'), leaving: true })
+    expect(records.read('a.leaving')).toEqual(record('a.leaving'))
+    expect(records.ids().sort()).toEqual(['a', 'a.leaving'])
+    records.remove('a')
+    expect(records.list()).toEqual([record('a.leaving')])
+  })
+
   it('of claims give an address to one sandbox, of however many processes', () => {
     const [here, there] = [openClaims(dir), openClaims(dir)]
     expect(here.claim('10.88.0.2', 'a')).toBe(true)

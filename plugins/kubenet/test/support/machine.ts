@@ -220,9 +220,18 @@ function publishedPorts(table: string): number {
       // There are no tables before the first pod.
       return sum
     }
-    const { nftables } = JSON.parse(listed) as { nftables: { map?: { elem?: unknown[] } }[] }
-    return sum + nftables.reduce((count, entry) => count + (entry.map?.elem?.length ?? 0), 0)
+    return sum + portsIn(listed).length
   }, 0)
+}
+
+type ShownElement = [key: { concat: unknown[] }, value: { concat: unknown[] }]
+
+/** The elements of a map of ports as nft lists it in JSON, without the one that is there from the beginning. */
+export function portsIn(listed: string): ShownElement[] {
+  const { nftables } = JSON.parse(listed) as { nftables: { map?: { elem?: ShownElement[] } }[] }
+  return nftables
+    .flatMap((entry) => entry.map?.elem ?? [])
+    .filter(([, { concat }]) => concat[0] !== '0.0.0.0' && concat[0] !== '::')
 }
 
 const CLONE_NEWNET = 0x40000000

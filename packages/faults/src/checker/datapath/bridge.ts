@@ -1,17 +1,9 @@
 import { readSysctl } from '@podwire/netlink'
 import type { Observed } from '../observed.ts'
-import type { DatapathChecker } from './datapath.ts'
+import type { DatapathChecker, DatapathSettings } from './datapath.ts'
 
-/** Pods as ports of one bridge. */
-export interface BridgeSettings {
-  readonly kind: 'bridge'
-  readonly bridge: string
-  /** Addresses of the bridge with prefix length, the pods' gateways. */
-  readonly gateways: readonly string[]
-  readonly hairpin: boolean
-}
-
-export function bridgeChecker({ bridge: name, gateways, hairpin }: BridgeSettings): DatapathChecker {
+/** Pods as ports of one bridge, which turns frames round at a port. */
+export function bridgeChecker({ bridge: name, gateways }: DatapathSettings): DatapathChecker {
   const bridgeOf = ({ links }: Observed) => links.find((link) => link.name === name)
 
   return {
@@ -30,15 +22,23 @@ export function bridgeChecker({ bridge: name, gateways, hairpin }: BridgeSetting
           !reached.some((route) => route.family === family && !route.destination.startsWith('fe80:'))
         )
           differences.push(`no ${family} route leads to bridge ${name}`)
-      if (readSysctl(`net/ipv4/conf/${name}/route_localnet`) !== (observed.firewall ? '1' : '0'))
-        differences.push(`route_localnet of ${name} does not fit the firewall`)
-      if (readSysctl('net/ipv4/ip_forward') !== '1') differences.push('the host does not forward')
+      for (const [setting, wanted] of [
+        ['ipv4/conf/%/route_localnet', '1'],
+        ['ipv4/conf/%/accept_redirects', '0'],
+        ['ipv6/conf/%/accept_ra', '0'],
+      ] as const) {
+        const found = readSysctl(`net/${setting.replace('%', name)}`)
+        if (found !== wanted) differences.push(`${setting.replace('%', name)} is ${found}`)
+      }
       return differences
     },
+    leftovers: (observed) => (bridgeOf(observed) ? [`bridge ${name} is left`] : []),
     linkDifferences(observed, link) {
       if (link.master !== bridgeOf(observed)?.index) return [`${link.name} is not a port of ${name}`]
-      return (link.bridgePort?.hairpin ?? false) === hairpin ? [] : [`hairpin of ${link.name} is wrong`]
+      return link.bridgePort?.hairpin ? [] : [`hairpin of ${link.name} is off`]
     },
+    addressesInside: ({ addresses }) =>
+      addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
     insideDifferences: ({ routes }, { addresses }) =>
       addresses.flatMap(({ gateway }) =>
         routes.some((route) => route.destination === 'default' && route.gateway === gateway)

@@ -1,7 +1,9 @@
-import { type BridgeSettings, bridgeChecker } from './bridge.ts'
-import type { DatapathChecker } from './datapath.ts'
+import { bridgeChecker } from './bridge.ts'
+import type { DatapathChecker, DatapathName, DatapathSettings } from './datapath.ts'
+import { routedChecker } from './routed.ts'
 
-/** The data path of a host. */
-export type DatapathSettings = BridgeSettings
-
-export const datapathChecker = (settings: DatapathSettings): DatapathChecker => bridgeChecker(settings)
+/** A checker for each kind of pod that a host may have, whichever it makes from now on. */
+export const datapathCheckers = (settings: DatapathSettings): Record<DatapathName, DatapathChecker> => ({
+  routed: routedChecker(settings),
+  bridge: bridgeChecker(settings),
+})

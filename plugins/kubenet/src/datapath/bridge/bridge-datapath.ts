@@ -15,7 +15,7 @@ import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { Datapath, PodLink } from '../datapath.ts'
 import { insideDifferences, insideIndex } from '../inside.ts'
 import { isPodMac } from '../mac.ts'
-import { ensureBridge, findBridge, gatewayOf } from './bridge.ts'
+import { bridgeDifferences, ensureBridge, findBridge, gatewayOf } from './bridge.ts'
 import type { BridgeOwner } from './bridge-owner.ts'
 import { configureInside, insideOf } from './inside.ts'
 import { connectPort, mendPort, type PortSettings, portDifferences } from './port.ts'
@@ -73,6 +73,11 @@ export function createBridgeDatapath(
   return {
     async inspect() {
       await owner.check(name, await findBridge(kernel, name))
+    },
+    async compare(plan) {
+      const bridge = await findBridge(kernel, name)
+      const differences = await bridgeDifferences(kernel, { ...plan, name, promiscuous }, bridge)
+      return { differences, duplicatesFrom: promiscuous ? bridge?.address : undefined }
     },
     async ensure(plan) {
       const found = await findBridge(kernel, name)

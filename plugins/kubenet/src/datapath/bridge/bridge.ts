@@ -5,7 +5,7 @@ import { formatCidr, parseCidr } from '../../ipam/cidr.ts'
 import type { PodNetwork } from '../../ipam/network.ts'
 import { hasIpv6 } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
-import { ensureSysctls, type Sysctl } from '../../kernel/sysctls.ts'
+import { ensureSysctls, type Sysctl, sysctlDifferences } from '../../kernel/sysctls.ts'
 import type { Ensured, NetworkPlan } from '../datapath.ts'
 import { macFor } from '../mac.ts'
 
@@ -30,6 +30,30 @@ export async function ensureBridge(
   await ensureSettings(kernel, bridge, plan, repaired)
   await ensureAddresses(kernel, bridge, plan, repaired)
   return { bridge, repaired, refused: sysctls.refused }
+}
+
+/** In what the bridge is not as planned, each in a phrase. Looks, and touches nothing. */
+export async function bridgeDifferences(
+  kernel: Kernel,
+  plan: Pick<BridgePlan, keyof NetworkPlan | 'name' | 'promiscuous'>,
+  bridge: Link | undefined,
+): Promise<string[]> {
+  const { name, mtu, networks, promiscuous } = plan
+  if (!bridge) return [`bridge ${name} is gone`]
+  const dev = bridge.index
+  const there = (await kernel.run(addresses.list({ dev }))).map(({ address }) => address)
+  const reached = (await kernel.run(routes.list({ dev }))).map(({ destination }) => destination)
+  const differences = sysctlDifferences(bridgeSysctls(plan))
+  if (!bridge.up) differences.push(`bridge ${name} is down`)
+  if (bridge.mtu !== mtu) differences.push(`the MTU of bridge ${name} is ${bridge.mtu}, not ${mtu}`)
+  if (bridge.promiscuous !== promiscuous)
+    differences.push(`bridge ${name} is ${promiscuous ? 'not ' : ''}promiscuous`)
+  for (const network of networks) {
+    if (!there.includes(gatewayOf(network))) differences.push(`bridge ${name} lacks ${gatewayOf(network)}`)
+    if (!reached.includes(formatCidr(network)))
+      differences.push(`the route to ${formatCidr(network)} by bridge ${name} is gone`)
+  }
+  return differences
 }
 
 /** The link of the bridge's name, if there is one. @throws PodwireError `BRIDGE_NAME_TAKEN` */
@@ -60,7 +84,7 @@ async function ensureLink(kernel: Kernel, plan: BridgePlan, repaired: string[]):
 }
 
 // Before the bridge is up, as what it accepts counts from its first packet.
-function bridgeSysctls({ name, networks }: BridgePlan): Sysctl[] {
+function bridgeSysctls({ name, networks }: Pick<BridgePlan, 'name' | 'networks'>): Sysctl[] {
   const isV6 = networks.some(({ family }) => family === 6)
   return [
     [`net/ipv4/conf/${name}/accept_redirects`, '0'],

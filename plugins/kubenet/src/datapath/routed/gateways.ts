@@ -21,6 +21,8 @@ const lastResort = 1_000_000
  * by the host's default route.
  */
 export interface Gateways {
+  /** In what the host lacks these, each in a phrase. */
+  differences(networks: readonly PodNetwork[]): Promise<string[]>
   /** Gives the host these alone. */
   ensure(networks: readonly PodNetwork[]): Promise<Pick<Ensured, 'repaired' | 'refused'>>
   /** Whether there are any. */
@@ -75,6 +77,20 @@ export function createGateways(kernel: Kernel, stateDir: string): Gateways {
   }
 
   return {
+    async differences(networks) {
+      const differences: string[] = []
+      if (!(await kernel.run(links.brief(LOOPBACK))).up) differences.push('lo is down')
+      const own = await kernel.run(addresses.list({ dev: LOOPBACK }))
+      const ends = (await kernel.runOffLoop(routes.list())).filter(({ type }) => type === 'unreachable')
+      for (const network of networks) {
+        const address = hostPrefix(network.gateway)
+        const destination = formatCidr(network)
+        if (!own.some((one) => one.address === address)) differences.push(`lo lacks ${address}`)
+        if (!ends.some((one) => one.destination === destination))
+          differences.push(`the route that ends ${destination} is gone`)
+      }
+      return differences
+    },
     async ensure(networks) {
       const wanted = networks.map(({ gateway, prefixLength }) => `${gateway}/${prefixLength}`)
       const before = given()

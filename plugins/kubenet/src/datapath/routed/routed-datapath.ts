@@ -54,6 +54,7 @@ export function createRoutedDatapath(kernel: Kernel, podLinks: PodLinks, stateDi
 
   return {
     async inspect() {},
+    compare: async ({ networks }) => ({ differences: await gateways.differences(networks) }),
     async ensure({ networks }) {
       changes ??= kernel.watch(['address'])
       // What is lost from now on is told of; what was lost before is seen now.
