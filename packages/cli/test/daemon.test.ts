@@ -24,7 +24,7 @@ async function withDaemon(files = withPlugin(''), ...flags: string[]) {
       end.then(({ stderr }) => Promise.reject(new Error(stderr))),
     ])
   }
-  return { ...made, child, end, log: () => log }
+  return { ...made, child, end }
 }
 
 /** The same plugin package, whose probe gives another plugin each time: a host that is exchanged needs one of its own. */
@@ -134,7 +134,7 @@ describe.skipIf(!isIsolated())('commands beside a daemon', () => {
   }, 240_000)
 
   test('follow its events, over a reload', async () => {
-    const { start, podwire, child, log, dir } = await withDaemon(probedAnew(withPlugin('')))
+    const { start, podwire, child, end, dir } = await withDaemon(probedAnew(withPlugin('')))
     const following = start('events', '--follow', '--json')
     undo.push(() => following.kill('SIGKILL'))
     let told = ''
@@ -153,11 +153,12 @@ describe.skipIf(!isIsolated())('commands beside a daemon', () => {
     expect(told).toContain('"changed":["deadlines.status"]')
     podwire('up', 'default/web')
     await until('pod:setup:done')
-    expect(log()).toContain('pod:setup:done odd default/web')
-    const end = ended(following)
+    const followed = ended(following)
     following.kill('SIGINT')
-    expect(await end).toMatchObject({ code: 0, stderr: '' })
+    expect(await followed).toMatchObject({ code: 0, stderr: '' })
     podwire('down', '--all')
+    child.kill('SIGTERM')
+    expect((await end).stderr).toContain('pod:setup:done odd default/web')
   }, 240_000)
 
   test('a plugin that ends its process by an error that nobody catches ends it in order', async () => {
