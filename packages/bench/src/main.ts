@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { cni } from './cni.ts'
+import { daemon } from './daemon.ts'
 import { discovery } from './discovery.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   discovery,
   startup,
   host,
+  daemon,
   pod,
   many,
   cni,

@@ -1,5 +1,4 @@
-import { type ChildProcess, execFileSync } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,18 +6,17 @@ import { isPodwireError, podKey } from '@podwire/api'
 import { namesIn } from '@podwire/api/files'
 import { connectNetworkHost, type RemoteNetworkHost } from '@podwire/client'
 import { isIsolated } from '@podwire/testing'
-import { afterEach, describe, expect, test } from 'vitest'
-import { ended, project } from './podwire.ts'
+import { describe, expect, test } from 'vitest'
+import { daemonProject } from './daemon-process.ts'
 
-// The full count takes a quarter of an hour: npm run test:faults.
-const kills = Number(process.env['PODWIRE_DAEMON_KILLS'] ?? 5)
+// The full count takes an hour: npm run test:faults -- --daemon.
+const kills = Number(
+  process.env['PODWIRE_DAEMON_KILLS'] ?? (process.env['PODWIRE_FAULTS'] === 'all' ? 300 : 3),
+)
 const clientCount = 16
 const podsOfClient = 3
 const stateDir = '/run/podwire-killed'
 const kubenet = join(stateDir, 'plugins/kubenet')
-
-let running: ChildProcess | undefined
-afterEach(() => void running?.kill('SIGKILL'))
 
 interface TestPod {
   readonly namespace: string
@@ -90,24 +88,11 @@ describe.skipIf(!isIsolated())('a daemon', () => {
   test(
     `loses nothing and leaks nothing, killed at ${kills} moments under the load of ${clientCount} clients`,
     async () => {
-      const { start, podwire } = project({
-        'podwire.config.json': { networkPlugin: 'kubenet', podCIDR: '10.90.0.0/20', stateDir },
+      const { podwire, socket, startDaemon } = daemonProject({
+        networkPlugin: 'kubenet',
+        podCIDR: '10.90.0.0/20',
+        stateDir,
       })
-      const socket = join(stateDir, 'podwire.sock')
-      const startDaemon = async () => {
-        const child = start('daemon', '--log', 'json')
-        running = child
-        const end = ended(child)
-        let log = ''
-        child.stderr?.on('data', (chunk) => (log += chunk))
-        while (!log.includes('listening at')) {
-          await Promise.race([
-            once(child.stderr!, 'data'),
-            end.then(({ stderr }) => Promise.reject(new Error(stderr))),
-          ])
-        }
-        return { child, end }
-      }
       const clients = Array.from({ length: clientCount }, (_, client) =>
         Array.from(
           { length: podsOfClient },

@@ -3,6 +3,7 @@ import { messageOf, type PodRef, podKey } from '@podwire/api'
 import { refOf } from '../plugins/plugin-manager.ts'
 import { convergePod } from './change.ts'
 import { isNamespaceAlive, type OperationOptions, type SandboxContext } from './context.ts'
+import { inParallel } from './in-parallel.ts'
 import type { SandboxRecord } from './record.ts'
 import { whyRecover } from './recover.ts'
 import { tearDown } from './tear-down.ts'
@@ -22,7 +23,7 @@ export async function repairSandboxes(
   { signal }: OperationOptions = {},
 ): Promise<RepairResult[]> {
   const found = context.store.list().records.filter(({ phase }) => phase === 'ready')
-  return Promise.all(found.map((record) => repairOne(context, record, signal)))
+  return inParallel(found, (record) => repairOne(context, record, signal))
 }
 
 async function repairOne(
@@ -67,7 +68,7 @@ export async function pruneSandboxes(
   context: SandboxContext,
   { all = false, signal }: OperationOptions & { readonly all?: boolean | undefined } = {},
 ): Promise<PruneResult[]> {
-  const results = context.store.list().records.map(async (listed): Promise<PruneResult | undefined> => {
+  const pruneOne = async (listed: SandboxRecord): Promise<PruneResult | undefined> => {
     const pod = refOf(listed.pod)
     let why: string | undefined
     const operation = async () => {
@@ -81,8 +82,9 @@ export async function pruneSandboxes(
     } catch (error) {
       return { pod, why: why ?? 'it is locked', failed: messageOf(error) }
     }
-  })
-  return (await Promise.all(results)).filter((result) => result !== undefined)
+  }
+  const results = await inParallel(context.store.list().records, pruneOne)
+  return results.filter((result) => result !== undefined)
 }
 
 async function whyPrune(record: SandboxRecord): Promise<string | undefined> {
