@@ -1,5 +1,5 @@
 // Takes random steps against host and kubenet for as long as asked: npm run test:faults -- --minutes 30 [--seed N]
-// With --attacks it carries out the attacks instead, as often as those that once found something.
+// With --attacks it carries out the attacks instead, and with --daemon it kills the daemon under load, as often as is promised.
 import { spawnSync } from 'node:child_process'
 import { isolated } from './namespace.mjs'
 import { runTests } from './run-tests.mjs'
@@ -7,11 +7,18 @@ import { runTests } from './run-tests.mjs'
 const args = process.argv.slice(2)
 const path = (name) => new URL(name, import.meta.url).pathname
 
-process.exit(args.includes('--attacks') ? carryOutAttacks() : takeSteps())
+const suites = {
+  '--attacks': ['packages/faults/test/attack'],
+  '--daemon': ['packages/cli/test/daemon-killed.test.ts', 'packages/cli/test/daemon-faults.test.ts'],
+}
+const chosen = Object.keys(suites).filter((flag) => args.includes(flag))
 
-function carryOutAttacks() {
+process.exit(chosen.length > 0 ? runWhole(chosen.flatMap((flag) => suites[flag])) : takeSteps())
+
+/** The tests that `npm test` runs a part of, with all their rounds. */
+function runWhole(files) {
   process.env.PODWIRE_FAULTS = 'all'
-  return runTests(['packages/faults/test/attack'])
+  return runTests(files)
 }
 
 function takeSteps() {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { cni } from './cni.ts'
+import { daemon } from './daemon.ts'
 import { discovery } from './discovery.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   startup,
   host,
   isolation,
+  daemon,
   pod,
   many,
   tcp,

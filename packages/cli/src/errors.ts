@@ -78,6 +78,13 @@ export const errors = defineErrors({
     remedy: ({ pod }) => `Set it up with: podwire up ${pod}`,
   },
 
+  BESIDE_DAEMON: {
+    message: ({ pid, stateDir }: { pid: number; stateDir: string }) =>
+      `A daemon (process ${pid}) works on ${stateDir}, and what it is just making would be taken away`,
+    remedy: 'Leave it to the daemon: without --no-daemon.',
+    exitCode: 2,
+  },
+
   // Commands in pods
   COMMAND_NOT_FOUND: {
     message: ({ command }: { command: string }) => `${command}: command not found`,

@@ -1,6 +1,7 @@
 import type { NetworkHost } from '@podwire/core'
 import { installation, type LenientConfiguration, loadConfiguration, loadLenient } from './configuration.ts'
 import { connectDaemon } from './daemon-host.ts'
+import { errors } from './errors.ts'
 import type { GlobalFlags } from './flags.ts'
 import { logEvents, stderrLogger } from './logger.ts'
 import { knowOperations } from './process-guard.ts'
@@ -11,6 +12,8 @@ export interface HostUse {
   readonly lenient?: boolean
   /** Take down at the start what earlier processes left half done. Default: true; false: only look. */
   readonly recover?: boolean
+  /** Must not be done beside a daemon: it takes for nobody's what the daemon is just making. Default: false. */
+  readonly alone?: boolean
 }
 
 /** What a command may want to know of a host besides. */
@@ -44,12 +47,15 @@ async function daemonHost(flags: GlobalFlags) {
   return { host, about: { stateDir, networkPlugin } }
 }
 
-async function localHost(flags: GlobalFlags, { lenient = false, recover = true }: HostUse) {
-  const { createNetworkHost, currentOperation } = await import('@podwire/core')
+async function localHost(flags: GlobalFlags, { lenient = false, recover = true, alone = false }: HostUse) {
+  const { createNetworkHost, currentOperation, stateDirHolder } = await import('@podwire/core')
   knowOperations(currentOperation)
   const { configuration, problem }: LenientConfiguration = lenient
     ? await loadLenient(flags)
     : { configuration: await loadConfiguration(flags) }
+  const { stateDir, networkPlugin } = configuration.config
+  const daemonPid = alone ? stateDirHolder(stateDir) : undefined
+  if (daemonPid !== undefined) throw errors.BESIDE_DAEMON({ pid: daemonPid, stateDir })
   const log = stderrLogger(flags.verbose ?? false)
   const host = await createNetworkHost({
     config: configuration,
@@ -59,6 +65,5 @@ async function localHost(flags: GlobalFlags, { lenient = false, recover = true }
     start: !lenient,
     listen: (events) => logEvents(events, log),
   })
-  const { stateDir, networkPlugin } = configuration.config
   return { host, about: { ...(problem ? { problem } : {}), stateDir, networkPlugin } }
 }

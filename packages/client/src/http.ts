@@ -34,16 +34,19 @@ export interface Connection {
 /** How long an aborted operation may take to be undone, before it is left behind: longer than the daemon gives it. Milliseconds. */
 const undoMs = 30_000
 
-export function createConnection(socket: string): Connection {
-  const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 })
+/** At once; what is asked besides waits in line. A daemon has room for some clients like this. */
+const mostConnections = 256
 
-  const askOnce = (question: Question, operation: string | undefined) =>
+export function createConnection(socket: string): Connection {
+  const agent = new Agent({ keepAlive: true, maxSockets: mostConnections, maxFreeSockets: 64 })
+
+  const askOnce = (question: Question, operation: string | undefined, through: Agent | false = agent) =>
     new Promise<Answer>((resolve, reject) => {
       const { method, path, body, signal, once = false, withinMs } = question
       const what = `${method} ${path}`
       const text = body === undefined ? undefined : JSON.stringify(body)
       const sent = request({
-        agent,
+        agent: through,
         socketPath: socket,
         method,
         path,
@@ -72,8 +75,8 @@ export function createConnection(socket: string): Connection {
     })
 
   const abort = (operation: string) => {
-    // Should it not get there, the connection is lost, and the waiting ends with that.
-    askOnce({ method: 'DELETE', path: `/v1/operations/${operation}` }, undefined).catch(() => {})
+    // Not behind what it is to end. Should it not get there, the waiting ends all the same.
+    askOnce({ method: 'DELETE', path: `/v1/operations/${operation}` }, undefined, false).catch(() => {})
   }
 
   return {

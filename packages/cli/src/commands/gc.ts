@@ -9,6 +9,8 @@ const define: DefineCommand = (does) =>
     'have the plugin free what belongs to no pod: addresses, links, rules. See what it frees with --verbose',
     'podwire gc --verbose',
   ).action(
-    does((flags: GlobalFlags) => withHost(flags, (host) => host.collectGarbage({ signal: interrupted }))),
+    does((flags: GlobalFlags) =>
+      withHost(flags, (host) => host.collectGarbage({ signal: interrupted }), { alone: true }),
+    ),
   )
 export default define

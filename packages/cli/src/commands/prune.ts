@@ -30,7 +30,7 @@ async function prune({ all = false, json = false, ...flags }: Flags): Promise<nu
       if (all && isEmpty && !problem) await host.event('reset', {})
       return results
     },
-    { lenient: true, recover: false },
+    { lenient: true, recover: false, alone: all },
   )
   if (json) printJson(pruned)
   else if (pruned.length === 0) print('nothing to prune')

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { messageOf, type PodRef, podKey, podRef } from '@podwire/api'
 import { convergePod } from './change.ts'
 import { isNamespaceAlive, type OperationOptions, type SandboxContext } from './context.ts'
+import { inParallel } from './in-parallel.ts'
 import type { SandboxRecord } from './record.ts'
 import { whyRecover } from './recover.ts'
 import { tearDown } from './tear-down.ts'
@@ -21,7 +22,7 @@ export async function repairSandboxes(
   { signal }: OperationOptions = {},
 ): Promise<RepairResult[]> {
   const found = context.store.list().records.filter(({ phase }) => phase === 'ready')
-  return Promise.all(found.map((record) => repairOne(context, record, signal)))
+  return inParallel(found, (record) => repairOne(context, record, signal))
 }
 
 async function repairOne(
@@ -66,7 +67,7 @@ export async function pruneSandboxes(
   context: SandboxContext,
   { all = false, signal }: OperationOptions & { readonly all?: boolean | undefined } = {},
 ): Promise<PruneResult[]> {
-  const results = context.store.list().records.map(async (listed): Promise<PruneResult | undefined> => {
+  const pruneOne = async (listed: SandboxRecord): Promise<PruneResult | undefined> => {
     const pod = podRef(listed.pod)
     let why: string | undefined
     const operation = async () => {
@@ -80,8 +81,9 @@ export async function pruneSandboxes(
     } catch (error) {
       return { pod, why: why ?? 'it is locked', failed: messageOf(error) }
     }
-  })
-  return (await Promise.all(results)).filter((result) => result !== undefined)
+  }
+  const results = await inParallel(context.store.list().records, pruneOne)
+  return results.filter((result) => result !== undefined)
 }
 
 async function whyPrune(record: SandboxRecord): Promise<string | undefined> {

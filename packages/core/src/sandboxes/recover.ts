@@ -2,14 +2,12 @@ import { existsSync } from 'node:fs'
 import { messageOf, podKey, podRef } from '@podwire/api'
 import { undoChange } from './change.ts'
 import { isNamespaceAlive, type SandboxContext } from './context.ts'
+import { inParallel } from './in-parallel.ts'
 import { netnsPathOf, removeNamespace } from './netns.ts'
 import { isProcessAlive } from './processes.ts'
 import type { SandboxRecord } from './record.ts'
 import type { UnreadableRecord } from './store.ts'
 import { tearDown } from './tear-down.ts'
-
-// The kernel forgets a hundred links as fast as one, so that many at once take hardly longer.
-const atOnce = 64
 
 /**
  * Puts right what earlier processes left: intents without a result and half tear-downs are torn down, changes undone, so
@@ -31,14 +29,6 @@ export async function recoverSandboxes(context: SandboxContext): Promise<void> {
       )
     }
   })
-}
-
-async function inParallel<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  const rest = [...items]
-  const worker = async () => {
-    for (let item = rest.shift(); item !== undefined; item = rest.shift()) await run(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
 }
 
 async function setAside(

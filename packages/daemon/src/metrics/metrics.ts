@@ -1,6 +1,7 @@
 import { parsePodCIDR } from '@podwire/api'
-import type { LocalNetworkHost, SandboxRecord } from '@podwire/core'
+import type { LocalNetworkHost } from '@podwire/core'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { createPodIndex } from './pod-index.ts'
 import { measureProcess } from './process-metrics.ts'
 
 /** The metrics of a daemon, in the text format of Prometheus. */
@@ -79,11 +80,13 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
     events.on('status:changed', (event) => ready.set(event.ready ? 1 : 0)),
   ]
 
+  const index = createPodIndex(host)
   const count = async () => {
-    const records = await host.pods()
-    for (const phase of phases) pods.labels(phase).set(records.filter((one) => one.phase === phase).length)
+    const counted = await index.count()
+    for (const phase of phases) pods.labels(phase).set(counted.phases.get(phase) ?? 0)
     const { podCIDR } = host.configuration.config
-    for (const [family, used] of usedByFamily(records)) {
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      const used = counted[family]
       addresses.labels(family, 'used').set(used)
       const size = sizeOf(podCIDR, family)
       if (size !== undefined) addresses.labels(family, 'free').set(Math.max(0, size - used))
@@ -106,20 +109,6 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
 }
 
 type Family = 'ipv4' | 'ipv6'
-
-function usedByFamily(records: readonly SandboxRecord[]): Map<Family, number> {
-  const used = new Map<Family, number>([
-    ['ipv4', 0],
-    ['ipv6', 0],
-  ])
-  for (const { status } of records) {
-    for (const ip of status?.ips ?? (status ? [status.ip] : [])) {
-      const family = ip.includes(':') ? 'ipv6' : 'ipv4'
-      used.set(family, (used.get(family) ?? 0) + 1)
-    }
-  }
-  return used
-}
 
 /** How many addresses a pod CIDR has of a family: all of it less the first and the last, which pods don't get. */
 function sizeOf(podCIDR: string, family: Family): number | undefined {
