@@ -149,8 +149,11 @@ describe.skipIf(!isIsolated())('a plugin in a process of its own', () => {
     await host.close()
     await expect.poll(() => pluginProcesses()).toEqual([])
     await expect.poll(() => log.messages('info')).toContainEqual(expect.stringContaining('no end'))
-    made = await isolatedHost()
   })
+})
+
+describe.skipIf(!isIsolated())('a plugin package in a process of its own', () => {
+  afterEach(closeHosts)
 
   test('has its options looked at by its own schema, which may change them', async () => {
     const schema = `{ '~standard': { version: 1, vendor: 'test', validate: (value) =>
@@ -180,7 +183,7 @@ describe.skipIf(!isIsolated())('a plugin in a process of its own', () => {
     await expect.poll(() => pluginProcesses().length).toBe(1)
   })
 
-  test('that fails to load fails the start as it would without, and leaves no process', async () => {
+  test('fails the start where it fails to load, as it would without, and leaves no process', async () => {
     await expect(isolatedHost('', {}, 'throw new Error("broken at import")')).rejects.toMatchObject({
       code: 'PLUGIN_IMPORT_FAILED',
       message: expect.stringContaining('broken at import'),
