@@ -33,7 +33,6 @@ export interface PluginProcessOptions {
   /** For the log and for errors: the name of the plugin, or of its package before that is known. */
   name(): string
   readonly log: Logger
-  readonly stateDir: string
   /** Answers what the plugin asks. */
   host(): Host | undefined
   /** What a plugin can do now. */
@@ -52,14 +51,8 @@ const stopMs = 2_000
 /** How long a process may take to end once it has closed the connection. Milliseconds. */
 const closedMs = 500
 
-export function startPluginProcess({
-  name,
-  log,
-  stateDir,
-  host,
-  onCapabilities,
-}: PluginProcessOptions): PluginProcess {
-  const { args, env } = nodeCommand(stateDir)
+export function startPluginProcess({ name, log, host, onCapabilities }: PluginProcessOptions): PluginProcess {
+  const { args, env } = nodeCommand()
   const child = spawn(process.execPath, args, {
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -180,6 +173,7 @@ function killGroup(pid: number | undefined): void {
 
 function describeEnd(why: string | undefined, code: number | null, signal: NodeJS.Signals | null): string {
   if (why !== undefined && signal !== null) return `it was killed: ${why}`
-  if (signal === 'SIGABRT') return `it ended by SIGABRT, as Node does that has used up its ${heapMiB} MiB`
+  if (signal === 'SIGABRT' || signal === 'SIGTRAP')
+    return `it ended by ${signal}, as Node does that has used up its ${heapMiB} MiB, or all that it may reserve`
   return signal === null ? `it ended with exit code ${code}` : `it ended by ${signal}`
 }

@@ -114,18 +114,22 @@ describe.skipIf(!isIsolated())('a plugin in a process of its own that', () => {
   })
 
   test.each([
-    ['on the heap ends', 'const kept = []; for (;;) kept.push(new Array(1e6).fill(kept.length))', 'SIGABRT'],
+    [
+      'on the heap ends',
+      'const kept = []; for (;;) kept.push(new Array(1e6).fill(kept.length))',
+      /SIG(ABRT|TRAP)/,
+    ],
     [
       'beside it ends',
       'const kept = []; try { for (;;) kept.push(Buffer.allocUnsafe(1e8)) } catch { process.abort() }',
-      'SIGABRT',
+      /SIG(ABRT|TRAP)/,
     ],
   ])('allocates without end %s before the machine does', async (_name, what, how) => {
     const { host, seen } = made
     const { manager } = await host.plugin()
     // Longer than the deadline of the other tests.
     await expect(manager.setUpPod(podOf(told(what)))).rejects.toThrow('crashed')
-    expect(String(seen['plugin:crashed']?.[0]?.error)).toContain(how)
+    expect(String(seen['plugin:crashed']?.[0]?.error)).toMatch(how)
     await expect.poll(() => host.status(), { timeout: 30_000 }).toEqual({ ready: true })
   })
 
