@@ -85,7 +85,8 @@ export interface NetworkHost {
   collectGarbage(options?: OperationOptions): Promise<void>
   status(): Promise<Readiness>
   /**
-   * Starts a plugin again that stays down because its process crashed too often; returns whether there was one.
+   * Forgets the crashes of a plugin's process, and starts one again that stays down because of them; returns whether there
+   * was one.
    * @throws PodwireError `PLUGIN_QUARANTINED` where it crashes again
    */
   resetPlugin(name: string): Promise<boolean>

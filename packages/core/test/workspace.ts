@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterEach } from 'vitest'
+import { afterAll } from 'vitest'
 
-/** A directory of a test's own, removed after it. */
+/** A directory of a test's own, removed after all tests of the file. */
 export interface Workspace {
   readonly dir: string
   /** Writes a file below the directory and returns its path; what is no string is written as JSON. */
@@ -24,7 +24,7 @@ interface PluginFiles {
 
 const made: string[] = []
 
-afterEach(async () => {
+afterAll(async () => {
   await Promise.all(made.splice(0).map((dir) => rm(dir, { recursive: true, force: true })))
 })
 

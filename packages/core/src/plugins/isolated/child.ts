@@ -9,7 +9,8 @@ import { loadOrder, type OfferedPlugin, optionalMethods, pluginCalls } from './m
 import { createPeer } from './peer.ts'
 import { plainFields } from './wire-error.ts'
 
-const memoryBytes = 1024 ** 3
+// Beside the heap there are buffers, native code, and what V8 reserves for compiled code: half a GiB for each thread.
+const memoryBytes = 4 * 1024 ** 3
 
 // The kernel sees to it even where the plugin blocks the event loop, and where koffi can't be loaded, the socket does.
 try {

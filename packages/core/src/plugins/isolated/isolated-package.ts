@@ -45,7 +45,6 @@ export async function loadIsolated(found: PluginPackage, context: IsolatedContex
     startIsolated(found, context, {
       name: () => name,
       log,
-      stateDir: context.stateDir,
       host: () => begun?.host,
       onCapabilities: (plugin, can) => void capabilities.set(plugin, can),
     })
@@ -139,7 +138,6 @@ export async function checkIsolated(found: PluginPackage, context: LoadContext):
     {
       name: () => found.packageName,
       log: context.log,
-      stateDir: context.stateDir,
       host: () => undefined,
       onCapabilities() {},
     },

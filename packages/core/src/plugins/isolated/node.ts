@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module'
-import { devNull, tmpdir } from 'node:os'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** How a plugin's process is started. */
@@ -20,9 +19,8 @@ function program(): string {
   return createRequire(import.meta.url).resolve('@podwire/core/isolated-child')
 }
 
-/** @param stateDir the package's own directory */
-export function nodeCommand(stateDir: string): NodeCommand {
-  const limits = [`--max-old-space-size=${heapMiB}`, ...permissions(stateDir)]
+export function nodeCommand(): NodeCommand {
+  const limits = [`--max-old-space-size=${heapMiB}`, ...permissions()]
   return { args: [...limits, ...sourceArguments(), program()], env: environment() }
 }
 
@@ -34,23 +32,18 @@ function environment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)))
 }
 
-// Where network plugins have to write: the kernel's settings, names of network namespaces, leases, locks.
-const writable = ['/dev/*', '/proc/*', '/run/*', '/sys/*', '/var/lib/*', '/var/run/*', devNull]
-
 /**
- * Node's permission model, where it is no experiment. It keeps a plugin that errs from files that are none of its
- * business. It doesn't keep one that means it: a network plugin needs native code and other programs, which know no
- * permissions of Node's.
+ * Node's permission model, where it is no experiment: what is left out, a debugger above all, nobody can open in there. No
+ * more than that: a network plugin needs native code and other programs, which know no permissions of Node's, and links
+ * between files, for which Node wants all of the file system.
  */
-function permissions(stateDir: string): string[] {
+function permissions(): string[] {
   const has = (flag: string) => process.allowedNodeEnvironmentFlags.has(flag)
   if (!has('--permission')) return []
-  return [
-    '--permission',
-    '--allow-fs-read=*',
-    ...[...writable, `${stateDir}*`, `${tmpdir()}/*`].map((path) => `--allow-fs-write=${path}`),
-    ...['--allow-addons', '--allow-child-process', '--allow-worker', '--allow-net'].filter(has),
-  ]
+  const needed = ['--allow-addons', '--allow-child-process', '--allow-worker', '--allow-net']
+  // Node warns of each that is allowed.
+  const silent = '--disable-warning=SecurityWarning'
+  return [silent, '--permission', '--allow-fs-read=*', '--allow-fs-write=*', ...needed.filter(has)]
 }
 
 function sourceArguments(): string[] {

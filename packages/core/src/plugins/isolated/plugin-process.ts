@@ -33,7 +33,6 @@ export interface PluginProcessOptions {
   /** For the log and for errors: the name of the plugin, or of its package before that is known. */
   name(): string
   readonly log: Logger
-  readonly stateDir: string
   /** Answers what the plugin asks. */
   host(): Host | undefined
   /** What a plugin can do now. */
@@ -49,14 +48,11 @@ const patienceMs = graceMs * 0.9
 /** How long a process that was asked to may take to end. Milliseconds. */
 const stopMs = 2_000
 
-export function startPluginProcess({
-  name,
-  log,
-  stateDir,
-  host,
-  onCapabilities,
-}: PluginProcessOptions): PluginProcess {
-  const { args, env } = nodeCommand(stateDir)
+/** How long a process may take to end once it has closed the connection. Milliseconds. */
+const closedMs = 500
+
+export function startPluginProcess({ name, log, host, onCapabilities }: PluginProcessOptions): PluginProcess {
+  const { args, env } = nodeCommand()
   const child = spawn(process.execPath, args, {
     env,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -127,12 +123,13 @@ export function startPluginProcess({
       channel.destroy()
     })
     channel.once('close', () => {
-      kill('it closed the connection to its host')
+      // As every process does that ends.
+      setTimeout(kill, closedMs, 'it closed the connection to its host').unref()
       end()
     })
   })
 
-  // A plugin at rest keeps nobody up.
+  // A plugin at rest keeps nobody up; the timers of its calls do.
   child.unref()
   for (const socket of [stdout, stderr, channel]) socket.unref()
 
@@ -140,7 +137,7 @@ export function startPluginProcess({
     kill,
     async call(method, given, { signal, limitMs } = {}) {
       const timers: NodeJS.Timeout[] = []
-      const killAfter = (ms: number, reason: string) => timers.push(setTimeout(kill, ms, reason).unref())
+      const killAfter = (ms: number, reason: string) => timers.push(setTimeout(kill, ms, reason))
       const onAbort = () => killAfter(patienceMs, `its ${method} went on after it was aborted`)
       if (limitMs !== undefined) killAfter(limitMs, `its ${method} was not done within ${limitMs} ms`)
       signal?.addEventListener('abort', onAbort, { once: true })
@@ -175,7 +172,8 @@ function killGroup(pid: number | undefined): void {
 }
 
 function describeEnd(why: string | undefined, code: number | null, signal: NodeJS.Signals | null): string {
-  if (why !== undefined) return `it was killed: ${why}`
-  if (signal === 'SIGABRT') return `it ended by SIGABRT, as Node does that has used up its ${heapMiB} MiB`
+  if (why !== undefined && signal !== null) return `it was killed: ${why}`
+  if (signal === 'SIGABRT' || signal === 'SIGTRAP')
+    return `it ended by ${signal}, as Node does that has used up its ${heapMiB} MiB, or all that it may reserve`
   return signal === null ? `it ended with exit code ${code}` : `it ended by ${signal}`
 }

@@ -13,7 +13,7 @@ export interface CrashListener {
 export interface Supervisor {
   /** The process; while it is started again, the next one. Rejects with `PLUGIN_QUARANTINED` while it stays down. */
   current(): Promise<PluginProcess>
-  /** Starts it again where it stays down; returns whether it did. Rejects where it crashes again. */
+  /** Forgets its crashes, and starts it again where it stays down; returns whether it did. Rejects where it crashes again. */
   reset(): Promise<boolean>
   /** Ends it for good, after `before`. */
   stop(before: (process: PluginProcess) => Promise<unknown>): Promise<void>
@@ -82,9 +82,9 @@ export function supervise(
   return {
     current: () => current,
     async reset() {
+      crashes = []
       if (!isQuarantined) return false
       isQuarantined = false
-      crashes = []
       await become(begin().catch((error: Error) => restart(error)))
       return true
     },

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { Capability, messageOf } from '@podwire/api'
 import { isIsolated } from '@podwire/testing'
-import { describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { validateConfiguration } from '../../../src/plugins/validate.ts'
 import { offering } from '../../workspace.ts'
-import { isolatedHost, pluginProcesses } from './support.ts'
+import { closeHosts, isolatedHost, pluginProcesses } from './support.ts'
 
 const web = { namespace: 'default', name: 'web' }
 const fails = (work: Promise<unknown>) =>
@@ -13,38 +13,72 @@ const fails = (work: Promise<unknown>) =>
     (error: unknown) => error,
   )
 
+const plain = `
+  init: async (host, options) => { globalThis.host = host; globalThis.ran = true },
+  setUpPod: async (pod, signal) => {
+    const { host } = globalThis
+    if (pod.annotations.be === 'waiting') await new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('undone: ' + signal.reason.message)))
+    })
+    if (pod.annotations.be === 'failing') {
+      const cause = Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+      throw Object.assign(new Error('no address left', { cause }), { code: 'FULL', details: { pod: pod.name }, exitCode: 2 })
+    }
+    if (pod.annotations.be === 'asking') {
+      const netns = await host.getNetNS(pod.sandboxId)
+      const ports = await host.getPodPortMappings(pod.sandboxId)
+      const unknown = await host.getNetNS('nobody').catch((error) => error.code)
+      throw new Error(JSON.stringify({ netns, ports, unknown, legacy: host.supportsLegacyFeatures(), kube: host.getKubeClient() ?? null }))
+    }
+    return { ip: '192.0.2.7', interfaces: [{ name: 'eth0', ips: ['192.0.2.7'], mac: String(process.pid) }] }
+  },
+  getPodNetworkStatus: async (pod) => {
+    const known = await globalThis.host.getPodByName(pod.namespace, pod.name)
+    return { ip: known ? '192.0.2.8' : '' }
+  },
+  tearDownPod: async (pod) => { globalThis.host.report('gone', { name: pod.name, odd: 7n }) },
+  capabilities: () => globalThis.can ?? ${Capability.check | Capability.portMappings},
+  event: async (name) => { if (name === 'more') globalThis.can = ${Capability.check | Capability.gc} },
+  checkPod: async () => { throw new Error('checked') },
+  collectGarbage: async (ids) => { throw new Error('collected ' + ids.length) },
+  status: async () => {
+    console.log('a line'); console.error('\\u001b[31mred'); process.stdout.write('no end')
+    setTimeout(() => { globalThis.can = 0 }, 10)
+    throw new Error(Object.keys(process.env).sort().join())
+  },`
+
 describe.skipIf(!isIsolated())('a plugin in a process of its own', () => {
+  let made: Awaited<ReturnType<typeof isolatedHost>>
+  beforeAll(async () => {
+    process.env['SECRET_TOKEN'] = 'hidden'
+    const code = offering('x', plain).replace(
+      'probe: () =>',
+      `probe: ({ log }) => log.warn('from its logger', { big: 7n }) ||`,
+    )
+    made = await isolatedHost('', { podCIDR: '10.1.0.0/16' }, code)
+  })
+  afterEach(() => made.host.prune({ all: true }))
+  afterAll(closeHosts)
+
   test('does what it does in the process of its host, and nothing of it runs there', async () => {
-    const body = `
-      init: async (host, options) => { globalThis.host = host; globalThis.options = options; globalThis.ran = true },
-      setUpPod: async (pod) => ({ ip: '192.0.2.7', interfaces: [{ name: 'eth0', ips: ['192.0.2.7'], mac: String(process.pid) }] }),
-      getPodNetworkStatus: async (pod) => ({ ip: '192.0.2.8', ips: [(await globalThis.host.getPodByName(pod.namespace, pod.name)) ? '192.0.2.8' : ''] }),
-      tearDownPod: async (pod) => { globalThis.host.report('gone', { name: pod.name, odd: 7n }) },`
-    const { host, seen } = await isolatedHost(body, { podCIDR: '10.1.0.0/16' })
+    const { host, seen } = made
     const record = await host.setUpPod(web)
     const [pid] = pluginProcesses()
     expect(record.status).toMatchObject({ ip: '192.0.2.7', interfaces: [{ mac: String(pid) }] })
     const { manager } = await host.plugin()
     const ref = { ...web, sandboxId: record.pod.sandboxId }
-    expect(await manager.getPodNetworkStatus(ref)).toMatchObject({ ips: ['192.0.2.8'] })
+    expect(await manager.getPodNetworkStatus(ref)).toMatchObject({ ip: '192.0.2.8' })
     await host.tearDownPod(web)
     expect(seen['plugin:report']).toEqual([
       { plugin: 'x', event: 'gone', details: { name: 'web', odd: '7n' } },
     ])
     expect(globalThis).not.toHaveProperty('ran')
     expect(readdirSync('/run/netns')).toEqual([])
-    await host.close()
-    await expect.poll(() => pluginProcesses()).toEqual([])
   })
 
   test('has its errors arrive with code, details and cause', async () => {
-    const body = `setUpPod: async (pod) => {
-      const cause = Object.assign(new Error('no space left'), { code: 'ENOSPC' })
-      throw Object.assign(new Error('no address left', { cause }), { code: 'FULL', details: { pod: pod.name }, exitCode: 2 })
-    },`
-    const { host } = await isolatedHost(body)
-    const error = await fails(host.setUpPod(web))
-    expect(error).toMatchObject({
+    const { host } = made
+    expect(await fails(host.setUpPod({ ...web, annotations: { be: 'failing' } }))).toMatchObject({
       code: 'PLUGIN_OPERATION_FAILED',
       exitCode: 2,
       cause: {
@@ -57,19 +91,8 @@ describe.skipIf(!isIsolated())('a plugin in a process of its own', () => {
   })
 
   test('has what it asks of its host answered, and refused', async () => {
-    const body = `
-      init: async (host) => { globalThis.host = host },
-      setUpPod: async (pod) => {
-        const { host } = globalThis
-        const netns = await host.getNetNS(pod.sandboxId)
-        const ports = await host.getPodPortMappings(pod.sandboxId)
-        const unknown = await host.getNetNS('nobody').catch((error) => error.code)
-        throw new Error(JSON.stringify({ netns, ports, unknown, legacy: host.supportsLegacyFeatures(), kube: host.getKubeClient() ?? null }))
-      },
-      capabilities: () => ${Capability.portMappings},`
-    const { host } = await isolatedHost(body)
     const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }]
-    const error = await fails(host.setUpPod({ ...web, portMappings }))
+    const error = await fails(made.host.setUpPod({ ...web, portMappings, annotations: { be: 'asking' } }))
     const { cause } = error as { cause: Error }
     expect(JSON.parse(cause.message)).toEqual({
       netns: expect.stringMatching(/^\/run\/netns\//),
@@ -80,16 +103,21 @@ describe.skipIf(!isIsolated())('a plugin in a process of its own', () => {
     })
   })
 
+  test('has its signal abort with that of whoever called', async () => {
+    const { host, seen } = made
+    const controller = new AbortController()
+    const { signal } = controller
+    const setUp = fails(host.setUpPod({ ...web, annotations: { be: 'waiting' } }, { signal }))
+    setTimeout(() => controller.abort(new Error('the user went away')), 50)
+    expect(messageOf(await setUp)).toContain('the user went away')
+    expect(seen['plugin:crashed']).toBeUndefined()
+    expect(await host.pods()).toEqual([])
+  })
+
   test('announces what it can do, as that changes, and what it implements besides', async () => {
-    const body = `
-      capabilities: () => globalThis.can ?? ${Capability.check},
-      event: async (name) => { if (name === 'more') globalThis.can = ${Capability.check | Capability.gc} },
-      checkPod: async () => { throw new Error('checked') },
-      collectGarbage: async (ids) => { throw new Error('collected ' + ids.length) },
-      status: async () => { setTimeout(() => { globalThis.can = 0 }, 10) },`
-    const { host } = await isolatedHost(body)
+    const { host } = made
     const { manager, capabilities } = await host.plugin()
-    expect(capabilities()).toEqual(['check'])
+    expect(capabilities()).toEqual(['portMappings', 'check'])
     await host.setUpPod(web)
     await expect(host.checkPod(web)).rejects.toThrow('checked')
     await host.collectGarbage()
@@ -101,18 +129,31 @@ describe.skipIf(!isIsolated())('a plugin in a process of its own', () => {
     await expect.poll(capabilities, { timeout: 10_000 }).toEqual([])
   })
 
-  test('has its signal abort with that of whoever called', async () => {
-    const body = `setUpPod: (pod, signal) => new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(new Error('undone: ' + signal.reason.message)))
-    }),`
-    const { host, seen } = await isolatedHost(body)
-    const controller = new AbortController()
-    const setUp = fails(host.setUpPod(web, { signal: controller.signal }))
-    setTimeout(() => controller.abort(new Error('the user went away')), 50)
-    expect(messageOf(await setUp)).toContain('the user went away')
-    expect(seen['plugin:crashed']).toBeUndefined()
-    expect(await host.pods()).toEqual([])
+  test('sees little of the environment of its host', async () => {
+    const readiness = await made.host.status()
+    const names = readiness.ready ? [] : readiness.reason.split(',')
+    expect(names).toContain('PATH')
+    const others = names.filter(
+      (name) => !/^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_.*|TZ|TMPDIR)$/.test(name),
+    )
+    expect(others).toEqual([])
   })
+
+  test('writes to the log, under its name and without control characters; its logger too', async () => {
+    const { host, log } = made
+    await host.status()
+    await expect.poll(() => log.messages('info')).toContain('x: a line')
+    await expect.poll(() => log.messages('warn')).toContain('x: \\u001b[31mred')
+    const entry = { level: 'warn', message: 'from its logger', details: { big: '7n' } }
+    expect(log.entries).toContainEqual(entry)
+    await host.close()
+    await expect.poll(() => pluginProcesses()).toEqual([])
+    await expect.poll(() => log.messages('info')).toContainEqual(expect.stringContaining('no end'))
+  })
+})
+
+describe.skipIf(!isIsolated())('a plugin package in a process of its own', () => {
+  afterEach(closeHosts)
 
   test('has its options looked at by its own schema, which may change them', async () => {
     const schema = `{ '~standard': { version: 1, vendor: 'test', validate: (value) =>
@@ -142,42 +183,7 @@ describe.skipIf(!isIsolated())('a plugin in a process of its own', () => {
     await expect.poll(() => pluginProcesses().length).toBe(1)
   })
 
-  test('writes to the log, under its name and without control characters; its logger too', async () => {
-    const body = `status: async () => {
-      console.log('a line'); console.error('\\u001b[31mred'); process.stdout.write('no end')
-    },`
-    const code = offering('x', body).replace(
-      'probe: () =>',
-      `probe: ({ log }) => log.warn('from its logger', { big: 7n }) ||`,
-    )
-    const { host, log } = await isolatedHost('', {}, code)
-    await host.status()
-    await expect.poll(() => log.messages('info')).toContain('x: a line')
-    await expect.poll(() => log.messages('warn')).toContain('x: \\u001b[31mred')
-    expect(log.entries).toContainEqual({
-      level: 'warn',
-      message: 'from its logger',
-      details: { big: '7n' },
-    })
-    await host.close()
-    await expect.poll(() => log.messages('info')).toContain('x: no end')
-  })
-
-  test('sees little of its environment, and no directory of its host is its own', async () => {
-    process.env['SECRET_TOKEN'] = 'hidden'
-    const body = `status: async () => { throw new Error(Object.keys(process.env).sort().join()) },`
-    const { host } = await isolatedHost(body)
-    delete process.env['SECRET_TOKEN']
-    const readiness = await host.status()
-    const names = readiness.ready ? [] : readiness.reason.split(',')
-    expect(names).toContain('PATH')
-    const others = names.filter(
-      (name) => !/^(PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_.*|TZ|TMPDIR)$/.test(name),
-    )
-    expect(others).toEqual([])
-  })
-
-  test('that fails to load fails the start as it would without, and leaves no process', async () => {
+  test('fails the start where it fails to load, as it would without, and leaves no process', async () => {
     await expect(isolatedHost('', {}, 'throw new Error("broken at import")')).rejects.toMatchObject({
       code: 'PLUGIN_IMPORT_FAILED',
       message: expect.stringContaining('broken at import'),

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { recordingLogger } from '@podwire/testing'
-import { afterEach } from 'vitest'
 import {
   createNetworkHost,
   type HostEvents,
@@ -12,9 +11,16 @@ import { offering, workspace } from '../../workspace.ts'
 
 const started: NetworkHost[] = []
 
-afterEach(async () => {
-  await Promise.allSettled(started.splice(0).map((host) => host.close()))
-})
+/** Ends the hosts that were made, their pods with them. */
+export async function closeHosts(): Promise<void> {
+  await Promise.all(
+    started.splice(0).map(async (host) => {
+      await host.resetPlugin('x').catch(() => {})
+      await host.prune({ all: true }).catch(() => {})
+      await host.close()
+    }),
+  )
+}
 
 /** What happened, by event. */
 type Seen = { [E in keyof HostEvents]?: HostEvents[E][] }
