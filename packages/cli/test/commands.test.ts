@@ -291,15 +291,16 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     const { podwire } = scriptProject()
     expect(podwire('up', 'default/web').status).toBe(0)
     const [{ netns }] = JSON.parse(podwire('ps', '--json').stdout)
-    const name = netns.split('/').at(-1)
-    spawnSync('ip', ['netns', 'delete', name])
-    spawnSync('ip', ['netns', 'add', name])
+    // Made before the other is gone, whose number the kernel could give it otherwise.
+    spawnSync('ip', ['netns', 'add', 'another'])
+    spawnSync('umount', [netns])
+    spawnSync('mount', ['--bind', '/run/netns/another', netns])
     expect(podwire('exec', 'default/web', '--', 'true')).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('is gone'),
     })
     podwire('down', 'default/web')
-    spawnSync('ip', ['netns', 'delete', name])
+    for (const name of ['another', netns.split('/').at(-1)]) spawnSync('ip', ['netns', 'delete', name])
   }, 240_000)
 
   test('two processes set the same pod up once', async () => {
