@@ -287,6 +287,16 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     expect(traces()).toEqual([])
   })
 
+  test('--verbose tells what kubenet does, and nothing does without', () => {
+    const { podwire } = project()
+    const { stderr } = podwire('up', 'default/web', '--verbose')
+    for (const step of ['what all pods share', 'default/web: address', 'default/web: link'])
+      expect(stderr).toContain(`debug: kubenet: ${step}`)
+    expect(podwire('up', 'default/quiet').stderr).toBe('')
+    const down = podwire('down', '--all', '--verbose').stderr
+    expect(down).toContain('debug: kubenet: default/web: taking ports, link and addresses away')
+  })
+
   test('exec refuses a namespace that is not the one that was set up', () => {
     const { podwire } = scriptProject()
     expect(podwire('up', 'default/web').status).toBe(0)

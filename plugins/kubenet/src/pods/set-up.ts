@@ -37,7 +37,7 @@ async function create(
   signal: AbortSignal,
 ): Promise<PodRecord> {
   const { kernel, datapath, hostPorts } = context
-  const step = stepsOf(pod, signal)
+  const step = stepsOf(pod, context, signal)
   try {
     const record = await step('address', () => allocate(context, pod, sandbox, signal))
     const index = await step('link', () => datapath.connect(record, sandbox))
