@@ -5,7 +5,7 @@ import { isIsolated } from '@podwire/testing'
 import { createNetworkHost, type NetworkHost, type NetworkHostOptions } from 'podwire'
 import { afterEach, describe } from 'vitest'
 
-export { bin, project } from '../../../cli/test/podwire.ts'
+export { bin, built, project } from '../../../cli/test/podwire.ts'
 
 /** Like describe, for attacks on a machine that nobody needs; they are skipped, and named, where there is none. */
 export const describeAttack = describe.skipIf(!isIsolated())

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createNetworkHost, type NetworkHostOptions } from 'podwire'
 import { expect, test } from 'vitest'
-import { describeAttack, project, run, web } from './attacker.ts'
+import { built, describeAttack, project, run, web } from './attacker.ts'
 
 const kubenet = { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/24', stateDir: './state' }
 const links = () => run('ip', '-o', 'link').split('\n').length
@@ -101,7 +101,7 @@ describeAttack('hostile input', () => {
       'podwire.config.json': {
         networkPlugin: 'example.com/script',
         stateDir: './state',
-        discovery: { packages: [new URL('../../../../plugins/exec', import.meta.url).pathname] },
+        discovery: { packages: [join(built, 'plugins/exec')] },
         plugins: { exec: { directory: './exec' } },
       },
       'exec/example.com~script/script': `#!/bin/sh
