@@ -286,19 +286,30 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     expect(traces()).toEqual([])
   })
 
+  test('--verbose tells what kubenet does, and nothing does without', () => {
+    const { podwire } = project()
+    const { stderr } = podwire('up', 'default/web', '--verbose')
+    for (const step of ['what all pods share', 'default/web: address', 'default/web: link'])
+      expect(stderr).toContain(`debug: kubenet: ${step}`)
+    expect(podwire('up', 'default/quiet').stderr).toBe('')
+    const down = podwire('down', '--all', '--verbose').stderr
+    expect(down).toContain('debug: kubenet: default/web: taking ports, link and addresses away')
+  })
+
   test('exec refuses a namespace that is not the one that was set up', () => {
     const { podwire } = scriptProject()
     expect(podwire('up', 'default/web').status).toBe(0)
     const [{ netns }] = JSON.parse(podwire('ps', '--json').stdout)
-    const name = netns.split('/').at(-1)
-    spawnSync('ip', ['netns', 'delete', name])
-    spawnSync('ip', ['netns', 'add', name])
+    // Made before the other is gone, whose number the kernel could give it otherwise.
+    spawnSync('ip', ['netns', 'add', 'another'])
+    spawnSync('umount', [netns])
+    spawnSync('mount', ['--bind', '/run/netns/another', netns])
     expect(podwire('exec', 'default/web', '--', 'true')).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('is gone'),
     })
     podwire('down', 'default/web')
-    spawnSync('ip', ['netns', 'delete', name])
+    for (const name of ['another', netns.split('/').at(-1)]) spawnSync('ip', ['netns', 'delete', name])
   }, 240_000)
 
   test('two processes set the same pod up once', async () => {

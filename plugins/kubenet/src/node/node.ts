@@ -142,7 +142,9 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     const lost = areRulesLost ? ['firewall rules'] : []
     areRulesLost = false
     isBuilt = true
-    return [...repaired, ...forwarding.repaired, ...lost]
+    const made = [...repaired, ...forwarding.repaired, ...lost]
+    log.debug('kubenet: what all pods share', { made })
+    return made
   }
 
   /** False when the rules had to be made anew. */

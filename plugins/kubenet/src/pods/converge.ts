@@ -19,7 +19,7 @@ export async function converge(
   sandbox: number,
   signal: AbortSignal,
 ): Promise<PodRecord> {
-  const step = stepsOf(pod, signal)
+  const step = stepsOf(pod, context, signal)
   const wanted: PodSettings = { ports: pod.portMappings, bandwidth: pod.bandwidth ?? {} }
   const differences = await podDifferences(context, record)
   const isSame = isDeepStrictEqual(settingsOf(record), wanted)

@@ -37,7 +37,7 @@ async function create(
   signal: AbortSignal,
 ): Promise<PodRecord> {
   const { kernel, datapath, hostPorts, records } = context
-  const step = stepsOf(pod, signal)
+  const step = stepsOf(pod, context, signal)
   try {
     const begun = await step('address', () => allocate(context, pod, sandbox, signal))
     const record = settled(begun)

@@ -7,8 +7,11 @@ import { type PodRecord, publishedFor } from './record.ts'
 
 /** Withdraws the ports and cuts the pod off at once; its addresses are free when the kernel has forgotten its links. */
 export async function tearDownPod(context: PodContext, pod: PodRef): Promise<void> {
-  const { records, claims } = context
+  const { records, claims, log } = context
   const record = readRecord(context, pod)
+  log.debug(`kubenet: ${podKey(pod)}: taking ports, link and addresses away`, {
+    record: record !== undefined,
+  })
   if (record === 'unreadable') {
     // What is the sandbox's is known without.
     const addresses = claims.claimed().filter((address) => claims.ownerOf(address) === pod.sandboxId)
