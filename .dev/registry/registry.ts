@@ -20,6 +20,8 @@ export interface Ended {
 export interface Registry {
   /** The environment of commands that use it. */
   readonly env: NodeJS.ProcessEnv
+  /** What it has complained of. */
+  log(): string
   stop(): void
 }
 
@@ -64,7 +66,7 @@ export async function startRegistry(dir: string): Promise<Registry> {
     server.kill()
     throw new Error(`the registry: ${log}`, { cause })
   }
-  return { env: environment(url, dir), stop: () => server.kill() }
+  return { env: environment(url, dir), log: () => log, stop: () => server.kill() }
 }
 
 /** Runs a command; never rejects for how it ends. */
