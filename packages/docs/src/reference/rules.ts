@@ -35,7 +35,8 @@ function grouped<Rule extends { readonly group: string }>(
 ): string[] {
   const groups = new Set(rules.map(({ group }) => group))
   return [...groups].flatMap((group) => [
-    `## ${headings[group] ?? group}`,
+    // A rule may be called like its group.
+    `## ${headings[group] ?? group} {#about-${group}}`,
     ...rules.filter((rule) => rule.group === group).map(section),
   ])
 }
