@@ -34,7 +34,7 @@ describe.runIf(isIsolated())('an author and an operator', { timeout: 300_000, re
 
   beforeAll(async () => {
     registry = await startRegistry(join(dir, 'registry'))
-  }, 600_000)
+  }, 1_200_000)
   afterAll(() => {
     registry?.stop()
     rmSync(dir, { recursive: true, force: true })
