@@ -40,7 +40,7 @@ const of = (report, rule) => report.results.filter((result) => result.rule === r
 const failuresOf = (report) => report.results.filter(({ outcome }) => outcome === 'failed')
 const cell = (results) => {
   const outcomes = new Set(results.map(({ outcome }) => outcome))
-  if (outcomes.has('failed')) return results[0].severity === 'must' ? '**✗**' : '✗'
+  if (outcomes.has('failed')) return results[0].severity === 'must' ? '✗' : '△'
   return outcomes.has('passed') ? '✓' : '–'
 }
 const row = (...cells) => `| ${cells.join(' | ')} |`
@@ -57,7 +57,7 @@ const lines = [
   '# CNI plugins put to the test',
   '',
   `Written by \`node .dev/cni-conformance.mjs\`, which runs \`podwire cni test\` on each plugin of Debian's containernetworking-plugins 1.1.1 in`,
-  '`/usr/lib/cni`, in namespaces of its own. ✓ passed, **✗** failed what the spec says a plugin must do, ✗ failed what it should do, – not for this plugin.',
+  '`/usr/lib/cni`, in namespaces of its own. ✓ passed, ✗ failed what the spec says a plugin must do, △ failed what it should do, – not for this plugin.',
   '[The rules, with their reasons](./reference/cni-rules.md).',
   '',
   row('rule', ...judged.map(({ type }) => type)),

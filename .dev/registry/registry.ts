@@ -20,6 +20,8 @@ export interface Ended {
 export interface Registry {
   /** The environment of commands that use it. */
   readonly env: NodeJS.ProcessEnv
+  /** What it has complained of. */
+  log(): string
   stop(): void
 }
 
@@ -29,6 +31,7 @@ export interface Registry {
  * @param dir where it keeps everything, the caches of npm and pnpm among it
  */
 export async function startRegistry(dir: string): Promise<Registry> {
+  const packed = packedPackages()
   mkdirSync(dir, { recursive: true })
   const port = await freePort()
   const url = `http://127.0.0.1:${port}/`
@@ -50,7 +53,10 @@ export async function startRegistry(dir: string): Promise<Registry> {
   writeFileSync(join(dir, '.npmrc'), `//127.0.0.1:${port}/:_authToken=anybody\n`)
   const main = join(root, 'packages/create-plugin/node_modules/verdaccio/bin/verdaccio')
   const args = [main, '--config', join(dir, 'config.yaml'), '--listen', url]
-  const server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  // It ends with the test, however that ends.
+  const server = spawn('setpriv', ['--pdeathsig=KILL', process.execPath, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let log = ''
   server.stdout.on('data', (chunk) => {
     log += chunk
@@ -58,13 +64,13 @@ export async function startRegistry(dir: string): Promise<Registry> {
   try {
     for (const end = Date.now() + 60_000; !(await isUp(url)); await sleep(100))
       if (Date.now() > end || server.exitCode !== null) throw new Error('it did not start')
-    for (const { manifest, tarball } of packedPackages()) await publish(url, manifest, readFileSync(tarball))
+    for (const { manifest, tarball } of packed) await publish(url, manifest, readFileSync(tarball))
     for (const { manifest, tarball } of packInstalled()) await publish(url, manifest, tarball)
   } catch (cause) {
     server.kill()
     throw new Error(`the registry: ${log}`, { cause })
   }
-  return { env: environment(url, dir), stop: () => server.kill() }
+  return { env: environment(url, dir), log: () => log, stop: () => server.kill() }
 }
 
 /** Runs a command; never rejects for how it ends. */

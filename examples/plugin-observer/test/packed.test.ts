@@ -15,7 +15,7 @@ describe.skipIf(!isIsolated())('example.com/observer around example/ptp, both fr
   let project: PackedProject
   beforeAll(() => {
     project = packedProject(config)
-  }, 600_000)
+  }, 1_200_000)
   afterAll(() => project?.remove())
 
   test("gives pods the other's network and capabilities, and writes each call down", () => {

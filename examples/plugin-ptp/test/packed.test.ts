@@ -9,7 +9,7 @@ describe.skipIf(!isIsolated())('example/ptp, from its tarball', () => {
   let project: PackedProject
   beforeAll(() => {
     project = packedProject(config)
-  }, 600_000)
+  }, 1_200_000)
   afterAll(() => project?.remove())
 
   const up = (pod: string) => JSON.parse(project.podwire('up', pod, '--json').stdout).status.ips

@@ -25,7 +25,22 @@ const packages: Record<string, Record<string, unknown> | number> = {
 }
 
 const server = createServer(({ url = '' }, response) => {
-  const name = decodeURIComponent(url.slice(1).split('?')[0] ?? '')
+  const { pathname, searchParams } = new URL(url, 'http://registry')
+  const name = decodeURIComponent(pathname.slice(1))
+  if (name === '-/v1/search') {
+    // What was asked for, as the description of what is found.
+    const found = (name: string) => ({
+      package: {
+        name,
+        version: '1.0.0',
+        description: searchParams.get('text'),
+        maintainers: [],
+        publisher: {},
+      },
+    })
+    response.end(JSON.stringify({ objects: [found('podwire-plugin-found'), found('other')] }))
+    return
+  }
   const found = packages[name] ?? 404
   if (typeof found === 'number') {
     response.writeHead(found).end('{}')
@@ -115,6 +130,14 @@ describe('podwire plugin add', () => {
       stderr: expect.stringMatching(/could not ask the registry for podwire-plugin-future: ECONNREFUSED/),
     })
   }, 90_000)
+
+  test('search asks for plugin packages with these words and nothing else', async () => {
+    const { code, stdout } = await plugin(['search', 'vlan', 'trunk', '--json'])
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toEqual([
+      { name: 'podwire-plugin-found', version: '1.0.0', description: 'podwire-plugin vlan trunk' },
+    ])
+  })
 
   test('info exits with 1 for what can not be used, and says which version can', async () => {
     const { code, stdout } = await plugin(['info', 'future', '--json'])

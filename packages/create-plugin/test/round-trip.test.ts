@@ -13,7 +13,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest'
 import { packedPackages } from '../../../.dev/packed-packages.ts'
 import { type Ended, type Registry, run, startRegistry } from '../../../.dev/registry/registry.ts'
 import { markedBlocks } from '../../docs/src/code-blocks.ts'
@@ -34,10 +34,14 @@ describe.runIf(isIsolated())('an author and an operator', { timeout: 300_000, re
 
   beforeAll(async () => {
     registry = await startRegistry(join(dir, 'registry'))
-  }, 600_000)
+  }, 1_200_000)
   afterAll(() => {
     registry?.stop()
     rmSync(dir, { recursive: true, force: true })
+  })
+
+  beforeEach(() => {
+    onTestFailed(() => console.log(registry.log()))
   })
 
   const tryCommand = (cwd: string, command: string): Promise<Ended> =>

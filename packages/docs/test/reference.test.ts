@@ -2,10 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
+import { cniRules } from '@podwire/testing/cni'
+import { pluginRules } from '@podwire/testing/plugin'
 import { createMarkdownRenderer } from 'vitepress'
 import { beforeAll, expect, test } from 'vitest'
 import { builtCommandLine } from '../../../.dev/built-workspace.ts'
-import type { Page } from '../src/markdown.ts'
+import { type Page, plain } from '../src/markdown.ts'
 import { commandPath, commandsOf } from '../src/reference/command-line.ts'
 import { configKeys } from '../src/reference/configuration.ts'
 import { errorsOf } from '../src/reference/error-tables.ts'
@@ -62,6 +64,22 @@ test('the page that the command line names for an error is there', () => {
     /base: '(.*)'/.exec(readFileSync(new URL('../.vitepress/config.ts', import.meta.url), 'utf8')) ?? []
   expect(pathname.startsWith(`${base}errors/`)).toBe(true)
   expect(pages.has(pathname.slice(base?.length))).toBe(true)
+})
+
+test('every rule of both kits is listed with its sentence and its reason, under its own id', () => {
+  for (const [rules, page] of [
+    [pluginRules, 'plugin-rules'],
+    [cniRules, 'cni-rules'],
+  ] as const) {
+    const text = pages.get(`reference/${page}`) ?? ''
+    const ids = [...text.matchAll(/\{#(\S+)\}$/gm)].map(([, id]) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+    for (const { id, sentence, reason } of rules) {
+      expect(ids).toContain(id)
+      expect(text).toContain(plain(sentence))
+      expect(text).toContain(plain(reason))
+    }
+  }
 })
 
 test('every command has a page, with its flags and an example', async () => {

@@ -104,7 +104,7 @@ async function npm(args: readonly string[], cwd: string, what: string): Promise<
   const patience = ['--fetch-retries=1', '--fetch-retry-mintimeout=500', '--fetch-timeout=20000']
   const { failure, stdout } = await new Promise<{ failure: Error | null; stdout: string }>((resolve) => {
     const options = { cwd, signal: interrupted, timeout: 60_000, maxBuffer: 64 * 1024 * 1024 }
-    execFile('npm', [...args, ...patience], options, (error, out) => resolve({ failure: error, stdout: out }))
+    execFile('npm', [...patience, ...args], options, (error, out) => resolve({ failure: error, stdout: out }))
   })
   interrupted.throwIfAborted()
   const answer = parse(stdout)

@@ -7,9 +7,12 @@ export function rulePages(): Page[] {
   return [
     {
       path: 'reference/plugin-rules',
-      text: paragraphs(HEAD, PLUGIN_INTRODUCTION, ...grouped(pluginRules, pluginRule)),
+      text: paragraphs(HEAD, PLUGIN_INTRODUCTION, ...grouped(pluginRules, headings, pluginRule)),
     },
-    { path: 'reference/cni-rules', text: paragraphs(HEAD, CNI_INTRODUCTION, ...grouped(cniRules, cniRule)) },
+    {
+      path: 'reference/cni-rules',
+      text: paragraphs(HEAD, CNI_INTRODUCTION, ...grouped(cniRules, cniHeadings, cniRule)),
+    },
   ]
 }
 
@@ -31,11 +34,13 @@ with \`--json\` for programs.`
 
 function grouped<Rule extends { readonly group: string }>(
   rules: readonly Rule[],
+  headings: Readonly<Record<string, string>>,
   section: (rule: Rule) => string,
 ): string[] {
   const groups = new Set(rules.map(({ group }) => group))
   return [...groups].flatMap((group) => [
-    `## ${headings[group] ?? group}`,
+    // A rule may be called like its group.
+    `## ${headings[group] ?? group} {#about-${group}}`,
     ...rules.filter((rule) => rule.group === group).map(section),
   ])
 }
@@ -58,15 +63,22 @@ const headings: Readonly<Record<string, string>> = {
   restart: 'A host that is killed',
   leaks: 'What is left in the process',
   process: 'The process, watched all the while',
+}
+
+const cniHeadings: Readonly<Record<string, string>> = {
   version: 'VERSION',
   environment: 'Environment',
   configuration: 'Configuration',
+  errors: 'Errors',
   add: 'ADD',
   result: 'The result of ADD',
   del: 'DEL',
+  check: 'CHECK',
+  concurrency: 'Several at once',
   crash: 'ADD is killed',
   delegation: 'Address plugins',
   gc: 'GC',
+  status: 'STATUS',
 }
 
 function pluginRule(rule: (typeof pluginRules)[number]): string {
