@@ -17,7 +17,7 @@ export interface Question {
 }
 
 /** What a daemon answered. */
-export interface Answer {
+interface Answer {
   /** Parsed JSON; undefined where there is nothing to say. */
   readonly body: unknown
   /** The last event before the answer; undefined where the daemon told none. */
