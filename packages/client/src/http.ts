@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { errnoOf, errorFromJson, isPodwireError } from '@podwire/api'
 import { errors } from './errors.ts'
 
@@ -34,10 +34,19 @@ export interface Connection {
 /** How long an aborted operation may take to be undone, before it is left behind: longer than the daemon gives it. Milliseconds. */
 const undoMs = 30_000
 
+/**
+ * Node's HTTP as it is: an import of it would ask for each of its exports, some of which load a great deal, and a command
+ * has a few milliseconds.
+ */
+export function nodeHttp(): typeof import('node:http') {
+  return process.getBuiltinModule('node:http')
+}
+
 /** At once; what is asked besides waits in line. A daemon has room for some clients like this. */
 const mostConnections = 256
 
 export function createConnection(socket: string): Connection {
+  const { Agent, request } = nodeHttp()
   const agent = new Agent({ keepAlive: true, maxSockets: mostConnections, maxFreeSockets: 64 })
 
   const askOnce = (question: Question, operation: string | undefined, through: Agent | false = agent) =>
@@ -48,6 +57,8 @@ export function createConnection(socket: string): Connection {
       const sent = request({
         agent: through,
         socketPath: socket,
+        // There is no TLS; to find that out takes Node a regular expression of all addresses there are.
+        servername: '',
         method,
         path,
         headers: {
