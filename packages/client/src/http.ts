@@ -34,6 +34,9 @@ export interface Connection {
 /** How long an aborted operation may take to be undone, before it is left behind: longer than the daemon gives it. Milliseconds. */
 const undoMs = 30_000
 
+// To find out that there is none takes Node a regular expression of all addresses there are.
+const noTls = { servername: '' }
+
 /**
  * Node's HTTP as it is: an import of it would ask for each of its exports, some of which load a great deal, and a command
  * has a few milliseconds.
@@ -57,8 +60,7 @@ export function createConnection(socket: string): Connection {
       const sent = request({
         agent: through,
         socketPath: socket,
-        // There is no TLS; to find that out takes Node a regular expression of all addresses there are.
-        servername: '',
+        ...noTls,
         method,
         path,
         headers: {
