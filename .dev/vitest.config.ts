@@ -39,7 +39,7 @@ export default defineConfig({
     reporters: ['default', new URL('./count-reporter.mjs', import.meta.url).pathname],
     // The engine: see coverage.mjs.
     coverage: {
-      include: ['packages/{core,libcni,netlink}/src/**/*.ts', 'plugins/kubenet/src/**/*.ts'],
+      include: ['packages/{core,libcni,netlink,daemon,client}/src/**/*.ts', 'plugins/kubenet/src/**/*.ts'],
       reporter: ['json-summary'],
       reportOnFailure: true,
     },

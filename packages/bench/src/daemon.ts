@@ -9,8 +9,15 @@ import { startDaemon } from '@podwire/daemon'
 import { type Figure, figure, interleaved, median, timed } from './figure.ts'
 
 const netns = '/run/netns/podwire-bench'
-const noop: PodwireConfig = { networkPlugin: '' }
-const kubenet: PodwireConfig = { networkPlugin: 'kubenet', podCIDR: '10.91.0.0/16' }
+const plugin = (name: string) => ({
+  packages: [new URL(`../../../plugins/${name}`, import.meta.url).pathname],
+})
+const noop: PodwireConfig = { networkPlugin: '', discovery: plugin('noop') }
+const kubenet: PodwireConfig = {
+  networkPlugin: 'kubenet',
+  podCIDR: '10.91.0.0/16',
+  discovery: plugin('kubenet'),
+}
 const clients = 64
 const podsOfClient = 32
 const recovered = 1_000

@@ -1,7 +1,7 @@
-import { type ClientRequest, request } from 'node:http'
+import type { ClientRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errors } from './errors.ts'
-import { isObject, lost } from './http.ts'
+import { isObject, lost, nodeHttp } from './http.ts'
 
 /** One event as a daemon tells it. */
 export interface StreamedEvent {
@@ -63,7 +63,7 @@ async function* connect(socket: string, options: StreamOptions): AsyncGenerator<
     ...(untilNow ? { until: 'now' } : {}),
   })
   const path = `/v1/events${query.size > 0 ? `?${query}` : ''}`
-  const sent = request({
+  const sent = nodeHttp().request({
     socketPath: socket,
     agent: false,
     path,

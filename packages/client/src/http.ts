@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { errnoOf, errorFromJson, isPodwireError } from '@podwire/api'
 import { errors } from './errors.ts'
 
@@ -17,7 +17,7 @@ export interface Question {
 }
 
 /** What a daemon answered. */
-export interface Answer {
+interface Answer {
   /** Parsed JSON; undefined where there is nothing to say. */
   readonly body: unknown
   /** The last event before the answer; undefined where the daemon told none. */
@@ -34,10 +34,22 @@ export interface Connection {
 /** How long an aborted operation may take to be undone, before it is left behind: longer than the daemon gives it. Milliseconds. */
 const undoMs = 30_000
 
+// To find out that there is none takes Node a regular expression of all addresses there are.
+const noTls = { servername: '' }
+
+/**
+ * Node's HTTP as it is: an import of it would ask for each of its exports, some of which load a great deal, and a command
+ * has a few milliseconds.
+ */
+export function nodeHttp(): typeof import('node:http') {
+  return process.getBuiltinModule('node:http')
+}
+
 /** At once; what is asked besides waits in line. A daemon has room for some clients like this. */
 const mostConnections = 256
 
 export function createConnection(socket: string): Connection {
+  const { Agent, request } = nodeHttp()
   const agent = new Agent({ keepAlive: true, maxSockets: mostConnections, maxFreeSockets: 64 })
 
   const askOnce = (question: Question, operation: string | undefined, through: Agent | false = agent) =>
@@ -48,6 +60,7 @@ export function createConnection(socket: string): Connection {
       const sent = request({
         agent: through,
         socketPath: socket,
+        ...noTls,
         method,
         path,
         headers: {

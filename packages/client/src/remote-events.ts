@@ -25,7 +25,8 @@ export function createRemoteEvents(socket: string, log: Logger): RemoteEvents {
   )
   const ended = new AbortController()
   let last: string | undefined
-  let stream: Promise<void> | undefined
+  /** Whether it goes on, and so is worth waiting for. */
+  let isFollowing = false
   const waiting = new Set<() => void>()
 
   const take = ({ id, event, payload }: StreamedEvent) => {
@@ -53,7 +54,13 @@ export function createRemoteEvents(socket: string, log: Logger): RemoteEvents {
     })
   const listen = () => {
     // Without a daemon, the first question says so.
-    stream ??= follow().catch((error: unknown) => log.warn(`no events of the daemon: ${messageOf(error)}`))
+    if (isFollowing) return
+    isFollowing = true
+    follow().catch((error: unknown) => {
+      isFollowing = false
+      for (const look of waiting) look()
+      log.warn(`no events of the daemon: ${messageOf(error)}`)
+    })
   }
 
   return {
@@ -68,10 +75,11 @@ export function createRemoteEvents(socket: string, log: Logger): RemoteEvents {
       },
     },
     begun: async () => {
-      if (stream) await until(() => last !== undefined)
+      if (isFollowing) await until(() => !isFollowing || last !== undefined)
     },
     heard: async (lastEvent) => {
-      if (stream && lastEvent !== undefined) await until(() => isAtOrAfter(last, lastEvent))
+      if (isFollowing && lastEvent !== undefined)
+        await until(() => !isFollowing || isAtOrAfter(last, lastEvent))
     },
     close: () => ended.abort(),
   }

@@ -63,5 +63,6 @@ function readably(line: string): string {
     msg: string
   }
   const more = Object.keys(rest).length > 0 ? ` ${JSON.stringify(rest)}` : ''
-  return `${printable(`${new Date(time).toISOString().slice(11, 23)} ${level.padEnd(5)} ${msg}${more}`)}\n`
+  // A newline would pass for an entry of its own.
+  return `${printable(`${new Date(time).toISOString().slice(11, 23)} ${level.padEnd(5)} ${msg.replaceAll('\n', '\\n')}${more}`)}\n`
 }

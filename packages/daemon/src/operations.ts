@@ -1,7 +1,7 @@
 import { errors } from './errors.ts'
 
 /** An operation that runs, seen from its client. */
-export interface Client {
+interface Client {
   /** By which its client may abort it; none, where it can't. */
   readonly id?: string | undefined
   /** Calls back when the client is gone before it has its answer. */

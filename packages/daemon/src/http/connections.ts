@@ -8,11 +8,12 @@ import type { Socket } from 'node:net'
 export function limitConnections(server: Server, most: number): { close(patienceMs: number): Promise<void> } {
   // In the order in which they became idle.
   const idle = new Set<Socket>()
-  const all = new Set<Socket>()
+  // Each with how many requests of it are being answered.
+  const all = new Map<Socket, number>()
   let isClosing = false
   let onClosed = () => {}
   server.on('connection', (socket) => {
-    all.add(socket)
+    all.set(socket, 0)
     idle.add(socket)
     socket.on('close', () => {
       all.delete(socket)
@@ -25,12 +26,17 @@ export function limitConnections(server: Server, most: number): { close(patience
     idle.delete(longest)
     longest.destroy()
   })
+  const count = (socket: Socket, by: number) => {
+    const busy = all.get(socket)
+    if (busy === undefined) return
+    all.set(socket, busy + by)
+    if (busy + by > 0) idle.delete(socket)
+    else if (isClosing) socket.destroySoon()
+    else idle.add(socket)
+  }
   server.on('request', ({ socket }, response) => {
-    idle.delete(socket)
-    response.on('close', () => {
-      if (isClosing) socket.destroySoon()
-      else if (all.has(socket)) idle.add(socket)
-    })
+    count(socket, 1)
+    response.on('close', () => count(socket, -1))
   })
   return {
     /** Ends all of them, those that wait for an answer after it. */
@@ -39,7 +45,7 @@ export function limitConnections(server: Server, most: number): { close(patience
       for (const socket of idle) socket.destroySoon()
       if (all.size === 0) return
       const timer = setTimeout(() => {
-        for (const socket of all) socket.destroy()
+        for (const socket of all.keys()) socket.destroy()
       }, patienceMs)
       await new Promise<void>((resolve) => {
         onClosed = resolve

@@ -4,7 +4,7 @@ import { errors } from '../errors.ts'
 type Schema = z.ZodType
 
 /** What a request brought, each part unchecked. */
-export interface Raw {
+interface Raw {
   readonly params: unknown
   readonly query: unknown
   readonly body: unknown

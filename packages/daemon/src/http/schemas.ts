@@ -181,7 +181,7 @@ export const pluginList = z.object({
   ),
 })
 
-export const readiness = z
+const readiness = z
   .union([z.object({ ready: z.literal(true) }), z.object({ ready: z.literal(false), reason: z.string() })])
   .meta({ id: 'Readiness' })
 
