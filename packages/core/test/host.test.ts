@@ -268,6 +268,34 @@ describe.skipIf(!isIsolated())('a host', () => {
     await next.tearDownPod(web)
   })
 
+  test('changes that a kill cut off are undone in whatever order they depend on each other', async () => {
+    // The first one gets back what it had when the second one has given it back.
+    const body = `setUpPod: async ({ name }) => {
+        if (globalThis.taken === name) throw new Error('in use')
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        if (name === 'second') globalThis.taken = undefined
+        return { ip: '192.0.2.7' }
+      },`
+    const { host, start, stateDir } = await hostWith(body)
+    for (const name of ['first', 'second']) {
+      const { pod, ...before } = await host.setUpPod({ ...web, name })
+      const changing = {
+        ...before,
+        pod: { ...pod, annotations: { a: 'b' } },
+        previous: pod,
+        phase: 'changing',
+      }
+      writeFileSync(join(stateDir, `sandboxes/${pod.sandboxId}.changing`), JSON.stringify(changing))
+    }
+    Object.assign(globalThis, { taken: 'first' })
+    const next = await start()
+    expect(await next.pods()).toMatchObject([
+      { phase: 'ready', pod: { name: 'first', annotations: {} } },
+      { phase: 'ready', pod: { name: 'second', annotations: {} } },
+    ])
+    await next.prune({ all: true })
+  })
+
   test('set-up of a pod that a change left half done undoes that, and keeps the pod', async () => {
     const { host, stateDir } = await hostWith()
     const before = await host.setUpPod(web)

@@ -19,16 +19,31 @@ export async function recoverSandboxes(context: SandboxContext): Promise<void> {
   await context.lock.sweep()
   const { records, unreadable } = context.store.list()
   await inParallel(unreadable, (one) => setAside(context, one))
+  await recoverAll(context, records)
+}
+
+async function recoverAll(context: SandboxContext, records: readonly SandboxRecord[]): Promise<void> {
+  const again: SandboxRecord[] = []
+  let recovered = 0
+  const failures = new Map<SandboxRecord, unknown>()
   await inParallel(records, async (record) => {
     if ((await whyRecover(record)) === undefined) return
     try {
       await context.lock.tryRun(podKey(record.pod), () => recoverOne(context, record.pod.sandboxId))
+      recovered++
     } catch (error) {
+      failures.set(record, error)
+    }
+  })
+  for (const [record, error] of failures) {
+    // What a change gave away, a port perhaps, another pod may have had until its own was undone just now.
+    if (record.phase === 'changing' && recovered > 0) again.push(record)
+    else
       context.warn(
         `pod ${podKey(record.pod)}: recovery failed, and is tried again at the next start: ${messageOf(error)}`,
       )
-    }
-  })
+  }
+  if (again.length > 0) await recoverAll(context, again)
 }
 
 async function setAside(

@@ -40,7 +40,7 @@ function unexpectedResult(attempt: Attempt, all: readonly Attempt[]): string[] {
   if (result === 'done') return isAlone && isTaken ? [`${about} took a port that another pod has`] : []
   if (result === 'cut off') return []
   // A full disk keeps pods from coming up and from changing, never from going and from being mended.
-  const isMending = isAlone && isDeepStrictEqual(place.pods.get(pod)?.settings, wanted)
+  const isMending = isAlone && !place.isUnmade && isDeepStrictEqual(place.pods.get(pod)?.settings, wanted)
   if (isFull && wanted && !isMending) return []
   const mayBeTaken = isTaken || (!isAlone && wanted !== undefined && wanted.ports.length > 0)
   return mayBeTaken && result.code === 'HOST_PORT_IN_USE'
@@ -67,7 +67,10 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
     const isDamaged = !isMended && (before?.isDamaged ?? false)
     place.pods.set(pod, { settings: found, isDamaged, owner: record.owner?.pid })
     // Whichever pod is set up, again or anew: what all share is put back with it.
-    if (isMended) place.damaged.clear()
+    if (isMended) {
+      place.damaged.clear()
+      place.isUnmade = false
+    }
   }
   return []
 }

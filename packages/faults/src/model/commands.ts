@@ -82,7 +82,9 @@ const restart = (seat: number) =>
 /** Pods that run stay what they are, new ones are connected in the other way. */
 const move = (seat: number, datapath: DatapathName) =>
   step(`${seat < 2 ? 'a' : 'b'} goes over to ${datapath}`, async (state, run) => {
-    placeOf(state, seat).datapath = datapath
+    const place = placeOf(state, seat)
+    place.isUnmade ||= place.datapath !== datapath
+    place.datapath = datapath
     await reopen(run, state, seatsBeside(seat))
     verify(run, state, [])
   })
@@ -103,9 +105,16 @@ const reaches = (seat: number, from: string, to: string) =>
 const repair = (seat: number) =>
   step(`repair @${seat}`, async (state, run) => {
     const place = placeOf(state, seat)
-    await run.machine.call(seat, { method: 'repair' })
-    if (place.pods.size > 0) place.damaged.clear()
-    for (const pod of place.pods.values()) pod.isDamaged = false
+    try {
+      await run.machine.call(seat, { method: 'repair' })
+      if (place.pods.size > 0) {
+        place.damaged.clear()
+        place.isUnmade = false
+      }
+      for (const pod of place.pods.values()) pod.isDamaged = false
+    } catch (error) {
+      if (!(place.isFull && place.isUnmade)) throw error
+    }
     verify(run, state, [])
   })
 

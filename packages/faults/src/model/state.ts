@@ -26,6 +26,8 @@ export interface Place extends DatapathSettings {
   readonly pods: Map<string, PodState>
   readonly damaged: Set<'network' | 'firewall'>
   isFull: boolean
+  /** What pods share in the host's data path was never made: to make it for the first time takes room on the disk. */
+  isUnmade: boolean
 }
 
 /** What the machine should be: two state directories, which three host processes work on. */
@@ -52,6 +54,7 @@ export function freshState(root: string, datapath: DatapathName): State {
     pods: new Map(),
     damaged: new Set(),
     isFull: false,
+    isUnmade: true,
   })
   return {
     places: [
