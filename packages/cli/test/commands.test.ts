@@ -127,6 +127,16 @@ test('doctor says of each thing whether it is there, and what to do', () => {
   expect(status).toBe(1)
 })
 
+test('doctor says what is missing where koffi has no native part', () => {
+  const { dir } = project({ 'other.mjs': `Object.defineProperty(process, 'arch', { value: 'pdp11' })` })
+  const args = ['--import', './other.mjs', bin, 'doctor']
+  const { status, stdout } = spawnSync(process.execPath, args, { cwd: dir, encoding: 'utf8' })
+  expect(stdout).toMatch(
+    /native calls +failed +netlink needs Linux on x64 or arm64 .* this is linux pdp11\. \S/,
+  )
+  expect(status).toBe(1)
+})
+
 test('status tells why a plugin does not start', () => {
   const { podwire } = project({
     'podwire.config.json': { networkPlugin: 'example.com/nop', stateDir: './state' },
