@@ -32,10 +32,7 @@ export interface PackedProject {
 export function packedProject(packages: readonly string[], config: object): PackedProject {
   const dir = mkdtempSync(join(tmpdir(), 'podwire-packed-project-'))
   const tarballs = join(dir, 'tarballs')
-  const wanted = ['podwire', ...packages]
-  run('turbo', ['run', 'build', '--output-logs=errors-only', ...wanted.map((name) => `--filter=${name}...`)])
-  const filters = wanted.flatMap((name) => ['--filter-prod', `${name}...`])
-  run('pnpm', ['--silent', ...filters, 'pack', '--pack-destination', tarballs])
+  packTarballs(['podwire', ...packages], tarballs)
   for (const name of readdirSync(tarballs)) unpack(join(tarballs, name), join(dir, 'node_modules'))
   for (const name of dependencies) {
     const from = ['packages/cli', 'plugins/cni'].map((one) => join(root, one, 'node_modules', name))
@@ -55,6 +52,18 @@ export function packedProject(packages: readonly string[], config: object): Pack
     },
     remove: () => rmSync(dir, { recursive: true, force: true }),
   }
+}
+
+/** Builds and packs these packages of the workspace with all that they depend on, as a release does. */
+export function packTarballs(packages: readonly string[], into: string): void {
+  run('turbo', [
+    'run',
+    'build',
+    '--output-logs=errors-only',
+    ...packages.map((name) => `--filter=${name}...`),
+  ])
+  const filters = packages.flatMap((name) => ['--filter-prod', `${name}...`])
+  run('pnpm', ['--silent', ...filters, 'pack', '--pack-destination', into])
 }
 
 function unpack(tarball: string, nodeModules: string): void {

@@ -80,6 +80,7 @@ export default defineConfig({
         items: [
           { text: 'Comparison', link: '/comparison' },
           { text: 'Figures', link: '/figures' },
+          { text: 'Where it runs', link: '/platforms' },
           { text: 'The kubelet, by symbol', link: '/kubelet' },
           { text: 'Security', link: '/security' },
         ],
