@@ -7,6 +7,7 @@ import type { TestResult } from './result.ts'
 import { acceleratorFor, boot } from './vm.ts'
 
 const MUSL = 'musl'
+const isDebian = isInstalled('apt-get') && isInstalled('dpkg-deb')
 
 /** How Linux is started, as far as it makes a difference to podwire. */
 const kernels = [{ parameters: [] }, { parameters: ['ipv6.disable=1'] }]
@@ -33,16 +34,7 @@ export async function testPlatforms(wanted: readonly string[]): Promise<number> 
     'test:platforms',
   )
   for (const architecture of machines) await tryKernels(architecture, tell)
-  if (chosen.includes(MUSL)) {
-    console.log(`\n${MUSL}`)
-    for (const architecture of architectures) {
-      try {
-        for (const result of tryMusl(architecture)) tell(result)
-      } catch (error) {
-        tell({ name: `${architecture.name}: the parts are there`, error: String(error) })
-      }
-    }
-  }
+  if (chosen.includes(MUSL)) for (const architecture of architectures) tryLibc(architecture, tell)
   console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   return counts.failed > 0 ? 1 : 0
 }
@@ -52,8 +44,8 @@ type Tell = (result: TestResult) => void
 async function tryKernels(architecture: Architecture, tell: Tell): Promise<void> {
   const { name, qemu } = architecture
   console.log(`\n${name}`)
-  if (!isInstalled(qemu.command) || !isInstalled('dpkg-deb')) {
-    const skipped = `needs ${qemu.command}, and apt and dpkg of Debian`
+  if (!isInstalled(qemu.command) || !isDebian) {
+    const skipped = `needs ${qemu.command}, and Debian's apt`
     for (const { parameters } of kernels)
       tell({ name: ['a virtual machine', ...parameters].join(', '), skipped })
     return
@@ -73,6 +65,16 @@ async function tryKernels(architecture: Architecture, tell: Tell): Promise<void>
       })
   } catch (error) {
     tell({ name: 'a virtual machine is made', error: String(error) })
+  }
+}
+
+function tryLibc(architecture: Architecture, tell: Tell): void {
+  console.log(`\n${MUSL}, ${architecture.name}`)
+  try {
+    if (!isDebian) tell({ name: 'whether the parts fit together', skipped: "needs Debian's apt" })
+    else for (const result of tryMusl(architecture)) tell(result)
+  } catch (error) {
+    tell({ name: 'the parts are there', error: String(error) })
   }
 }
 

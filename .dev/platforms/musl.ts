@@ -18,7 +18,7 @@ export function tryMusl(architecture: Architecture): TestResult[] {
   const libstdcxx = ['libstdc++6', 'libgcc-s1']
   const cxx = join(debianPackages(architecture, 'c++', libstdcxx), `root/usr/lib/${triplet}-gnu`)
   return [
-    attempt(`${name}: koffi's part for musl is installed, and needs what musl, C++ and Node have`, () => {
+    attempt(`koffi's part for musl is installed, and needs what musl, C++ and Node have`, () => {
       const libraries = [libc, join(cxx, 'libstdc++.so.6'), join(cxx, 'libgcc_s.so.1')]
       const defined = libraries.map((one) => dynamicSymbols(one).defined)
       const others = [...dynamicSymbols(native).needed].filter(
@@ -26,7 +26,7 @@ export function tryMusl(architecture: Architecture): TestResult[] {
       )
       if (others.length > 0) throw new Error(`nobody has ${others.join(', ')}`)
     }),
-    attempt(`${name}: musl has all that podwire calls in the C library`, () => {
+    attempt(`musl has all that podwire calls in the C library`, () => {
       const { defined } = dynamicSymbols(libc)
       const called = calledFunctions(join(project, 'node_modules'))
       if (called.length < 15) throw new Error(`only these were found: ${called.join(', ')}`)
@@ -34,7 +34,7 @@ export function tryMusl(architecture: Architecture): TestResult[] {
       if (missing.length > 0) throw new Error(`musl has no ${missing.join(', ')}`)
     }),
     {
-      name: `${name}: the smoke test with a Node for musl`,
+      name: 'the smoke test with a Node for musl',
       skipped: 'neither npm nor Debian has a Node that is linked with musl',
     },
   ]
