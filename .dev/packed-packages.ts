@@ -21,10 +21,9 @@ export interface PackedPackage {
 /**
  * All that is published, and the plugins among the examples, built and packed: once for all tests of a run, by whoever comes
  * first.
+ * @param dir where the tarballs are, or come. Default: made, and removed, with a run of the tests: see vitest.config.ts
  */
-export function packedPackages(): PackedPackage[] {
-  // Made, and removed, with the run: see vitest.config.ts.
-  const dir = process.env['PODWIRE_TEST_PACKED'] ?? ''
+export function packedPackages(dir = process.env['PODWIRE_TEST_PACKED'] ?? ''): PackedPackage[] {
   mkdirSync(dir, { recursive: true })
   const filters = publishedDirectories().map((path) => `--filter=./${path}`)
   const script = `set -e

@@ -126,6 +126,16 @@ test('doctor says of each thing whether it is there, and what to do', () => {
   expect(status).toBe(1)
 })
 
+test('doctor says what is missing where koffi has no native part', () => {
+  const { dir } = project({ 'other.mjs': `Object.defineProperty(process, 'arch', { value: 'pdp11' })` })
+  const args = ['--import', './other.mjs', bin, 'doctor']
+  const { status, stdout } = spawnSync(process.execPath, args, { cwd: dir, encoding: 'utf8' })
+  expect(stdout).toMatch(
+    /native calls +failed +netlink needs Linux on x64 or arm64 .* this is linux pdp11\. \S/,
+  )
+  expect(status).toBe(1)
+})
+
 test('status tells why a plugin does not start', () => {
   const { podwire } = project({
     'podwire.config.json': { networkPlugin: 'example.com/nop', stateDir: './state' },
@@ -133,6 +143,33 @@ test('status tells why a plugin does not start', () => {
   const { status, stdout, stderr } = podwire('status', '--json')
   expect([status, stdout, stderr].join()).toContain('not found')
 })
+
+// As where Linux was booted with ipv6.disable=1: the kernel's settings have no such directory.
+const withoutIpv6 = `
+  mkdir -p ipv4 && mount --bind /proc/sys/net/ipv4 ipv4 && mount -t tmpfs tmpfs /proc/sys/net &&
+  mkdir /proc/sys/net/ipv4 && mount --bind ipv4 /proc/sys/net/ipv4 && exec "$@"`
+
+test.skipIf(!isIsolated())(
+  'a pod CIDR with IPv6 is refused where the kernel has none, before anything is set up',
+  () => {
+    const podCIDR = '10.88.0.0/16,fd88::/64'
+    const { dir } = project({
+      'podwire.config.json': { podCIDR, networkPlugin: 'kubenet', stateDir: './state' },
+    })
+    const run = (...args: string[]) =>
+      spawnSync('unshare', ['-m', 'sh', '-c', withoutIpv6, 'sh', process.execPath, bin, ...args], {
+        cwd: dir,
+        encoding: 'utf8',
+      })
+    const reason = `the pod CIDR ${podCIDR} has an IPv6 network, and this kernel has no IPv6`
+    const doctor = run('doctor')
+    expect(doctor.stdout + doctor.stderr).toMatch(new RegExp(`network plugin +failed .*${reason}`))
+    expect(doctor.status).toBe(1)
+    const up = run('up', 'default/web')
+    expect(up.stderr).toContain(reason)
+    expect(up.status).toBe(1)
+  },
+)
 
 describe.skipIf(!isIsolated())('the life of a pod', () => {
   test('up, status, exec, down', () => {

@@ -83,6 +83,7 @@ export default defineConfig({
           { text: 'Comparison', link: '/comparison' },
           { text: 'Figures', link: '/figures' },
           { text: 'CNI plugins tested', link: '/cni-conformance' },
+          { text: 'Where it runs', link: '/platforms' },
           { text: 'The kubelet, by symbol', link: '/kubelet' },
           { text: 'Security', link: '/security' },
         ],

@@ -112,6 +112,11 @@ export const errors = defineErrors({
       `an MTU of ${mtu} bytes is too small for IPv6, which needs ${least}`,
     remedy: ({ least }: { least: number }) => `Set mtu to ${least} or more, or leave IPv6 out of podCIDR.`,
   },
+  IPV6_UNAVAILABLE: {
+    message: ({ podCidr }: { podCidr: string }) =>
+      `the pod CIDR ${podCidr} has an IPv6 network, and this kernel has no IPv6`,
+    remedy: 'Leave IPv6 out of podCIDR, or boot the kernel without ipv6.disable=1.',
+  },
   INTERFACE_TAKEN: {
     message: ({ name, netns }: { name: string; netns: string }) =>
       `the network namespace ${netns} has an interface ${name} already, which kubenet did not make`,

@@ -120,6 +120,11 @@ const eightTimes = `
 it.each([
   ['lets the process end when its programs have', eightTimes],
   [
+    'stays with Node where koffi has no native part',
+    `Object.defineProperty(process, 'arch', { value: 'pdp11' })${eightTimes}
+    if (process.listenerCount('SIGCHLD') > 0) console.log('by posix_spawn')`,
+  ],
+  [
     'works in a worker, which hears of no signal',
     `import { Worker } from 'node:worker_threads'
     new Worker(${JSON.stringify(`(async () => {${eightTimes}})()`)}, { eval: true })`,

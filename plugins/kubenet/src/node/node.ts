@@ -10,7 +10,7 @@ import { type Allocator, createAllocator } from '../ipam/allocator.ts'
 import { contains, formatCidr } from '../ipam/cidr.ts'
 import { openClaims } from '../ipam/claims.ts'
 import { type PodNetwork, parseDirectRanges, parsePodCidrs } from '../ipam/network.ts'
-import { IPV6_LEAST_MTU } from '../kernel/ipv6.ts'
+import { hasIpv6, IPV6_LEAST_MTU } from '../kernel/ipv6.ts'
 import { openKernel } from '../kernel/kernel.ts'
 import { ensureSysctls, sysctlDifferences } from '../kernel/sysctls.ts'
 import type { KubenetOptions } from '../options.ts'
@@ -106,8 +106,10 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     try {
       networks = parsePodCidrs(podCidr === AUTO ? await chosenCidr.choose() : podCidr)
       mtu = init.mtu === USE_DEFAULT_MTU ? await defaultMtu(kernel) : init.mtu
-      if (mtu < IPV6_LEAST_MTU && networks.some(({ family }) => family === 6))
-        throw errors.MTU_TOO_SMALL({ mtu, least: IPV6_LEAST_MTU })
+      if (networks.some(({ family }) => family === 6)) {
+        if (!hasIpv6()) throw errors.IPV6_UNAVAILABLE({ podCidr })
+        if (mtu < IPV6_LEAST_MTU) throw errors.MTU_TOO_SMALL({ mtu, least: IPV6_LEAST_MTU })
+      }
       await look()
       allocator = createAllocator(networks, options.exclude, claims, podOf)
       problem = undefined
