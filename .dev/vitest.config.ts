@@ -14,8 +14,17 @@ if (process.env.PODWIRE_TEST_ISOLATED === '1') {
 // The packages as published, packed once for all tests that want them: packed-packages.ts does it, packed-directory.ts clears away.
 process.env.PODWIRE_TEST_PACKED ??= join(tmpdir(), `podwire-packed-${process.pid}`)
 
-// Minutes each, such as all templates with all rules. `npm run test:slow` runs these and no others.
-const slow = ['**/test/**/*.slow.test.ts']
+// Minutes each: good plugins and templates with all rules, the guides' code.
+// `npm run test:slow` runs these and no others.
+const slow = [
+  'packages/create-plugin/test/templates.test.ts',
+  'packages/docs/test/code-blocks.test.ts',
+  'packages/testing/test/cni/{good-plugins,kit}.test.ts',
+  'packages/testing/test/plugin/readme.test.ts',
+  'plugins/*/test/conformance.test.ts',
+  'examples/plugin-*/test/**/*.test.ts',
+  '**/test/**/*.slow.test.ts',
+]
 const isSlow = process.env.PODWIRE_TEST_SLOW === '1'
 
 export default defineConfig({
