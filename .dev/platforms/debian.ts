@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Architecture } from './architectures.ts'
-import { cached, run } from './cache.ts'
+import { cache, cached, run } from './cache.ts'
 
 /**
  * Debian packages of an architecture, unpacked beside each other and never installed. Which they are is asked with lists of their
@@ -41,22 +41,23 @@ function unpack(deb: string, dir: string): void {
   // Into /usr, wherever the package has them.
   const merge = `--transform 's#^\\./\\(lib\\|lib64\\|bin\\|sbin\\)/#./usr/\\1/#S'`
   const tar = `tar -x --no-same-owner -C "$1" ${merge} --exclude='./usr/share/*' ${patterns.join(' ')}`
-  try {
-    run('sh', ['-c', `dpkg-deb --fsys-tarfile "$2" | ${tar}`, 'sh', root, deb])
-  } catch (error) {
-    // tar tells of patterns that this kernel has nothing for, and exits with 2.
-    if (!isKernel || !/Not found in archive/.test(String(error))) throw error
-  }
+  // tar exits with 2 for a pattern that this kernel has nothing for; an archive that is cut short makes dpkg-deb fail.
+  const unmatched = isKernel ? '; [ $? -le 2 ]' : ''
+  run('bash', ['-c', `set -o pipefail; dpkg-deb --fsys-tarfile "$2" | (${tar}${unmatched})`, 'sh', root, deb])
 }
 
+const updated = new Set<string>()
+
 function aptOptions({ debian }: Architecture): string[] {
-  const apt = cached(`apt/${debian}`, (dir) => {
-    mkdirSync(join(dir, 'lists/partial'), { recursive: true })
-    mkdirSync(join(dir, 'archives/partial'), { recursive: true })
-    writeFileSync(join(dir, 'status'), '')
-    run('apt-get', [...optionsFor(dir, debian), 'update'])
-  })
-  return optionsFor(apt, debian)
+  const dir = join(cache, 'apt', debian)
+  const options = optionsFor(dir, debian)
+  // Old lists name packages that are no longer there.
+  if (updated.has(debian)) return options
+  for (const one of ['lists/partial', 'archives/partial']) mkdirSync(join(dir, one), { recursive: true })
+  writeFileSync(join(dir, 'status'), '')
+  run('apt-get', [...options, 'update'])
+  updated.add(debian)
+  return options
 }
 
 function optionsFor(dir: string, debian: string): string[] {

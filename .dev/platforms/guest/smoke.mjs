@@ -20,6 +20,8 @@ const hasIpv6 = existsSync('/proc/sys/net/ipv6')
 // Of the only link that leads outside.
 const host = '192.0.2.1'
 const megabyte = 1_000_000
+// Emulated on a machine that has other things to do, a command takes minutes.
+const commandMs = 600_000
 
 report({ machine: { kernel: release(), node: process.versions.node, hasIpv6 } })
 for (const datapath of ['routed', 'bridge']) await tryDatapath(datapath)
@@ -107,7 +109,7 @@ function configure(datapath, podCIDR) {
 
 function podwire(args) {
   const command = [`${project}/node_modules/.bin/podwire`, ...args]
-  return spawnSync(process.execPath, command, { cwd: project, encoding: 'utf8', timeout: 120_000 })
+  return spawnSync(process.execPath, command, { cwd: project, encoding: 'utf8', timeout: commandMs })
 }
 
 function succeeds(args) {
@@ -130,7 +132,12 @@ async function startInside(pod, ...args) {
   const child = spawn(process.execPath, command, { cwd: project, stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')
   const lines = createInterface({ input: child.stdout })
-  const nextLine = async () => (await once(lines, 'line', { signal: AbortSignal.timeout(120_000) }))[0]
+  const nextLine = async () => {
+    const line = once(lines, 'line', { signal: AbortSignal.timeout(commandMs) })
+    const [found] = await Promise.race([line, ended.then(() => [])])
+    assert.ok(found !== undefined, `podwire exec ${pod} ended`)
+    return found
+  }
   assert.equal(await nextLine(), 'ready')
   return {
     ended,
