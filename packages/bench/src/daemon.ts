@@ -194,7 +194,8 @@ function residentMb(pid: number | undefined): number {
 
 /** What runs in a process of its own. */
 async function serve(stateDir: string, config: string): Promise<void> {
-  const log = { debug() {}, info() {}, warn: console.error, error: console.error }
+  // What it recovers it warns of.
+  const log = { debug() {}, info() {}, warn() {}, error: console.error }
   const started = performance.now()
   // It is this program that wrote it.
   const load = () => loadConfig({ config: JSON.parse(config) as PodwireConfig, stateDir })

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { errors } from './errors.ts'
 
 /** An operation that runs, seen from its client. */
@@ -32,6 +33,8 @@ export function createOperations(): Operations {
     run: async ({ id, onGone }, run) => {
       if (stopping) throw errors.DAEMON_STOPPING()
       const controller = new AbortController()
+      // All pods of a prune listen to it.
+      setMaxListeners(0, controller.signal)
       running.add(controller)
       if (id !== undefined) byId.set(id, controller)
       onGone(() => controller.abort(errors.OPERATION_ABORTED({ why: 'gone' })))

@@ -82,9 +82,14 @@ function asText(payload: unknown): string {
     return typeof value === 'bigint' ? `${value}n` : value
   }
   try {
-    return JSON.stringify(payload, plain) ?? 'null'
+    // A function that looks at each value takes most of the time, and few events need one.
+    return JSON.stringify(payload, isSimple(payload) ? undefined : plain) ?? 'null'
   } catch {
     // A plugin may report what JSON can't hold.
     return 'null'
   }
+}
+
+function isSimple(payload: unknown): boolean {
+  return typeof payload === 'object' && payload !== null && !('error' in payload) && !('details' in payload)
 }
