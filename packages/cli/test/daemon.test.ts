@@ -161,12 +161,30 @@ describe.skipIf(!isIsolated())('commands beside a daemon', () => {
     expect((await end).stderr).toContain('pod:setup:done odd default/web')
   }, 240_000)
 
-  test('a plugin that ends its process by an error that nobody catches ends it in order', async () => {
-    const { podwire, end } = await withDaemon(
-      withPlugin(`event(name) { if (name === 'bad') setTimeout(() => { throw new Error('my mistake') }) },`),
-    )
+  const fatal = withPlugin(
+    `event(name) { if (name === 'bad') setTimeout(() => { throw new Error('my mistake') }) },`,
+  )
+
+  test('a plugin that ends its process by an error that nobody catches is started again, and the daemon goes on', async () => {
+    const { podwire, child, end, start } = await withDaemon(fatal)
+    const following = start('events', '--follow', '--json')
+    let told = ''
+    following.stdout?.on('data', (chunk) => (told += chunk))
+    podwire('event', 'bad')
+    while (!told.includes('plugin:restarted')) await once(following.stdout!, 'data')
+    expect(podwire('up', 'default/web').status).toBe(0)
+    expect(podwire('plugins', 'reset', 'odd').stdout).toContain('nothing to reset')
+    podwire('down', '--all')
+    following.kill('SIGKILL')
+    child.kill('SIGTERM')
+    expect(await end).toMatchObject({ code: 0, stderr: expect.stringContaining('my mistake') })
+  }, 60_000)
+
+  test('a plugin in its own process that does so ends it in order', async () => {
+    const config = { networkPlugin: 'odd', stateDir: './state', isolation: 'none' }
+    const { podwire, end } = await withDaemon({ ...fatal, 'podwire.config.json': config })
     podwire('event', 'bad')
     const { code, stderr } = await end
     expect([code, stderr]).toEqual([1, expect.stringContaining('my mistake')])
-  }, 240_000)
+  }, 60_000)
 })
