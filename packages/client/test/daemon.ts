@@ -44,8 +44,9 @@ export function configured(methods = '', config: object = {}) {
   writeFileSync(join(packageDir, 'package.json'), JSON.stringify({ ...manifest, podwire: { apiVersion: 1 } }))
   writeFileSync(join(packageDir, 'index.js'), pluginCode(methods))
   const file = join(dir, 'podwire.config.json')
-  const configure = (more: object) =>
-    writeFileSync(file, JSON.stringify({ networkPlugin: 'odd', stateDir: './state', ...more }))
+  // Where a test may look into the plugin, and nothing has to be started for it.
+  const base = { networkPlugin: 'odd', stateDir: './state', isolation: 'none' }
+  const configure = (more: object) => writeFileSync(file, JSON.stringify({ ...base, ...more }))
   configure(config)
   const load = (): Promise<LoadedConfig> => loadConfig({ file })
   return { dir, file, stateDir: join(dir, 'state'), configure, load }
