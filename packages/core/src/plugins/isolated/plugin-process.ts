@@ -103,8 +103,8 @@ export function startPluginProcess({ name, log, host, onCapabilities }: PluginPr
   const ended = new Promise<void>((resolve) => {
     let how: string | undefined
     const end = () => {
-      // What was said before the end counts.
-      if (how === undefined || !channel.destroyed) return
+      // What was said before the end counts. A channel that is destroyed tells of its close a turn later: that is no other end.
+      if (how === undefined || !channel.destroyed || crash) return
       crash = errors.PLUGIN_CRASHED({ plugin: name(), pid, how })
       if (!isStopping) onCrash?.(crash)
       peer.end(crash)
