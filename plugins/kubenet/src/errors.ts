@@ -70,6 +70,20 @@ export const errors = defineErrors({
     message: ({ reason }: { reason: string }) => `host ports can't be published: ${reason}`,
     remedy: 'Publish no ports, or let this process change nftables.',
   },
+  POLICY_UNAVAILABLE: {
+    message: ({ reason }: { reason: string }) => `a policy can't be enforced: ${reason}`,
+    remedy: 'Let this process change nftables.',
+  },
+  POLICY_NEEDS_ROUTED: {
+    message: ({ pod }: { pod: string }) =>
+      `pod ${pod} is connected by a bridge, where packets between its ports pass no rules of connections, and so can't have a policy`,
+    remedy: 'Set plugins.kubenet.datapath to routed, and set the pod up anew.',
+    exitCode: 2,
+  },
+  INVALID_POLICY: {
+    message: ({ pod, reason }: { pod: string; reason: string }) => `the policy of pod ${pod}: ${reason}`,
+    exitCode: 2,
+  },
   SHAPING_UNSUPPORTED: {
     message: ({ direction }: { direction: 'ingress' | 'egress' }, cause: unknown) =>
       `the pod's ${direction} bandwidth can't be limited: ${messageOf(cause)}`,

@@ -50,7 +50,9 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     },
     capabilities() {
       const always = capabilitySet('shaping', 'dualStack', 'check', 'gc')
-      return initialised?.firewall.problem === undefined ? always | Capability.portMappings : always
+      return initialised?.firewall.problem === undefined
+        ? always | Capability.portMappings | Capability.policy
+        : always
     },
     async setUpPod(pod, signal) {
       signal.throwIfAborted()

@@ -10,7 +10,16 @@ import {
 } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import { type AddressRange, type IpFamily, mergeRanges, numberToAddress } from '../ipam/cidr.ts'
-import { type ChainName, chains, type FirewallPlan, families, setNames, setsOf, tablesOf } from './layout.ts'
+import {
+  type ChainName,
+  chains,
+  type FirewallPlan,
+  families,
+  policySets,
+  setNames,
+  setsOf,
+  tablesOf,
+} from './layout.ts'
 import { duplicateRules, rules } from './rules.ts'
 
 /** Makes the tables anew, without published ports: whatever was in them is gone in the same transaction. */
@@ -26,7 +35,9 @@ export function rebuildTables(
     tables.add(table),
     tables.del(table),
     tables.add(table, { comment }),
-    families.flatMap((family) => setsOf(table, family)).map(([ref, set]) => sets.add(ref, set)),
+    [...families.flatMap((family) => setsOf(table, family)), ...policySets(table)].map(([ref, set]) =>
+      sets.add(ref, set),
+    ),
     families.flatMap((family) => [
       ...fill(setNames(family).pods, plan.networks, family),
       ...fill(setNames(family).direct, [...plan.networks, ...(plan.direct ?? [])], family),
@@ -43,9 +54,11 @@ function chainsOf(plan: FirewallPlan) {
   return Object.entries(chains).filter(([chain]) => used.has(chain as ChainName)) // the keys are those
 }
 
-/** How many rules the tables hold when nobody touched them. */
+/** How many rules the tables hold when nobody touched them, of chains that all pods share. */
 export const ruleCounts = (plan: FirewallPlan) => ({
-  inet: rules(plan).length,
+  inet: chainsOf(plan).map(
+    ([chain]) => [chain, rules(plan).filter(([own]) => own === chain).length] as const,
+  ),
   bridge: plan.dropDuplicatesFrom ? duplicateRules(plan).length : 0,
 })
 

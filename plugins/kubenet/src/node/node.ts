@@ -1,4 +1,13 @@
-import { errnoOf, type Host, type InitOptions, type Logger, messageOf, USE_DEFAULT_MTU } from '@podwire/api'
+import {
+  errnoOf,
+  FLOW_DENIED,
+  type Host,
+  type InitOptions,
+  type Logger,
+  messageOf,
+  USE_DEFAULT_MTU,
+} from '@podwire/api'
+import { addresses } from '@podwire/netlink'
 import { createBridgeDatapath } from '../datapath/bridge/bridge-datapath.ts'
 import { createBridgeOwner } from '../datapath/bridge/bridge-owner.ts'
 import type { DatapathName } from '../datapath/datapath.ts'
@@ -20,6 +29,8 @@ import { openStateId } from '../ownership/state-id.ts'
 import type { PodContext, SetUpContext } from '../pods/context.ts'
 import { isNetnsOf, type PodRecord } from '../pods/record.ts'
 import { openRecords } from '../pods/records.ts'
+import { createDenials } from '../policy/denials.ts'
+import { createPolicies } from '../policy/policies.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
 import { AUTO, openChosenCidr } from './free-cidr.ts'
@@ -72,7 +83,29 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
         .list()
         .filter(({ leaving }) => !leaving)
         .flatMap(portElements),
+    (table) => policies.rebuilt(table),
   )
+  const hostAddresses = async () =>
+    new Set((await kernel.run(addresses.list())).map(({ address }) => address.replace(/\/.*/, '')))
+  const denials = createDenials({
+    log,
+    report: (flow) => host.report(FLOW_DENIED, { ...flow }),
+    pods: () => records.list(),
+    linkOf: (sandboxId) => podLinks.names(sandboxId).host,
+    hostAddresses,
+  })
+  const policies = createPolicies({
+    firewall,
+    stateDir,
+    logGroup: denials.group,
+    linkOf: (sandboxId) => podLinks.names(sandboxId).host,
+    read: records.read,
+    ids: records.ids,
+    wasReleased: claims.wasReleased,
+    forgetEarlier: claims.forgetEarlier,
+    hostAddresses,
+    namesOf: () => [],
+  })
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
   const owner = createBridgeOwner(kernel, stateId, stateDir, () => podsOf('bridge').length)
   const bridge = createBridgeDatapath(kernel, podLinks, owner, { ...options, hairpinMode: init.hairpinMode })
@@ -177,6 +210,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     podLinks,
     firewall,
     hostPorts,
+    policies,
+    logGroup: denials.group,
     records,
     claims,
     log,
@@ -237,6 +272,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       return { ...this, allocator, mtu }
     },
     close() {
+      denials.close()
       kernel.close()
       claims.close()
       firewall.close()

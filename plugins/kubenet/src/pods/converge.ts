@@ -4,7 +4,7 @@ import { shape } from '../shaping/shaping.ts'
 import { podDifferences } from './check.ts'
 import type { SetUpContext } from './context.ts'
 import { shapedLinkOf } from './links.ts'
-import { type PodRecord, type PodSettings, publishedFor } from './record.ts'
+import { type PodRecord, type PodSettings, publishedFor, settingsOf } from './record.ts'
 import { stepsOf } from './steps.ts'
 
 /**
@@ -20,9 +20,9 @@ export async function converge(
   signal: AbortSignal,
 ): Promise<PodRecord> {
   const step = stepsOf(pod, signal)
-  const wanted: PodSettings = { ports: pod.portMappings, bandwidth: pod.bandwidth ?? {} }
+  const wanted = settingsOf(pod)
   const differences = await podDifferences(context, record)
-  const isSame = isDeepStrictEqual(settingsOf(record), wanted)
+  const isSame = isDeepStrictEqual(currentSettings(record), wanted)
   if (differences.length === 0 && isSame) return record
   if (differences.length > 0) await step('link', () => context.datapath.mend(record, sandbox))
   const changed = await step('settings', () =>
@@ -43,13 +43,19 @@ async function change(
 ): Promise<PodRecord> {
   const { records } = context
   const { changing, ...before } = record
-  const after: PodRecord = { ...before, ...wanted }
+  const { policy: _, ...kept } = before
+  const after: PodRecord = {
+    ...kept,
+    ...wanted,
+    // From now on this process hears of it.
+    ...(wanted.policy ? { logGroup: context.logGroup() } : {}),
+  }
   // What the kernel may hold stands in the record before the kernel does, the leftovers of a change cut short included.
   const ports = [...(changing?.ports ?? []), ...wanted.ports]
-  const begun: PodRecord = { ...before, changing: { ports, bandwidth: wanted.bandwidth } }
+  const begun: PodRecord = { ...before, changing: { ...wanted, ports } }
   records.write(begun)
   try {
-    await apply(context, begun, after, isUncertain ? 'unknown' : before.bandwidth)
+    await apply(context, begun, after, isUncertain || changing ? 'unknown' : before)
     signal.throwIfAborted()
   } catch (error) {
     await takeBack(context, begun, before)
@@ -73,12 +79,22 @@ async function apply(
   context: SetUpContext,
   begun: PodRecord,
   goal: PodRecord,
-  limits: PodSettings['bandwidth'] | 'unknown',
+  before: PodRecord | 'unknown',
 ) {
   // First, as these are what is refused now and then.
   await context.hostPorts.change(publishedFor(begun), goal)
   const link = await shapedLinkOf(context, goal)
+  const limits = before === 'unknown' ? 'unknown' : before.bandwidth
   if (link) await shape(context.kernel, link, limits, goal.bandwidth)
+  const isSamePolicy =
+    before !== 'unknown' &&
+    isDeepStrictEqual([before.policy, before.annotations], [goal.policy, goal.annotations])
+  if (!isSamePolicy) await context.policies.replace(goal)
 }
 
-const settingsOf = ({ ports, bandwidth }: PodRecord): PodSettings => ({ ports, bandwidth })
+const currentSettings = ({ ports, bandwidth, annotations, policy }: PodRecord): PodSettings => ({
+  ports,
+  bandwidth,
+  annotations,
+  ...(policy ? { policy } : {}),
+})

@@ -7,7 +7,7 @@ import { untilAborted } from './aborting.ts'
 import type { SetUpContext } from './context.ts'
 import { converge } from './converge.ts'
 import { shapedLink } from './links.ts'
-import { isNetnsOf, type PodRecord } from './record.ts'
+import { isNetnsOf, type PodRecord, settingsOf } from './record.ts'
 import { stepsOf } from './steps.ts'
 import { tearDownPod } from './tear-down.ts'
 
@@ -36,10 +36,12 @@ async function create(
   sandbox: number,
   signal: AbortSignal,
 ): Promise<PodRecord> {
-  const { kernel, datapath, hostPorts } = context
+  const { kernel, datapath, hostPorts, policies } = context
   const step = stepsOf(pod, signal)
   try {
     const record = await step('address', () => allocate(context, pod, sandbox, signal))
+    // Before there is anything that could send.
+    await step('policy', () => policies.add(record))
     const index = await step('link', () => datapath.connect(record, sandbox))
     const link = shapedLink(context, record, index)
     await step('shaping', () => shape(kernel, link, {}, record.bandwidth))
@@ -70,8 +72,8 @@ async function allocate(
     interfaceName: DEFAULT_INTERFACE_NAME,
     mtu,
     addresses,
-    ports: pod.portMappings,
-    bandwidth: pod.bandwidth ?? {},
+    ...settingsOf(pod),
+    ...(pod.policy ? { logGroup: context.logGroup() } : {}),
   })
   const claim = () =>
     recordWith(

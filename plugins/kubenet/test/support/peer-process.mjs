@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram'
 import { connect, createServer } from 'node:net'
 
 const heard = []
+let lines
 
 const commands = {
   serve({ protocol, port, label, host }) {
@@ -47,6 +48,31 @@ const commands = {
       socket.on('message', (bytes) => done(String(bytes))).on('error', ({ code }) => done(code))
       socket.bind(localPort, ask)
     })
+  },
+
+  serveLines({ port }) {
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).pipe(socket)
+      // What the other end hears though it says nothing.
+      const timer = setInterval(() => socket.write('.'), 50)
+      socket.on('close', () => clearInterval(timer))
+    })
+    return new Promise((resolve) => server.listen(port, '::', resolve))
+  },
+
+  connectLines({ host, port }) {
+    return new Promise((resolve, reject) => {
+      lines = connect({ host, port }).on('connect', resolve).on('error', reject)
+    })
+  },
+
+  async sayLine({ line }) {
+    lines.removeAllListeners('data')
+    let answer = ''
+    lines.on('data', (bytes) => (answer += bytes))
+    lines.write(line)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    return answer.replaceAll('.', '') || (answer === '' ? 'nothing' : 'dots')
   },
 
   listen({ port, host }) {

@@ -14,6 +14,10 @@ export interface Peer {
     port: number,
     more?: { localPort?: number; timeout?: number },
   ): Promise<string>
+  /** Says back each line that it is told, over connections that stay. */
+  serveLines(port: number): Promise<void>
+  /** A connection to such a server. */
+  connectLines(host: string, port: number): Promise<Lines>
   /** Takes datagrams in; `heard` tells which came, and from whom. */
   listen(port: number, host: string): Promise<void>
   heard(): Promise<string[]>
@@ -22,6 +26,12 @@ export interface Peer {
   /** Sends as fast as it goes. */
   pour(host: string, port: number, milliseconds: number): Promise<void>
   stop(): void
+}
+
+/** A connection that stays. */
+interface Lines {
+  /** What comes back within half a second: `nothing`, or what was said. */
+  say(line: string): Promise<string>
 }
 
 const script = new URL('./peer-process.mjs', import.meta.url)
@@ -36,6 +46,11 @@ export async function startPeer(netns?: string): Promise<Peer> {
   return {
     serve,
     ask: (protocol, host, port, more) => call('ask', { protocol, host, port, ...more }),
+    serveLines: (port) => call('serveLines', { port }),
+    async connectLines(host, port) {
+      await call('connectLines', { host, port })
+      return { say: (line) => call('sayLine', { line }) }
+    },
     listen: (port, host) => call('listen', { port, host }),
     heard: () => call('heard', {}),
     sink: (port) => call('sink', { port }),
