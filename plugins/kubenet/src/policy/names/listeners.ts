@@ -49,7 +49,7 @@ async function listenOnce(
   let port = wanted
   try {
     for (const [at, address] of addresses.entries()) {
-      const socket = createSocket(isIPv6(address) ? { type: 'udp6', ipv6Only: true } : 'udp4')
+      const socket = createSocket(isIPv6(address) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' })
       sockets.push(socket)
       socket.bind({ address, port, exclusive: true })
       await once(socket, 'listening')

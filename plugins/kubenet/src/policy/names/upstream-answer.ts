@@ -80,6 +80,8 @@ export function readAnswer(bytes: Buffer, asked: Asked, id: number): Reading {
   const rcode = bytes.readUInt16BE(2) & 15
   try {
     const message = decode(bytes)
+    // The library takes what isn't there for zeros.
+    if (decode.bytes > bytes.length) return { problem: 'its answer ends in the middle' }
     const [question] = message.questions ?? []
     if (!question || lower(question.name) !== asked.name || question.type !== libraryType(asked.type))
       return 'foreign'
