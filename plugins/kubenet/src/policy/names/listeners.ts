@@ -49,10 +49,11 @@ async function listenOnce(
   let port = wanted
   try {
     for (const [at, address] of addresses.entries()) {
-      const socket = createSocket(isIPv6(address) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' })
+      const socket = openSocket(address)
       sockets.push(socket)
+      const listening = once(socket, 'listening')
       socket.bind({ address, port, exclusive: true })
-      await once(socket, 'listening')
+      await listening
       port = socket.address().port
       const server = tcp[at]?.server.listen({ host: address, port, ipv6Only: true, exclusive: true })
       if (server) await once(server, 'listening')
@@ -64,6 +65,15 @@ async function listenOnce(
     throw error
   }
   return { port, close, connections: () => tcp.reduce((sum, listener) => sum + listener.connections(), 0) }
+}
+
+function openSocket(address: string): Socket {
+  const family = isIPv6(address) ? 6 : 4
+  return createSocket({
+    ...(family === 6 ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' }),
+    // Answers go to addresses, which nothing needs to be asked about.
+    lookup: (host, _options, found) => found(null, host, family),
+  })
 }
 
 function serve(socket: Socket, handle: Handle, onError: (error: Error) => void): void {

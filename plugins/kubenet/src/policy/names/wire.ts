@@ -88,28 +88,28 @@ export function readQuery(bytes: Buffer): Query | undefined {
   return { ...question, edns, udpSize }
 }
 
+const DOT = 0x2e
+const BACKSLASH = 0x5c
+/** Where names become text, one at a time. */
+const scratch = Buffer.alloc(256)
+
 /** The name asked for: no pointers, and in its labels nothing that would read as something else once it is text. */
 function readName(bytes: Buffer): { name: string; end: number } | undefined {
   let at = HEADER
+  let written = 0
   for (;;) {
-    const length = bytes[at]
+    const length = bytes[at++]
     if (length === undefined || length > 63) return undefined
     if (length === 0) break
-    const next = at + 1 + length
-    if (next >= bytes.length || next - HEADER > 254) return undefined
-    for (let i = at + 1; i < next; i++) {
-      const byte = bytes[i] ?? 0
-      if (byte <= 0x20 || byte >= 0x7f || byte === 0x2e || byte === 0x5c) return undefined
+    if (at + length >= bytes.length || written + 1 + length > 254) return undefined
+    if (written > 0) scratch[written++] = DOT
+    for (const end = at + length; at < end; at++) {
+      const byte = bytes[at] ?? 0
+      if (byte <= 0x20 || byte >= 0x7f || byte === DOT || byte === BACKSLASH) return undefined
+      scratch[written++] = byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte
     }
-    at = next
   }
-  if (at === HEADER) return { name: '.', end: at + 1 }
-  let name = ''
-  for (let label = HEADER; label < at; label += 1 + (bytes[label] ?? 0)) {
-    const text = bytes.toString('latin1', label + 1, label + 1 + (bytes[label] ?? 0))
-    name = name === '' ? text : `${name}.${text}`
-  }
-  return { name: name.toLowerCase(), end: at + 1 }
+  return { name: written === 0 ? '.' : scratch.toString('latin1', 0, written), end: at }
 }
 
 /**
