@@ -19,6 +19,9 @@ const OWN_TTL = 5
 /** Milliseconds that admitting may take. */
 const ADMIT_DEADLINE = 2_000
 
+/** Milliseconds between failures that are logged. */
+const LOG_EVERY = 1_000
+
 const CLASS_IN = 1
 const NOTHING: Response = { rcode: RCODE.noError }
 
@@ -47,6 +50,8 @@ export interface AnsweringOptions {
  * answer and waits for its time to be over. There is no SOA beside it, so nobody keeps it, or takes it for names below.
  */
 export function createAnswering({ hooks, lookup, filter, allowances, counters }: AnsweringOptions) {
+  let loggedAt = Number.NEGATIVE_INFINITY
+
   return async (
     bytes: Buffer,
     source: string,
@@ -62,12 +67,7 @@ export function createAnswering({ hooks, lookup, filter, allowances, counters }:
     try {
       return await answer(query, source, most(query))
     } catch (error) {
-      counters.failed++
-      hooks.log.warn('a question for a name could not be answered', {
-        source,
-        name: query.name,
-        error: messageOf(error),
-      })
+      fail(source, query, error)
       return encodeResponse(query, { rcode: RCODE.servFail }, most(query)).bytes
     }
   }
@@ -81,11 +81,7 @@ export function createAnswering({ hooks, lookup, filter, allowances, counters }:
       return send({ rcode: RCODE.refused })
 
     const decision = hooks.decide(source, query.name)
-    if (decision === 'refuse') {
-      refuse({ source, name: query.name, type: query.type, reason: 'name' })
-      const reason = { code: REASON.blocked, text: 'the policy of the pod does not allow this name' }
-      return send({ rcode: RCODE.nxDomain, reason })
-    }
+    if (decision === 'refuse') return send(refuseName(source, query))
     if (query.type === TYPE.ANY) return send({ rcode: RCODE.noError, records: [RFC_8482], ttl: OWN_TTL })
     if (decision !== 'allow') return send(own(decision.addresses, query.type))
     if (!isAskedOfUpstreams(query.type)) return send(NOTHING)
@@ -95,6 +91,8 @@ export function createAnswering({ hooks, lookup, filter, allowances, counters }:
     if (cached) counters.fromCache++
     const found = cached ?? (await ask(query, source))
     if ('failure' in found) return send(found.failure)
+    // The policy may have changed meanwhile.
+    if (!cached && hooks.decide(source, query.name) !== 'allow') return send(refuseName(source, query))
 
     const passed = filter(
       found.records,
@@ -127,13 +125,26 @@ export function createAnswering({ hooks, lookup, filter, allowances, counters }:
       if (!allowances.name(source, query.name.length)) return { failure: overLimit(source, query) }
       return await lookup.find({ name: query.name, type: query.type })
     } catch (error) {
-      counters.failed++
-      hooks.log.warn('a name could not be looked up', { source, name: query.name, error: messageOf(error) })
+      fail(source, query, error)
       const reason = { code: REASON.noReachableAuthority, text: 'no server of the host answers' }
       return { failure: { rcode: RCODE.servFail, reason } }
     } finally {
       allowances.done(source)
     }
+  }
+
+  /** Counts all, and logs one now and then: a pod that asks and asks must not fill the log. */
+  function fail(source: string, { name }: Query, error: unknown): void {
+    counters.failed++
+    if (performance.now() - loggedAt < LOG_EVERY) return
+    loggedAt = performance.now()
+    const { failed } = counters
+    hooks.log.warn('a name could not be resolved for a pod', {
+      source,
+      name,
+      error: messageOf(error),
+      failed,
+    })
   }
 
   /** SERVFAIL, which says "not now": a name over the limit may well exist. */
@@ -145,6 +156,12 @@ export function createAnswering({ hooks, lookup, filter, allowances, counters }:
   function tellLimit(source: string, { name, type }: Query): void {
     counters.overLimit++
     if (allowances.tell(source)) tell({ source, name, type, reason: 'limit' })
+  }
+
+  function refuseName(source: string, { name, type }: Query): Response {
+    refuse({ source, name, type, reason: 'name' })
+    const reason = { code: REASON.blocked, text: 'the policy of the pod does not allow this name' }
+    return { rcode: RCODE.nxDomain, reason }
   }
 
   function refuse(refusal: Refusal): void {

@@ -33,6 +33,9 @@ export function askOverUdp<T>(server: Server, question: Buffer, read: Read<T>, t
       () => end(() => reject(new Error(`no answer within ${Math.round(timeout)} ms`))),
       timeout,
     )
+    // Whoever ends while this is under way need not wait for it.
+    timer.unref()
+    socket.unref()
     let strays = 0
     let ended = false
     const end = (settle: () => void) => {
@@ -64,6 +67,8 @@ export function askOverTcp<T>(server: Server, question: Buffer, read: Read<T>, t
       () => fail(new Error(`no answer within ${Math.round(timeout)} ms over TCP`)),
       timeout,
     )
+    timer.unref()
+    socket.unref()
     const end = () => {
       clearTimeout(timer)
       socket.destroy()

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { recordingLogger } from '@podwire/testing'
 import type { Answer, RecordType } from 'dns-packet'
 import { describe, expect, it } from 'vitest'
 import { addressesOf, ask, askOverTcp, question, send } from './asking.ts'
@@ -128,6 +129,19 @@ describe('a name that is not allowed', () => {
     expect((await ask(port, 'a.org', { from: '127.0.0.3' })).code).toBe(NXDOMAIN)
   })
 
+  it('is so although it was allowed when the pod asked, where the policy changed before the answer came', async () => {
+    let allowed = true
+    const { port, admitted } = await startResolver(
+      ({ name }) => {
+        allowed = false
+        return [a(name, '8.8.8.8')]
+      },
+      { decide: () => (allowed ? 'allow' : 'refuse') },
+    )
+    expect(await ask(port, 'a.org')).toMatchObject({ code: NXDOMAIN, answers: [] })
+    expect(admitted).toEqual([])
+  })
+
   it('is not told where a listener throws, and refused where the decision throws', async () => {
     const { port } = await startResolver(({ name }) => [a(name, '8.8.8.8')], {
       decide: (_, name) => {
@@ -159,6 +173,14 @@ describe('a name that is not allowed', () => {
     expect(heard?.code).toBe(1)
     expect(upstream.asked).toEqual([])
   })
+})
+
+it('fills no log with failures', async () => {
+  const log = recordingLogger()
+  const { port } = await startResolver(() => withCode(SERVFAIL), { log })
+  for (let at = 0; at < 50; at++) await ask(port, `n${at}.org`)
+  expect(log.entries.length).toBeGreaterThan(0)
+  expect(log.entries.length).toBeLessThan(20)
 })
 
 describe('a name that the host answers', () => {
