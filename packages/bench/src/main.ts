@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { cni } from './cni.ts'
 import { discovery } from './discovery.ts'
+import { dns } from './dns.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
 import { kubenet } from './kubenet.ts'
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   pod,
   many,
   tcp,
+  dns,
   cni,
   kubenet,
   memory,

@@ -151,6 +151,20 @@ export const errors = defineErrors({
       `the pod record ${printable(file)} can't be read: ${messageOf(cause)}`,
     remedy: 'Tear the pod down: that takes away all that its sandbox has, and the file.',
   },
+  INVALID_NAME_SERVER: {
+    message: ({ server }: { server: string }) => `"${printable(server)}" is not the address of a name server`,
+    remedy: 'Give one such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:5353.',
+    exitCode: 2,
+  },
+  NO_NAME_SERVER: {
+    message: () => 'the host has no name server that names of a policy could be looked up with',
+    remedy: 'Add one to /etc/resolv.conf.',
+  },
+  RESOLVER_NOT_LISTENING: {
+    message: ({ addresses, port }: { addresses: readonly string[]; port: number }, cause: unknown) =>
+      `the resolver can't listen on port ${port} of ${addresses.join(', ')}: ${messageOf(cause)}`,
+    remedy: 'End what has that port, or give another one.',
+  },
   SETUP_STEP_FAILED: {
     message: ({ pod, step }: { pod: string; sandboxId: string; step: string }, cause: unknown) =>
       `${step} of pod ${pod}: ${messageOf(cause)}`,
