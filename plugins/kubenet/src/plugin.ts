@@ -77,7 +77,7 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     },
     async close() {
       repairing?.stop()
-      initialised?.close()
+      await initialised?.close()
     },
   }
 }

@@ -7,7 +7,7 @@ const schema = once(() =>
     pod: z.object({ namespace: z.string(), name: z.string(), sandboxId: z.string() }),
     direction: z.enum(['egress', 'ingress']),
     protocol: z.string(),
-    address: z.string(),
+    address: z.optional(z.string()),
     port: z.optional(z.number()),
     name: z.optional(z.string()),
     rule: z.string(),

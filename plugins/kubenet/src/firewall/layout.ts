@@ -90,6 +90,8 @@ export const setNames = (family: IpFamily) => ({
   ports: `ports${family}`,
   /** address . protocol . port → address . port */
   addressPorts: `address-ports${family}`,
+  /** name of a pod's link → address . port of the resolver that answers it */
+  resolvers: `resolvers${family}`,
 })
 
 /** By the name of a pod's link: the chain of its policy, of what it sends and of what is sent to it. */
@@ -126,5 +128,6 @@ export function setsOf(table: TableRef, family: IpFamily): [SetRef, NewSet][] {
     [ref(names.direct), { key: address, interval: true }],
     [ref(names.ports), { key: ['inet_proto', 'inet_service'], value }],
     [ref(names.addressPorts), { key: [address, 'inet_proto', 'inet_service'], value }],
+    [ref(names.resolvers), { key: 'ifname', value }],
   ]
 }

@@ -35,7 +35,9 @@ const CT_ESTABLISHED = 2
 const CT_RELATED = 4
 const CT_NEW = 8
 const NONE = u32(0)
+const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
+const DNS_PORT = 53
 const IPPROTO_ICMPV6 = 58
 // Solicitations and advertisements of routers and neighbours, and redirects: RFC 4861.
 const ND_ROUTER_SOLICIT = 133
@@ -46,6 +48,7 @@ export type ChainRule = readonly [chain: ChainName, rule: Rule]
 /** The rules of the inet table, each with its chain. */
 export function rules(plan: FirewallPlan): ChainRule[] {
   return [
+    ...families.flatMap(resolving),
     ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
     ...loopback(),
     ...fromPods(plan),
@@ -58,6 +61,26 @@ export const isTranslated: Rule = [ct('status'), mask(IPS_DST_NAT), differs(NONE
 const isLoopbackV4 = (part: HeaderField): Rule => [payload({ ...part, length: 1 }), equals(u8(127))]
 const destinationIs = (type: Buffer): Rule => [fib('type', ['daddr']), equals(type)]
 export const destinationIsLocal = destinationIs(RTN_LOCAL)
+
+/** What a pod asks any name server goes to the resolver that answers it, where it has one. */
+function resolving(family: IpFamily): ChainRule[] {
+  const { translation, bytes } = layouts[family]
+  return [IPPROTO_TCP, IPPROTO_UDP].map(
+    (protocol): ChainRule => [
+      'prerouting',
+      [
+        ...isFamily(family),
+        meta('l4proto'),
+        equals(u8(protocol)),
+        payload(header.th.dport),
+        equals(be16(DNS_PORT)),
+        meta('iifname'),
+        mapped(setNames(family).resolvers),
+        dnat(translation, 0, bytes / 4),
+      ],
+    ],
+  )
+}
 
 /** What comes for a published port of this host, from elsewhere or from the host itself, goes to the pod. */
 function publishing(family: IpFamily): ChainRule[] {

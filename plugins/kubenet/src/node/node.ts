@@ -30,6 +30,7 @@ import type { PodContext, SetUpContext } from '../pods/context.ts'
 import { isNetnsOf, type PodRecord } from '../pods/record.ts'
 import { openRecords } from '../pods/records.ts'
 import { createDenials } from '../policy/denials.ts'
+import { createNaming } from '../policy/naming.ts'
 import { createPolicies } from '../policy/policies.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
@@ -55,7 +56,7 @@ export interface Node extends PodContext {
   reset(): Promise<void>
   /** What setting pods up takes. @throws PodwireError: why that isn't there */
   forSetUp(): SetUpContext
-  close(): void
+  close(): Promise<void>
 }
 
 export interface NodeInit {
@@ -93,6 +94,14 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     pods: () => records.list(),
     linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     hostAddresses,
+    nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
+  })
+  const naming = createNaming({
+    log,
+    servers: options.nameServers,
+    pods: () => records.list(),
+    admit: (pod, admitted) => policies.admit(pod, admitted),
+    denied: denials.note,
   })
   const policies = createPolicies({
     firewall,
@@ -104,7 +113,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     wasReleased: claims.wasReleased,
     forgetEarlier: claims.forgetEarlier,
     hostAddresses,
-    namesOf: () => [],
+    naming,
   })
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
   const owner = createBridgeOwner(kernel, stateId, stateDir, () => podsOf('bridge').length)
@@ -271,7 +280,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       if (!allocator) throw problem
       return { ...this, allocator, mtu }
     },
-    close() {
+    async close() {
+      await naming.close()
       denials.close()
       kernel.close()
       claims.close()

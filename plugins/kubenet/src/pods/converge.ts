@@ -23,7 +23,7 @@ export async function converge(
   const wanted = settingsOf(pod)
   const differences = await podDifferences(context, record)
   const isSame = isDeepStrictEqual(currentSettings(record), wanted)
-  if (differences.length === 0 && isSame) return record
+  if (differences.length === 0 && isSame && context.policies.isAnswered(record)) return record
   if (differences.length > 0) await step('link', () => context.datapath.mend(record, sandbox))
   const changed = await step('settings', () =>
     change(context, record, wanted, differences.length > 0, signal),
@@ -88,6 +88,7 @@ async function apply(
   if (link) await shape(context.kernel, link, limits, goal.bandwidth)
   const isSamePolicy =
     before !== 'unknown' &&
+    context.policies.isAnswered(goal) &&
     isDeepStrictEqual([before.policy, before.annotations], [goal.policy, goal.annotations])
   if (!isSamePolicy) await context.policies.replace(goal)
 }

@@ -13,6 +13,8 @@ import { isSelected } from './selectors.ts'
 export interface Denials {
   /** The nflog group that this process listens to, from the first call on; rules of pods that it sets up log there. */
   group(): number
+  /** Something that isn't a packet. */
+  note(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
   /** Tells what isn't told yet, and listens no more. */
   close(): void
 }
@@ -23,6 +25,8 @@ interface DenialsContext {
   pods(): readonly PodRecord[]
   linkOf(sandboxId: string): string
   hostAddresses(): Promise<ReadonlySet<string>>
+  /** The name that led a pod to an address. */
+  nameOf(sandboxId: string, address: string): string | undefined
 }
 
 // A group has one listener, and each process needs its own. Small numbers are other software's.
@@ -89,24 +93,27 @@ export function createDenials(context: DenialsContext): Denials {
       port: headers.port,
       isPublished: false,
     }
-    const key = JSON.stringify([pod.sandboxId, tried])
-    const at = new Date(timestamp ?? Date.now()).toISOString()
+    count(JSON.stringify([pod.sandboxId, tried]), new Date(timestamp ?? Date.now()), () => flowOf(pod, tried))
+  }
+
+  function count(key: string, when: Date, flow: () => Omit<DeniedFlow, 'count' | 'first' | 'last'>) {
+    const at = when.toISOString()
     const before = gathered.get(key)
     if (before) {
       before.count++
       before.last = at
-    } else if (gathered.size < mostKinds)
-      gathered.set(key, { ...flowOf(pod, tried), count: 1, first: at, last: at })
+    } else if (gathered.size < mostKinds) gathered.set(key, { ...flow(), count: 1, first: at, last: at })
   }
 
   function flowOf(pod: PodRecord, tried: Tried): Omit<DeniedFlow, 'count' | 'first' | 'last'> {
-    const { namespace, name, sandboxId } = pod
+    const name = context.nameOf(pod.sandboxId, tried.address)
     return {
-      pod: { namespace, name, sandboxId },
+      pod: refOf(pod),
       direction: tried.direction,
       protocol: protocolNames[tried.protocol] ?? String(tried.protocol),
       address: tried.address,
       ...(tried.port === undefined ? {} : { port: tried.port }),
+      ...(name === undefined ? {} : { name }),
       rule: ruleFor(pod, tried),
     }
   }
@@ -152,6 +159,14 @@ export function createDenials(context: DenialsContext): Denials {
       chosen ??= listen()
       return chosen
     },
+    note(pod, flow) {
+      timer ??= setTimeout(flush, gatheringMs).unref()
+      count(JSON.stringify([pod.sandboxId, flow]), new Date(), () => ({
+        pod: refOf(pod),
+        direction: 'egress',
+        ...flow,
+      }))
+    },
     close() {
       flush()
       controller.abort()
@@ -159,6 +174,8 @@ export function createDenials(context: DenialsContext): Denials {
     },
   }
 }
+
+const refOf = ({ namespace, name, sandboxId }: PodRecord) => ({ namespace, name, sandboxId })
 
 const protocolNames: Readonly<Record<number, string>> = {
   1: 'icmp',

@@ -11,8 +11,8 @@ import {
   sets,
   type TableRef,
 } from '@podwire/netlink/nftables'
-import { be16, u8 } from '@podwire/netlink/transport'
-import { layouts } from '../firewall/layout.ts'
+import { be16, encodeIp, u8 } from '@podwire/netlink/transport'
+import { layouts, setNames } from '../firewall/layout.ts'
 import type { Rule } from '../firewall/rules.ts'
 import type { IpFamily } from '../ipam/cidr.ts'
 import type { Box } from './boxes.ts'
@@ -26,6 +26,8 @@ export interface PolicedPod {
   readonly families: readonly IpFamily[]
   /** Where what is denied is told. */
   readonly logGroup: number
+  /** Who answers its DNS: where, in each of its families. */
+  readonly resolver?: { readonly port: number; readonly addresses: readonly string[] }
 }
 
 /** An element of a group, in network order. */
@@ -46,7 +48,8 @@ export interface PolicyObjects {
     readonly elements: readonly Element[]
   }[]
   readonly chains: readonly { readonly name: string; readonly rules: readonly Rule[] }[]
-  readonly verdicts: readonly { readonly map: Direction; readonly element: Element }[]
+  /** The way of the pod's packets through all that. */
+  readonly entries: readonly { readonly map: string; readonly element: Element }[]
 }
 
 /** What the names of all objects of a pod end with. */
@@ -89,7 +92,7 @@ const hasMembers = ({ kind }: Group) => kind === 'pods' || kind === 'names'
 const MOST_MEMBERS = 16_384
 
 export function objectsOf(pod: PolicedPod, policy: CompiledPolicy, membersOf: MembersOf): PolicyObjects {
-  const { link, families } = pod
+  const { link, families, resolver } = pod
   const limited = directions.filter((direction) => policy[direction])
   const sides = limited.flatMap((direction) => {
     const side = policy[direction]
@@ -127,10 +130,16 @@ export function objectsOf(pod: PolicedPod, policy: CompiledPolicy, membersOf: Me
         ],
       }
     }),
-    verdicts: guarded.map((direction) => ({
-      map: direction,
-      element: { key: linkName(link), value: { jump: chainOf(direction, link) } },
-    })),
+    entries: [
+      ...guarded.map((direction) => ({
+        map: direction,
+        element: { key: linkName(link), value: { jump: chainOf(direction, link) } },
+      })),
+      ...(resolver?.addresses ?? []).map((address) => ({
+        map: setNames(address.includes(':') ? 6 : 4).resolvers,
+        element: { key: linkName(link), value: concatenate(encodeIp(address), be16(resolver?.port ?? 0)) },
+      })),
+    ],
   }
 }
 
@@ -175,17 +184,17 @@ export function additions(table: TableRef, objects: PolicyObjects, verb: 'add' |
       chains[verb]({ ...table, chain: name }),
       ...rules.map((rule) => nftRules.add({ ...table, chain: name }, rule)),
     ]),
-    ...objects.verdicts.flatMap(({ map, element }) => elements.add(setRef(map), [element])),
+    ...objects.entries.flatMap(({ map, element }) => elements.add(setRef(map), [element])),
   ]
 }
 
 /** Takes the objects away. Errors: `ENOENT` where one isn't there. */
 export function removals(
   table: TableRef,
-  { sets: own, chains: ownChains, verdicts }: PolicyObjects,
+  { sets: own, chains: ownChains, entries }: PolicyObjects,
 ): Change[] {
   return [
-    ...verdicts.flatMap(({ map, element }) => elements.del({ ...table, set: map }, [{ key: element.key }])),
+    ...entries.flatMap(({ map, element }) => elements.del({ ...table, set: map }, [{ key: element.key }])),
     ...ownChains.map(({ name }) => chains.del({ ...table, chain: name })),
     ...own.map(({ name }) => sets.del({ ...table, set: name })),
   ]

@@ -15,11 +15,12 @@ import {
 import { encodeIp } from '@podwire/netlink/transport'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
-import { policyMaps } from '../firewall/layout.ts'
+import { families, layouts, policyMaps, setNames } from '../firewall/layout.ts'
 import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pods/record.ts'
 import { type CompiledPolicy, compilePolicy, directions, type Group } from './compile.ts'
 import { familiesOf, passes, triedBy } from './connections.ts'
+import { hasNames, type Naming } from './naming.ts'
 import {
   additions,
   groupSet,
@@ -42,6 +43,13 @@ export interface Policies {
   replace(pod: PodRecord): Promise<void>
   /** Takes the policy away, and the pod out of others'; after its link is gone, before its addresses are. */
   remove(pod: PodRef & Partial<PodRecord>): void
+  /** Whether this process answers the pod's DNS, where its policy has names. */
+  isAnswered(pod: PodRecord): boolean
+  /** Lets a pod connect to what its names lead to. */
+  admit(
+    pod: PodRecord,
+    admitted: readonly { readonly group: Group; readonly members: readonly Member[] }[],
+  ): void
   /** In what the kernel's rules differ, each in a phrase. */
   differences(pod: PodRecord): string[]
   /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
@@ -61,23 +69,26 @@ interface PolicyContext {
   forgetEarlier(address: string): void
   /** Addresses of the host itself. */
   hostAddresses(): Promise<ReadonlySet<string>>
-  /** Who a name of the pod's policy leads to now. */
-  namesOf(sandboxId: string, group: Group, family: IpFamily): readonly Member[]
+  readonly naming: Naming
 }
 
 // How often a change is begun anew because pods of other processes came or went meanwhile.
 const maxAttempts = 5
 
 export function createPolicies(context: PolicyContext): Policies {
-  const { firewall, linkOf } = context
+  const { firewall, linkOf, naming } = context
   // Names the pods whose policies speak of other pods: most hosts have none, and need not look through all records.
   const selecting = join(context.stateDir, 'selecting')
 
   function policed(record: PodRecord): PolicedPod {
+    const resolver = naming.resolverOf(record)
     return {
       link: linkOf(record.sandboxId),
       families: familiesOf(record.addresses.map(({ address }) => address)),
       logGroup: record.logGroup ?? context.logGroup(),
+      ...(resolver
+        ? { resolver: { port: resolver.port, addresses: record.addresses.map(({ gateway }) => gateway) } }
+        : {}),
     }
   }
 
@@ -101,7 +112,7 @@ export function createPolicies(context: PolicyContext): Policies {
     const policy = compile(record)
     const membersOf: MembersOf = (group, family) =>
       group.kind === 'names'
-        ? context.namesOf(record.sandboxId, group, family)
+        ? naming.membersOf(record.sandboxId, group, family)
         : others()
             .filter((other) => isSelected(group.pods, other))
             .flatMap((other) => addressesOf(other, family))
@@ -159,7 +170,7 @@ export function createPolicies(context: PolicyContext): Policies {
   function leftovers(table: TableRef, link: string): Change[] {
     const suffix = suffixOf(link)
     const key = linkName(link)
-    const maps = Object.values(policyMaps).filter((map) => hasElement(map, key))
+    const maps = entryMaps.filter((map) => hasElement(map, key))
     const ownChains = firewall.ask(chains.list).filter(({ chain }) => chain.endsWith(suffix))
     const ownSets = firewall.ask(sets.list).filter(({ set }) => set.endsWith(suffix))
     return [
@@ -204,6 +215,7 @@ export function createPolicies(context: PolicyContext): Policies {
       if (record.policy) {
         refuseBridge(record)
         await forgetEarlier(record)
+        await naming.serve(record)
       }
       announce(record)
       retrying((attempt) => {
@@ -220,6 +232,7 @@ export function createPolicies(context: PolicyContext): Policies {
     async replace(record) {
       if (record.policy) refuseBridge(record)
       announce(record)
+      await naming.serve(record)
       retrying(() => {
         const wanted = objects(record, everybody)
         firewall.transact((table) => [
@@ -231,6 +244,7 @@ export function createPolicies(context: PolicyContext): Policies {
       await cut(record)
     },
     remove(pod) {
+      naming.forget(pod.sandboxId)
       if (firewall.problem !== undefined) return
       const link = linkOf(pod.sandboxId)
       const record = isRecord(pod) ? pod : undefined
@@ -246,11 +260,47 @@ export function createPolicies(context: PolicyContext): Policies {
       })
       rmSync(join(selecting, pod.sandboxId), { force: true })
     },
+    isAnswered: (record) =>
+      !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined,
+    admit(record, admitted) {
+      const pod = policed(record)
+      const wanted = memberSets(compile(record), pod).flatMap(({ group, family, set }) =>
+        admitted
+          .filter((one) => one.group === group)
+          .map(({ members }) => ({
+            set,
+            members: members.filter(({ address }) => address.length === layouts[family].bytes),
+          })),
+      )
+      retrying(() =>
+        firewall.transact((table) =>
+          wanted.flatMap(({ set, members }) => {
+            const ref = { ...table, set }
+            // An element that is there keeps its timeout, unless it is taken out in the same step.
+            const there = members.filter(({ address }) => hasElement(set, address))
+            return [
+              ...(there.length > 0
+                ? elements.del(
+                    ref,
+                    there.map(({ address }) => ({ key: address })),
+                  )
+                : []),
+              ...(members.length > 0
+                ? elements.add(
+                    ref,
+                    members.map(({ address, timeout }) => ({ key: address, timeout })),
+                  )
+                : []),
+            ]
+          }),
+        ),
+      )
+    },
     differences(record) {
       if (!record.policy) return []
       const wanted = objects(record, everybody)
       const isRight =
-        wanted.verdicts.every(({ map, element }) => hasElement(map, element.key)) &&
+        wanted.entries.every(({ map, element }) => hasElement(map, element.key)) &&
         wanted.chains.every(
           ({ name, rules: own }) =>
             own.length ===
@@ -314,6 +364,8 @@ export function createPolicies(context: PolicyContext): Policies {
     )
   }
 }
+
+const entryMaps = [...Object.values(policyMaps), ...families.map((family) => setNames(family).resolvers)]
 
 const cutOff = (table: TableRef, link: string): Change[] =>
   Object.values(policyMaps).flatMap((map) =>

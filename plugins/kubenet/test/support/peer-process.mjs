@@ -1,5 +1,6 @@
 // A program inside a namespace that listens and connects on command. Plain JavaScript, so that it starts at once.
 import { createSocket } from 'node:dgram'
+import { Resolver } from 'node:dns/promises'
 import { connect, createServer } from 'node:net'
 
 const heard = []
@@ -48,6 +49,16 @@ const commands = {
       socket.on('message', (bytes) => done(String(bytes))).on('error', ({ code }) => done(code))
       socket.bind(localPort, ask)
     })
+  },
+
+  async resolve({ name, server }) {
+    const resolver = new Resolver({ timeout: 1000, tries: 1 })
+    resolver.setServers([server])
+    try {
+      return (await resolver.resolve4(name)).join()
+    } catch ({ code }) {
+      return code
+    }
   },
 
   serveLines({ port }) {

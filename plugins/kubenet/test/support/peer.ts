@@ -14,6 +14,8 @@ export interface Peer {
     port: number,
     more?: { localPort?: number; timeout?: number },
   ): Promise<string>
+  /** The IPv4 addresses of a name by asking this server, or an error's code. */
+  resolve(name: string, server: string): Promise<string>
   /** Says back each line that it is told, over connections that stay. */
   serveLines(port: number): Promise<void>
   /** A connection to such a server. */
@@ -46,6 +48,7 @@ export async function startPeer(netns?: string): Promise<Peer> {
   return {
     serve,
     ask: (protocol, host, port, more) => call('ask', { protocol, host, port, ...more }),
+    resolve: (name, server) => call('resolve', { name, server }),
     serveLines: (port) => call('serveLines', { port }),
     async connectLines(host, port) {
       await call('connectLines', { host, port })
