@@ -10,6 +10,8 @@ export interface HostUse {
   readonly lenient?: boolean
   /** Take down at the start what earlier processes left half done. Default: true; false: only look. */
   readonly recover?: boolean
+  /** Whether the process stays as long as the pods that it sets up. Default: true. */
+  readonly resident?: boolean
 }
 
 /**
@@ -19,7 +21,7 @@ export interface HostUse {
 export async function withHost<T>(
   flags: GlobalFlags,
   use: (host: NetworkHost, problem: Error | undefined) => Promise<T>,
-  { lenient = false, recover = true }: HostUse = {},
+  { lenient = false, recover = true, resident = true }: HostUse = {},
 ): Promise<T> {
   const { createNetworkHost, currentOperation } = await import('@podwire/core')
   knowOperations(currentOperation)
@@ -32,6 +34,7 @@ export async function withHost<T>(
     installation: installation(),
     log,
     recover,
+    resident,
     start: !lenient,
     listen: (events) => logEvents(events, log),
   })
