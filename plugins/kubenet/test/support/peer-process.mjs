@@ -86,6 +86,12 @@ const commands = {
     return answer.replaceAll('.', '') || (answer === '' ? 'nothing' : 'dots')
   },
 
+  async spray({ host, port }) {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    socket.on('error', () => {})
+    setInterval(() => socket.send('sprayed', port, host, () => {}), 1)
+  },
+
   listen({ port, host }) {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     socket.on('message', (bytes, { address }) => heard.push(`${bytes} ${address.replace(/%.*/, '')}`))

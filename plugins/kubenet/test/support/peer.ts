@@ -20,6 +20,8 @@ export interface Peer {
   serveLines(port: number): Promise<void>
   /** A connection to such a server. */
   connectLines(host: string, port: number): Promise<Lines>
+  /** Sends datagrams there without end, whatever becomes of them. */
+  spray(host: string, port: number): Promise<void>
   /** Takes datagrams in; `heard` tells which came, and from whom. */
   listen(port: number, host: string): Promise<void>
   heard(): Promise<string[]>
@@ -54,6 +56,7 @@ export async function startPeer(netns?: string): Promise<Peer> {
       await call('connectLines', { host, port })
       return { say: (line) => call('sayLine', { line }) }
     },
+    spray: (host, port) => call('spray', { host, port }),
     listen: (port, host) => call('listen', { port, host }),
     heard: () => call('heard', {}),
     sink: (port) => call('sink', { port }),
