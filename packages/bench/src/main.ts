@@ -9,6 +9,7 @@ import { kubenet } from './kubenet.ts'
 import { many } from './many.ts'
 import { memory } from './memory.ts'
 import { pod } from './pod.ts'
+import { policyBench } from './policy.ts'
 import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
 import { tcp } from './tcp.ts'
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   many,
   tcp,
   dns,
+  policy: policyBench,
   cni,
   kubenet,
   memory,
