@@ -83,9 +83,9 @@ describeIsolated('the firewall', () => {
 
   it('keeps pods with links of their own from themselves where that is asked for', () => {
     firewall.apply({ ...plan, hairpin: false })
-    expect(rulesOf('forward')).toEqual(['iifname "pw*" fib daddr . iif oif != 0 drop'])
+    expect(rulesOf('forward').slice(0, 1)).toEqual(['iifname "pw*" fib daddr . iif oif != 0 drop'])
     firewall.apply(plan)
-    expect(run('nft', ['list', 'table', 'inet', 'podwire'])).not.toContain('chain forward')
+    expect(run('nft', ['list', 'table', 'inet', 'podwire'])).not.toContain('fib daddr . iif')
   })
 
   it('masquerades nothing to the outside where all destinations see pods’ own addresses', () => {
