@@ -1,10 +1,11 @@
-import type { DeniedFlow } from '@podwire/api'
+import type { DeniedFlow, PodRef } from '@podwire/api'
 import type { NetworkHost } from '@podwire/core'
 import { printNote } from './output.ts'
 
 /** What policies denied while it was watched; packets of one kind are one. */
 export interface DeniedWatch {
-  flows(): readonly DeniedFlow[]
+  /** Of one pod: a daemon tells of everybody's. */
+  of(pod: PodRef): readonly DeniedFlow[]
 }
 
 /** Watches from now on. */
@@ -16,7 +17,7 @@ export function watchDenied(events: NetworkHost['events']): DeniedWatch {
     const before = kinds.get(key)
     kinds.set(key, before ? { ...before, count: before.count + count, last } : flow)
   })
-  return { flows: () => [...kinds.values()] }
+  return { of: ({ sandboxId }) => [...kinds.values()].filter(({ pod }) => pod.sandboxId === sandboxId) }
 }
 
 /** For people, on stderr: the command's output is its own. */

@@ -64,7 +64,8 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
   const pod = parsePodName(name ?? `default/run-${randomBytes(4).toString('hex')}`)
   const asked = await podOfFlags(pod, flags)
   return withHost(flags, async (host, { stateDir }) => {
-    const denied = watchDenied(host.events)
+    // To listen to a daemon takes time, which nobody needs to wait who doesn't ask.
+    const denied = report || suggest || json ? watchDenied(host.events) : undefined
     if (replace) await host.tearDownPod(pod, { signal: interrupted })
     // Should this process be killed, the next one tears the pod down.
     const request = { ...asked, ownerPid: process.pid, mustBeNew: true }
@@ -72,11 +73,11 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
     try {
       const ended = await runCommand(words, record, { dns, stateDir, timeout, keepStdout: json })
       // What it tried last is told a little later.
-      if (record.pod.policy && (report || suggest || json)) await sleep(deniedDelayMs)
-      if (report) printDenied(denied.flows())
-      if (suggest) for (const flag of suggestFlags(denied.flows())) printNote(flag)
-      if (json)
-        printJson({ ...podJson(record), ...ended, ...(record.pod.policy ? { denied: denied.flows() } : {}) })
+      if (record.pod.policy && denied) await sleep(deniedDelayMs)
+      const flows = denied?.of(record.pod) ?? []
+      if (report) printDenied(flows)
+      if (suggest) for (const flag of suggestFlags(flows)) printNote(flag)
+      if (json) printJson({ ...podJson(record), ...ended, ...(record.pod.policy ? { denied: flows } : {}) })
       return ended.exitCode
     } finally {
       await tearDownOurs(host, record)
