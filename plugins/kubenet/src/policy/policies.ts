@@ -17,6 +17,7 @@ import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import { families, layouts, policyMaps, setNames } from '../firewall/layout.ts'
 import { familyOf, type IpFamily } from '../ipam/cidr.ts'
+import { isUdpPortOpen } from '../kernel/udp-ports.ts'
 import type { PodRecord } from '../pods/record.ts'
 import { type CompiledPolicy, compilePolicy, directions, type Group } from './compile.ts'
 import { familiesOf, passes, triedBy } from './connections.ts'
@@ -312,7 +313,12 @@ export function createPolicies(context: PolicyContext): Policies {
             own.length ===
               ifThere(() => firewall.ask((table) => elements.list({ ...table, set: name })))?.length,
         )
-      return isRight ? [] : ['the rules of its policy were changed']
+      return [
+        ...(isRight ? [] : ['the rules of its policy were changed']),
+        ...(hasNames(record.policy) && !isAnsweredByAnybody(record)
+          ? ['nobody answers its questions for names any more']
+          : []),
+      ]
     },
     rebuilt(table) {
       const all = context.ids().map((sandboxId) => {
@@ -337,6 +343,21 @@ export function createPolicies(context: PolicyContext): Policies {
         return record === 'unreadable' ? cutOff(table, linkOf(sandboxId)) : []
       })
     },
+  }
+
+  /** Whether somebody listens where the pod's questions are led, this process or another one. */
+  function isAnsweredByAnybody({ sandboxId }: PodRecord): boolean {
+    const key = linkName(linkOf(sandboxId))
+    const found = families
+      .map((family) => setNames(family).resolvers)
+      .flatMap(
+        (set) => ifThere(() => firewall.ask((table) => elements.get({ ...table, set }, key)))?.value ?? [],
+      )
+    // The value is an address and a port, in network order.
+    const ports = found.flatMap((value) =>
+      value instanceof Uint8Array ? [Buffer.from(value).readUInt16BE(value.length - 4)] : [],
+    )
+    return ports.length > 0 && ports.every(isUdpPortOpen)
   }
 
   /** What whoever had the addresses before had begun must not go on for this pod. */

@@ -87,7 +87,11 @@ describeIsolated('a policy with names', () => {
     await machine.start({ options })
     expect(await pod.resolve('registry.test', ANYBODY)).toMatch(/^E(CONNREFUSED|TIMEOUT)$/)
     expect(await pod.ask('tcp', registry, 443, { timeout: 500 })).toMatch(REFUSED)
+    // A host sets up again only what a check tells of.
+    const check = () => machine.plugin.checkPod?.(machine.sandbox('pod'), new AbortController().signal)
+    await expect(check()).rejects.toThrow('nobody answers its questions for names any more')
     await machine.again('pod', { policy })
+    await check()
     expect(await pod.resolve('registry.test', ANYBODY)).toBe(registry)
     // What was allowed is still when the rules were put back.
     run('nft', ['flush', 'ruleset'])
