@@ -33,7 +33,7 @@ const numberOf = (protocol: NonNullable<PolicyRule['protocol']>, family: IpFamil
   protocol === 'icmp' ? (family === 4 ? 1 : 58) : numbers[protocol]
 
 /** `443` or `'8000-8100'`. @throws Error for what is neither */
-export function parsePorts(ports: number | string): Range {
+function parsePorts(ports: number | string): Range {
   const [, first, last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(String(ports)) ?? []
   const range: Range = [Number(first), Number(last)]
   if (!first || range[0] < 1 || range[1] > 65_535 || range[0] > range[1])

@@ -2,7 +2,7 @@ import { type AddressKind, createHostAddresses, kindOfAddress } from './addresse
 import { type DnsRecord, TYPE } from './wire.ts'
 
 /** What a pod gets of an answer. */
-export interface Filtered {
+interface Filtered {
   readonly records: readonly DnsRecord[]
   /** Those that it may connect to from now on. */
   readonly addresses: readonly string[]
