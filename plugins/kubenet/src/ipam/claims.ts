@@ -1,11 +1,9 @@
 import {
   closeSync,
   constants,
-  lstatSync,
   mkdirSync,
   openSync,
   readlinkSync,
-  renameSync,
   rmSync,
   symlinkSync,
   writeSync,
@@ -23,9 +21,6 @@ export interface Claims {
   /** True when the address is the sandbox's now; false when it is another's. */
   claim(address: string, sandboxId: string): boolean
   release(address: string, sandboxId: string): void
-  /** Whether somebody had the address before since {@link forgetEarlier}: connections of theirs may be left. */
-  wasReleased(address: string): boolean
-  forgetEarlier(address: string): void
   /** Whose the address is. */
   ownerOf(address: string): string | undefined
   claimed(): string[]
@@ -38,7 +33,6 @@ const longestAddress = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'.length
 
 export function openClaims(stateDir: string): Claims {
   const dir = join(stateDir, 'addresses')
-  const released = join(stateDir, 'released')
   const lastFile = (family: number) => join(stateDir, `last-ipv${family}`)
   const hints = new Map<number, number>()
 
@@ -85,20 +79,7 @@ export function openClaims(stateDir: string): Claims {
   return {
     claim,
     release(address, sandboxId) {
-      if (ownerOf(address) !== sandboxId) return
-      try {
-        renameSync(join(dir, address), join(released, address))
-      } catch (error) {
-        if (errnoOf(error) !== 'ENOENT') throw error
-        mkdirSync(released, { recursive: true, mode: 0o700 })
-        renameSync(join(dir, address), join(released, address))
-      }
-    },
-    wasReleased(address) {
-      return lstatSync(join(released, address), { throwIfNoEntry: false }) !== undefined
-    },
-    forgetEarlier(address) {
-      rmSync(join(released, address), { force: true })
+      if (ownerOf(address) === sandboxId) rmSync(join(dir, address), { force: true })
     },
     ownerOf,
     claimed: () => namesIn(dir).filter((name) => familyOf(name) !== undefined),

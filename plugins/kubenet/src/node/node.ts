@@ -108,8 +108,6 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     read: records.read,
     ids: records.ids,
-    wasReleased: claims.wasReleased,
-    forgetEarlier: claims.forgetEarlier,
     hostAddresses,
     naming,
   })

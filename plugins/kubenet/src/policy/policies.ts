@@ -65,9 +65,6 @@ interface PolicyContext {
   linkOf(sandboxId: string): string
   read(sandboxId: string): PodRecord | undefined
   ids(): string[]
-  /** Whether connections of an earlier pod of this address may be left. */
-  wasReleased(address: string): boolean
-  forgetEarlier(address: string): void
   /** Addresses of the host itself. */
   hostAddresses(): Promise<ReadonlySet<string>>
   readonly naming: Naming
@@ -362,10 +359,8 @@ export function createPolicies(context: PolicyContext): Policies {
 
   /** What whoever had the addresses before had begun must not go on for this pod. */
   async function forgetEarlier({ addresses }: PodRecord) {
-    const used = addresses.map(({ address }) => address).filter(context.wasReleased)
-    if (used.length === 0) return
-    await firewall.forgetConnections((connection) => triedBy(connection, used).length > 0)
-    for (const address of used) context.forgetEarlier(address)
+    const own = addresses.map(({ address }) => address)
+    await firewall.forgetConnections((connection) => triedBy(connection, own).length > 0)
   }
 
   async function cut(record: PodRecord) {
