@@ -15,6 +15,8 @@ export const Capability = {
   gc: 1 << 4,
   /** Attaches further networks that an annotation of the pod names. */
   multiNetwork: 1 << 5,
+  /** Enforces a pod's policy. */
+  policy: 1 << 6,
 } as const
 
 /** The name of a capability: `shaping`, `portMappings` … */

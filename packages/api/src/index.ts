@@ -61,4 +61,13 @@ export {
   podRef,
 } from './pod.ts'
 export { type Execer, type GetPodIPOptions, getPodIP, getPodIPs } from './pod-ip.ts'
+export {
+  type DeniedFlow,
+  FLOW_DENIED,
+  type PodSelector,
+  type Policy,
+  type PolicyRule,
+  type PolicySetName,
+  type PolicySide,
+} from './policy.ts'
 export type { StandardIssue, StandardResult, StandardSchema } from './standard-schema.ts'

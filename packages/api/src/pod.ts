@@ -1,4 +1,5 @@
 import type { Bandwidth } from './bandwidth.ts'
+import type { Policy } from './policy.ts'
 
 /** The names of one pod and of the sandbox it lives in. */
 export interface PodRef {
@@ -27,6 +28,8 @@ export interface Pod extends PodRef {
   readonly portMappings: readonly PortMapping[]
   /** Limits that the annotations ask for, parsed; absent: none. */
   readonly bandwidth?: Bandwidth
+  /** What it may reach, and who may reach it; absent: no limits. */
+  readonly policy?: Policy
 }
 
 /** One interface of a pod beyond its first address. */

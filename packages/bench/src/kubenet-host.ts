@@ -16,12 +16,17 @@ export type Datapath = (typeof datapaths)[number]
 export const podOf = (name: string) => ({ namespace: 'bench', name })
 
 /** A host with kubenet by this data path. */
-export const startHost = (dir: string, datapath: Datapath, podCIDR = '10.123.0.0/16'): Promise<NetworkHost> =>
+export const startHost = (
+  dir: string,
+  datapath: Datapath,
+  podCIDR = '10.123.0.0/16',
+  more: object = {},
+): Promise<NetworkHost> =>
   createNetworkHost({
     config: {
       networkPlugin: 'kubenet',
       podCIDR,
-      plugins: { kubenet: { datapath } },
+      plugins: { kubenet: { datapath, ...more } },
       discovery: { packages: [new URL('../../../plugins/kubenet', import.meta.url).pathname] },
     },
     stateDir: `${dir}/state`,

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { cni } from './cni.ts'
 import { daemon } from './daemon.ts'
 import { discovery } from './discovery.ts'
+import { dns } from './dns.ts'
 import type { Figure } from './figure.ts'
 import { host } from './host.ts'
 import { isolation } from './isolation.ts'
@@ -10,6 +11,7 @@ import { kubenet } from './kubenet.ts'
 import { many } from './many.ts'
 import { memory } from './memory.ts'
 import { pod } from './pod.ts'
+import { policyBench } from './policy.ts'
 import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
 import { tcp } from './tcp.ts'
@@ -23,6 +25,8 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   pod,
   many,
   tcp,
+  dns,
+  policy: policyBench,
   cni,
   kubenet,
   memory,

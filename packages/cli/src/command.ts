@@ -8,6 +8,7 @@ import {
   parsePort,
 } from './flags.ts'
 import { withoutColour } from './output.ts'
+import { parsePolicyFlag } from './policy-flags.ts'
 
 /**
  * Makes what commander calls out of what a command does: it gets the arguments and then the flags, the global ones among
@@ -77,6 +78,23 @@ export function withPodFlags(one: Command): Command {
     )
     .option('--egress <rate>', 'limit the traffic from the pod', parseBandwidthFlag('--egress'))
     .option('--annotation <key=value>', 'annotate the pod; may be repeated', collect(parseAnnotation))
+    .option(
+      '--allow <what>',
+      'reach this and nothing else: HOST, CIDR or ADDRESS with [:PORT[-PORT]][/tcp|udp]; * for all, gateway, dns, pod:NAMESPACE/NAME; may be repeated',
+      collect(parsePolicyFlag('--allow')),
+    )
+    .option(
+      '--deny <what>',
+      'never reach this: the same, or metadata; may be repeated',
+      collect(parsePolicyFlag('--deny')),
+    )
+    .option('--no-internet', 'reach other pods and the host alone')
+    .option('--isolated', 'reach nothing, and be reached by published ports alone')
+    .option(
+      '--policy <file>',
+      'what the pod may reach, and who may reach it: YAML or JSON, of Kubernetes too; may be repeated',
+      collect((file) => file),
+    )
     .option('--allow-no-address', 'accept a pod that the plugin gives no address')
 }
 

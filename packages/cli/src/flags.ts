@@ -7,6 +7,7 @@ import {
   parseDuration,
 } from '@podwire/api'
 import { errors } from './errors.ts'
+import { type PolicyFlags, policyOfFlags } from './policy-flags.ts'
 
 /** The flags that every command takes. */
 export interface GlobalFlags {
@@ -24,7 +25,7 @@ export interface JsonFlag {
 }
 
 /** The flags that describe a pod. */
-export interface PodFlags {
+export interface PodFlags extends PolicyFlags {
   readonly netns?: string
   readonly pid?: number
   readonly publish?: PortMapping[]
@@ -105,17 +106,21 @@ export function parsePodName(text: string): { namespace: string; name: string } 
 }
 
 /** What the flags say of a pod, as a host wants it. */
-export function podOfFlags(flags: PodFlags) {
+export async function podOfFlags(name: { namespace: string; name: string }, flags: PodFlags) {
   const { netns, pid, publish, ingress, egress, annotation = [], allowNoAddress } = flags
+  const annotations = {
+    ...Object.fromEntries(annotation),
+    ...(ingress === undefined ? {} : { [INGRESS_BANDWIDTH_ANNOTATION]: ingress }),
+    ...(egress === undefined ? {} : { [EGRESS_BANDWIDTH_ANNOTATION]: egress }),
+  }
+  const policy = await policyOfFlags(flags, { ...name, annotations })
   return {
+    ...name,
     ...(netns === undefined ? {} : { netns }),
     ...(pid === undefined ? {} : { pid }),
     ...(allowNoAddress ? { allowNoAddress } : {}),
     portMappings: publish ?? [],
-    annotations: {
-      ...Object.fromEntries(annotation),
-      ...(ingress === undefined ? {} : { [INGRESS_BANDWIDTH_ANNOTATION]: ingress }),
-      ...(egress === undefined ? {} : { [EGRESS_BANDWIDTH_ANNOTATION]: egress }),
-    },
+    annotations,
+    ...(policy ? { policy } : {}),
   }
 }

@@ -14,6 +14,8 @@ export interface HostUse {
   readonly recover?: boolean
   /** Must not be done beside a daemon: it takes for nobody's what the daemon is just making. Default: false. */
   readonly alone?: boolean
+  /** Whether the process stays as long as the pods that it sets up. Default: true. */
+  readonly resident?: boolean
 }
 
 /** What a command may want to know of a host besides. */
@@ -47,7 +49,10 @@ async function daemonHost(flags: GlobalFlags) {
   return { host, about: { stateDir, networkPlugin } }
 }
 
-async function localHost(flags: GlobalFlags, { lenient = false, recover = true, alone = false }: HostUse) {
+async function localHost(
+  flags: GlobalFlags,
+  { lenient = false, recover = true, alone = false, resident = true }: HostUse,
+) {
   const { createNetworkHost, currentOperation, stateDirHolder } = await import('@podwire/core')
   knowOperations(currentOperation)
   const { configuration, problem }: LenientConfiguration = lenient
@@ -62,6 +67,7 @@ async function localHost(flags: GlobalFlags, { lenient = false, recover = true, 
     installation: installation(),
     log,
     recover,
+    resident,
     start: !lenient,
     listen: (events) => logEvents(events, log),
   })

@@ -43,6 +43,7 @@ export function nameServersFor(dns: readonly string[], read = readIfThere): Name
  * The command line that gives a command its name servers: in a mount namespace of its own, /etc/resolv.conf is another
  * file, which goes with the namespace. Says on stderr where that can't be.
  * @param dns those asked for; none: those of the host that a pod can reach
+ * @param fallback where the host has none that a pod can reach
  * @param dir an existing directory to mount over for a moment
  * @throws PodwireError `NAME_SERVERS_NOT_GIVEN` when name servers were asked for
  */
@@ -50,8 +51,10 @@ export function withNameServers(
   command: readonly string[],
   dns: readonly string[],
   dir: string,
+  fallback?: string,
 ): readonly string[] {
-  const found = nameServersFor(dns)
+  const own = nameServersFor(dns)
+  const found = own.kind === 'none' && fallback ? nameServersFor([fallback]) : own
   if (found.kind === 'host') return command
   if (found.kind === 'none') {
     printNote(`warning: names don't resolve in the pod: ${explain(found)}`)

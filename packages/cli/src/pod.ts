@@ -18,6 +18,7 @@ export function podJson(record: SandboxRecord) {
     ...(status?.interfaces ? { interfaces: status.interfaces } : {}),
     annotations: pod.annotations,
     portMappings: pod.portMappings,
+    ...(pod.policy ? { policy: pod.policy } : {}),
     setUpMs,
     createdAt,
   }

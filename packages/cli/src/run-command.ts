@@ -38,7 +38,7 @@ export async function runCommand(
   { dns = [], stateDir, timeout, keepStdout = false }: RunOptions,
 ): Promise<Ended> {
   const { inSandbox } = await import('@podwire/core')
-  const [file = '', ...args] = withNameServers(command, dns, stateDir)
+  const [file = '', ...args] = withNameServers(command, dns, stateDir, anyServer(record))
   interrupted.throwIfAborted()
 
   let child: ChildProcess | undefined
@@ -83,6 +83,15 @@ export async function runCommand(
     for (const timer of timers) clearTimeout(timer)
     release()
   }
+}
+
+/**
+ * A name server of a pod whose names are allowed one by one: whatever it asks goes to the host's own resolver, so that any address
+ * beyond the pod's link does.
+ */
+function anyServer({ pod, status }: SandboxRecord): string | undefined {
+  if (!pod.policy?.egress?.allow?.some(({ host }) => host !== undefined)) return undefined
+  return status?.ip.includes(':') ? '2001:db8::53' : '192.0.2.53'
 }
 
 function exitOf(

@@ -38,8 +38,15 @@ test.each<[string, () => unknown]>([
   expect(parse).toThrow(expect.objectContaining({ exitCode: 2 }))
 })
 
-test('flags become annotations', () => {
-  expect(podOfFlags({ ingress: '10M', egress: '5M', annotation: [['a', 'b=c']] })).toEqual({
+test('flags become annotations', async () => {
+  expect(
+    await podOfFlags(
+      { namespace: 'default', name: 'web' },
+      { ingress: '10M', egress: '5M', annotation: [['a', 'b=c']] },
+    ),
+  ).toEqual({
+    namespace: 'default',
+    name: 'web',
     portMappings: [],
     annotations: {
       a: 'b=c',

@@ -58,6 +58,17 @@ export const errors = defineErrors({
     exitCode: 2,
   },
 
+  POLICY_FILE: {
+    message: ({ file, reason }: { file: string; reason: string }) => `policy ${printable(file)}: ${reason}`,
+    exitCode: 2,
+  },
+  POLICY_NEEDS_HOST: {
+    message: ({ pod, name }: { pod: PodName; name: string }) =>
+      `pod ${podKey(pod)} may reach "${name}" by name, for which somebody must answer its DNS as long as it lives, and this command ends at once`,
+    remedy: 'Use podwire run, or a program with a host of its own; or allow addresses, with cidr.',
+    exitCode: 2,
+  },
+
   // Plugins: finding and loading
   PLUGIN_NOT_FOUND: {
     message: ({ name, available }: { name: string; available: readonly string[] }) =>

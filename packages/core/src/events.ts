@@ -1,4 +1,4 @@
-import type { EventDetails, PodNetworkStatus, PodRef } from '@podwire/api'
+import type { DeniedFlow, EventDetails, PodNetworkStatus, PodRef } from '@podwire/api'
 import { EventEmitter } from 'eventemitter3'
 
 interface OfPlugin {
@@ -37,6 +37,8 @@ export interface HostEvents {
   'pod:teardown:start': OfPod
   'pod:teardown:done': OfPod & Ended
   'pod:teardown:failed': OfPod & Ended & Failed
+  /** A pod's policy denied something. Packets of one kind are told of together. */
+  'flow:denied': OfPlugin & DeniedFlow
   /** The plugin became able or unable to set pods up. */
   'status:changed': OfPlugin & { readonly ready: boolean; readonly reason?: string }
   'pod-cidr-change': { readonly 'pod-cidr': string }
@@ -67,6 +69,7 @@ export const hostEventNames = [
   'pod:teardown:start',
   'pod:teardown:done',
   'pod:teardown:failed',
+  'flow:denied',
   'status:changed',
   'pod-cidr-change',
   'sandbox:recovered',

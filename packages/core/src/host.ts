@@ -1,4 +1,5 @@
 import {
+  Capability,
   type EventDetails,
   type Logger,
   messageOf,
@@ -22,6 +23,7 @@ import {
   startConfigured,
   startRecorded,
 } from './plugins/start-plugin.ts'
+import { hostNamesIn } from './policy/policy.ts'
 import { findRecord, type OperationOptions, type SandboxContext } from './sandboxes/context.ts'
 import { createPodLock } from './sandboxes/lock.ts'
 import { type PruneResult, pruneSandboxes, type RepairResult, repairSandboxes } from './sandboxes/maintain.ts'
@@ -50,6 +52,11 @@ export interface NetworkHostOptions extends Omit<LoadConfigOptions, 'config' | '
   readonly start?: boolean
   /** Tear down at the start what earlier processes left half done. Default: as `start`. */
   readonly recover?: boolean
+  /**
+   * Whether this process stays as long as its pods, and so may answer their DNS: a policy with names needs somebody who does.
+   * Default: true.
+   */
+  readonly resident?: boolean
   /** Called first of all, to listen to what happens from the start. */
   readonly listen?: (events: NetworkHost['events']) => void
 }
@@ -108,7 +115,14 @@ export interface LocalNetworkHost extends NetworkHost {
  * @throws PodwireError about the configuration or the state directory; AggregateError about the plugin
  */
 export async function createNetworkHost(options: NetworkHostOptions = {}): Promise<LocalNetworkHost> {
-  const { log = silentLogger, start = true, recover = start, installation, defaultIsolation } = options
+  const {
+    log = silentLogger,
+    start = true,
+    recover = start,
+    resident = true,
+    installation,
+    defaultIsolation,
+  } = options
   const configuration = await configurationOf(options)
   const { config } = configuration
   const events = createHostEmitter((event, error) =>
@@ -130,6 +144,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     lock: createPodLock(config.stateDir),
     events,
     deadlines: config.deadlines,
+    policy: config.policy,
     active: started.active,
     managerOf: started.managerOf,
     checkCapabilities: (pod, manager) => {
@@ -137,8 +152,13 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       if (missing === 0) return
       const capable = catalog.capable(missing).filter((name) => name !== manager.name)
       const error = errors.MISSING_CAPABILITY({ pod: podRef(pod), plugin: manager.name, missing, capable })
-      if (config.onMissingCapability === 'error') throw error
+      // A pod that would be open instead of shut is worse than none.
+      if (config.onMissingCapability === 'error' || missing & Capability.policy) throw error
       log.warn(error.message, error.details)
+    },
+    checkNames: (pod) => {
+      const [name] = pod.policy ? hostNamesIn(pod.policy) : []
+      if (name !== undefined && !resident) throw errors.POLICY_NEEDS_HOST({ pod: podRef(pod), name })
     },
     collecting: () => collecting,
     claimState: () => assertStateDirHere(config.stateDir, store).claim(),

@@ -22,6 +22,7 @@ export { createPluginManager, type PluginManager } from './plugins/plugin-manage
 export { optionsJsonSchema } from './plugins/plugin-options.ts'
 export type { ActivePlugin, PluginStart, RunningPlugin } from './plugins/start-plugin.ts'
 export { validateConfiguration } from './plugins/validate.ts'
+export { policyFromFile } from './policy/file.ts'
 export type { OperationOptions } from './sandboxes/context.ts'
 export { inSandbox, sandboxProcesses } from './sandboxes/enter.ts'
 export type { PruneResult, RepairResult } from './sandboxes/maintain.ts'

@@ -18,6 +18,7 @@ const levels: Partial<Record<keyof HostEvents, keyof Logger>> = {
   'state:set-aside': 'warn',
   'configuration:changed': 'info',
   'plugin:report': 'info',
+  'flow:denied': 'info',
 }
 
 /** Writes what happens in a host into the log: an entry for each event, with what it says. */

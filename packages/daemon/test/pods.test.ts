@@ -35,6 +35,21 @@ describe.skipIf(!isIsolated())('a daemon, asked over its socket', () => {
     expect(sandboxRecord.parse(body)).toEqual(body)
   })
 
+  test('takes what a pod may reach, and gives it in its record', async () => {
+    const { ask } = await startTestDaemon('capabilities: () => 1 << 6')
+    const policy = {
+      egress: {
+        default: 'deny',
+        allow: [{ host: 'example.org', ports: [443, '8000-8100'], protocol: 'tcp' }],
+      },
+      ingress: { default: 'allow', deny: [{ pod: { namespace: 'other', annotations: { a: 'b' } } }] },
+    }
+    const { status, body } = await ask('PUT', web, { policy })
+    expect([status, body.pod.policy]).toEqual([200, policy])
+    expect(sandboxRecord.parse(body)).toEqual(body)
+    expect((await ask('GET', web)).body.pod.policy).toEqual(policy)
+  })
+
   test('lists pods, and those that a filter lets through', async () => {
     const { ask } = await startTestDaemon()
     for (const path of ['/v1/pods/a/one', '/v1/pods/a/two', '/v1/pods/b/one']) await ask('PUT', path, {})
@@ -67,6 +82,16 @@ describe.skipIf(!isIsolated())('a daemon, asked over its socket', () => {
       'INVALID_POD',
       '99999',
     ],
+    ['PUT', web, { policy: { egress: { default: 'deny' } } }, 400, 'MISSING_CAPABILITY', 'policy'],
+    [
+      'PUT',
+      web,
+      { policy: { egress: { default: 'deny', allow: [{ cidr: 'x' }] } } },
+      400,
+      'INVALID_POD',
+      '"x"',
+    ],
+    ['PUT', web, { policy: { egress: { allow: [] } } }, 400, 'INVALID_REQUEST', 'body.policy.egress.default'],
     ['PUT', web, { netsn: '/run/x' }, 400, 'INVALID_REQUEST', 'netsn'],
     ['PUT', web, { annotations: { a: 1 } }, 400, 'INVALID_REQUEST', 'body.annotations.a'],
     ['PUT', web, '{"annotations":', 400, 'INVALID_REQUEST', 'JSON'],

@@ -70,6 +70,20 @@ export const errors = defineErrors({
     message: ({ reason }: { reason: string }) => `host ports can't be published: ${reason}`,
     remedy: 'Publish no ports, or let this process change nftables.',
   },
+  POLICY_UNAVAILABLE: {
+    message: ({ reason }: { reason: string }) => `a policy can't be enforced: ${reason}`,
+    remedy: 'Let this process change nftables.',
+  },
+  POLICY_NEEDS_ROUTED: {
+    message: ({ pod }: { pod: string }) =>
+      `pod ${pod} is connected by a bridge, where packets between its ports pass no rules of connections, and so can't have a policy`,
+    remedy: 'Set plugins.kubenet.datapath to routed, and set the pod up anew.',
+    exitCode: 2,
+  },
+  INVALID_POLICY: {
+    message: ({ pod, reason }: { pod: string; reason: string }) => `the policy of pod ${pod}: ${reason}`,
+    exitCode: 2,
+  },
   SHAPING_UNSUPPORTED: {
     message: ({ direction }: { direction: 'ingress' | 'egress' }, cause: unknown) =>
       `the pod's ${direction} bandwidth can't be limited: ${messageOf(cause)}`,
@@ -141,6 +155,20 @@ export const errors = defineErrors({
     message: ({ file }: { file: string }, cause: unknown) =>
       `the pod record ${printable(file)} can't be read: ${messageOf(cause)}`,
     remedy: 'Tear the pod down: that takes away all that its sandbox has, and the file.',
+  },
+  INVALID_NAME_SERVER: {
+    message: ({ server }: { server: string }) => `"${printable(server)}" is not the address of a name server`,
+    remedy: 'Give one such as 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:5353.',
+    exitCode: 2,
+  },
+  NO_NAME_SERVER: {
+    message: () => 'the host has no name server that names of a policy could be looked up with',
+    remedy: 'Add one to /etc/resolv.conf.',
+  },
+  RESOLVER_NOT_LISTENING: {
+    message: ({ addresses, port }: { addresses: readonly string[]; port: number }, cause: unknown) =>
+      `the resolver can't listen on port ${port} of ${addresses.join(', ')}: ${messageOf(cause)}`,
+    remedy: 'End what has that port, or give another one.',
   },
   SETUP_STEP_FAILED: {
     message: ({ pod, step }: { pod: string; sandboxId: string; step: string }, cause: unknown) =>

@@ -16,6 +16,12 @@ export const optionProperties = {
     default: [],
     description: 'Addresses, ranges and CIDRs that no pod gets, except one that asks for it by annotation.',
   },
+  nameServers: {
+    type: 'array',
+    items: { type: 'string' },
+    default: [],
+    description: 'Whom the resolver of pods with names in their policy asks. None: whom the host asks.',
+  },
   repairInterval: {
     anyOf: [{ type: 'string' }, { const: 0 }],
     default: '30s',

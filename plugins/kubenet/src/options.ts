@@ -4,6 +4,7 @@ import { type AddressRange, parseRange } from './ipam/cidr.ts'
 import { isLinkName } from './kernel/link-name.ts'
 import { optionProperties } from './options-json-schema.ts'
 import { isPodLinkName } from './ownership/pod-links.ts'
+import { parseServer } from './policy/names/exchange.ts'
 
 /** The config's `plugins.kubenet`, checked and complete. */
 export interface KubenetOptions {
@@ -13,6 +14,8 @@ export interface KubenetOptions {
   readonly bridge: string
   /** Addresses that no pod gets. */
   readonly exclude: readonly AddressRange[]
+  /** Whom the resolver of pods with names in their policy asks: `10.0.0.53`, `[fd00::53]:5353`; empty: whom the host asks. */
+  readonly nameServers: readonly string[]
   /** How often to look for what someone else deleted, in milliseconds; 0: only when asked. */
   readonly repairInterval: number
 }
@@ -21,6 +24,7 @@ export const defaultOptions: KubenetOptions = {
   datapath: 'routed',
   bridge: 'cbr0',
   exclude: [],
+  nameServers: [],
   repairInterval: 30_000,
 }
 
@@ -45,6 +49,11 @@ const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
       : [undefined]
     if (ranges.every((range) => range !== undefined)) return ranges
     fail('expected a list of addresses, ranges and CIDRs, such as ["10.88.0.1-10.88.0.9", "10.88.1.0/24"]')
+  },
+  nameServers(value, fail) {
+    if (Array.isArray(value) && value.every((server) => typeof server === 'string' && parseServer(server)))
+      return value
+    fail('expected a list of addresses with or without port, such as ["10.0.0.53", "[fd00::53]:5353"]')
   },
   repairInterval(value, fail) {
     if (value === 0 || value === '0') return 0

@@ -50,7 +50,9 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     },
     capabilities() {
       const always = capabilitySet('shaping', 'dualStack', 'check', 'gc')
-      return initialised?.firewall.problem === undefined ? always | Capability.portMappings : always
+      return initialised?.firewall.problem === undefined
+        ? always | Capability.portMappings | Capability.policy
+        : always
     },
     async setUpPod(pod, signal) {
       signal.throwIfAborted()
@@ -77,7 +79,7 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     },
     async close() {
       repairing?.stop()
-      initialised?.close()
+      await initialised?.close()
     },
   }
 }

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { NetworkHost, SandboxRecord } from '@podwire/core'
 import { afterDashes, command, type DefineCommand, withPodFlags } from '../command.ts'
+import { printDenied, suggestFlags, watchDenied } from '../denied-report.ts'
 import {
   collect,
   type GlobalFlags,
@@ -12,14 +14,21 @@ import {
   podOfFlags,
 } from '../flags.ts'
 import { withHost } from '../host.ts'
-import { printJson } from '../output.ts'
+import { printJson, printNote } from '../output.ts'
 import { podJson } from '../pod.ts'
 import { runCommand } from '../run-command.ts'
 import { interrupted } from '../signals.ts'
 
 type Flags = GlobalFlags &
   PodFlags &
-  JsonFlag & { name?: string; replace?: boolean; timeout?: number; dns?: readonly string[] }
+  JsonFlag & {
+    name?: string
+    replace?: boolean
+    timeout?: number
+    dns?: readonly string[]
+    report?: boolean
+    suggest?: boolean
+  }
 
 const define: DefineCommand = (does) =>
   withPodFlags(
@@ -38,23 +47,37 @@ const define: DefineCommand = (does) =>
       parseTimeout,
     )
     .option('--dns <address>', 'the name server of the command; may be repeated', collect(parseNameServer))
+    .option('--report', 'print on stderr what was denied, at the end')
+    .option('--suggest', 'print on stderr the flags that would have allowed it, at the end')
     .option('--json', 'print how it ended as JSON; what the command prints goes to stderr')
     .passThroughOptions()
     .action(does((words: string[], flags: Flags) => runInSandbox(afterDashes(words), flags)))
 export default define
 
+/** So long does it take until a host tells what a policy denied. */
+const deniedDelayMs = 500
+
 /** Up, the command, and down whatever happens; the exit code is the command's. */
 async function runInSandbox(words: readonly string[], flags: Flags): Promise<number> {
   const { name, replace = false, timeout, dns = [], json = false } = flags
+  const { report = false, suggest = false } = flags
   const pod = parsePodName(name ?? `default/run-${randomBytes(4).toString('hex')}`)
+  const asked = await podOfFlags(pod, flags)
   return withHost(flags, async (host, { stateDir }) => {
+    // To listen to a daemon takes time, which nobody needs to wait who doesn't ask.
+    const denied = report || suggest || json ? watchDenied(host.events) : undefined
     if (replace) await host.tearDownPod(pod, { signal: interrupted })
     // Should this process be killed, the next one tears the pod down.
-    const request = { ...pod, ...podOfFlags(flags), ownerPid: process.pid, mustBeNew: true }
+    const request = { ...asked, ownerPid: process.pid, mustBeNew: true }
     const record = await host.setUpPod(request, { signal: interrupted })
     try {
       const ended = await runCommand(words, record, { dns, stateDir, timeout, keepStdout: json })
-      if (json) printJson({ ...podJson(record), ...ended })
+      // What it tried last is told a little later.
+      if (record.pod.policy && denied) await sleep(deniedDelayMs)
+      const flows = denied?.of(record.pod) ?? []
+      if (report) printDenied(flows)
+      if (suggest) for (const flag of suggestFlags(flows)) printNote(flag)
+      if (json) printJson({ ...podJson(record), ...ended, ...(record.pod.policy ? { denied: flows } : {}) })
       return ended.exitCode
     } finally {
       await tearDownOurs(host, record)

@@ -14,12 +14,16 @@ const define: DefineCommand = (does) =>
 export default define
 
 async function up(pod: string, flags: GlobalFlags & PodFlags & JsonFlag): Promise<void> {
-  const request = { ...parsePodName(pod), ...podOfFlags(flags) }
-  const record = await withHost(flags, (host) => {
-    // Up again mends what is not right by now.
-    host.events.on('pod:repaired', ({ why }) => printNote(`${pod}: repaired: ${why}`))
-    return host.setUpPod(request, { signal: interrupted })
-  })
+  const request = await podOfFlags(parsePodName(pod), flags)
+  const record = await withHost(
+    flags,
+    (host) => {
+      // Up again mends what is not right by now.
+      host.events.on('pod:repaired', ({ why }) => printNote(`${pod}: repaired: ${why}`))
+      return host.setUpPod(request, { signal: interrupted })
+    },
+    { resident: false },
+  )
   if (flags.json) printJson(podJson(record))
   else print(`${podKey(record.pod)}  ${addressesOf(record).join(', ') || 'no address'}  ${record.pod.netns}`)
 }

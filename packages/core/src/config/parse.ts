@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path'
-import { DEFAULT_PLUGIN_NAME, type InitOptions, parseDuration } from '@podwire/api'
+import { DEFAULT_PLUGIN_NAME, type InitOptions, type Policy, parseDuration } from '@podwire/api'
 import type * as z from 'zod/mini'
 import { type ConfigProblem, errors } from '../errors.ts'
 import { nearest } from '../nearest.ts'
 import type { Isolation } from '../plugins/isolated/isolation.ts'
+import { normalisePolicy, policyKeysAt } from '../policy/schema.ts'
 import { issueMessage } from '../zod-issue.ts'
 import { defaults } from './defaults.ts'
 import { configSchema, type PodwireConfig } from './schema.ts'
@@ -35,6 +36,8 @@ export interface Config extends InitOptions {
   /** Absent: as the program that runs the host has it by default. */
   readonly isolation?: Isolation | undefined
   readonly onMissingCapability: 'error' | 'warn'
+  /** Of pods, as far as they have none of their own. */
+  readonly policy?: Policy
   readonly deadlines: Deadlines
   readonly stateDir: string
 }
@@ -80,7 +83,13 @@ export function standardConfig(own: ProgramConfig, dir: string): Config {
 }
 
 function complete(
-  { discovery, deadlines, stateDir, ...rest }: Omit<z.output<ReturnType<typeof configSchema>>, '$schema'>,
+  {
+    discovery,
+    deadlines,
+    stateDir,
+    policy,
+    ...rest
+  }: Omit<z.output<ReturnType<typeof configSchema>>, '$schema'>,
   dir: string,
 ): Config {
   const absolute = (path: string) =>
@@ -88,6 +97,7 @@ function complete(
   return {
     ...rest,
     networkPlugin: rest.networkPlugin || DEFAULT_PLUGIN_NAME,
+    ...(policy ? { policy: normalisePolicy(policy) } : {}),
     discovery: { paths: discovery.paths.map(absolute), packages: discovery.packages.map(absolute) },
     deadlines: mapValues(deadlines, (duration) => parseDuration(duration) ?? 0),
     stateDir: resolve(dir, stateDir),
@@ -120,8 +130,9 @@ function unknownKey(key: string, path: readonly PropertyKey[]): string {
   )
 }
 
-// Only the top and two of its keys are objects of fixed keys.
-function keysAt([key]: readonly PropertyKey[]): string[] {
+// Only the top and three of its keys are objects of fixed keys.
+function keysAt([key, ...rest]: readonly PropertyKey[]): string[] {
+  if (key === 'policy') return policyKeysAt(rest)
   const { discovery, deadlines } = configSchema().shape
   if (key === 'discovery') return Object.keys(discovery.def.innerType.shape)
   if (key === 'deadlines') return Object.keys(deadlines.def.innerType.shape)

@@ -1,6 +1,7 @@
 import { isQualifiedName, parseCIDR, parseDuration, parsePodCIDR, qualifiedNameProblems } from '@podwire/api'
 import * as z from 'zod/mini'
 import { once } from '../once.ts'
+import { policySchema } from '../policy/schema.ts'
 import { defaults } from './defaults.ts'
 
 const describe = (description: string) => z.meta({ description })
@@ -143,6 +144,13 @@ export const configSchema = once(() => {
           ),
         ),
       defaults.onMissingCapability,
+    ),
+    policy: z.optional(
+      policySchema().check(
+        describe(
+          'What pods may reach, and who may reach them. A side that a pod says something of by itself is its own.',
+        ),
+      ),
     ),
     deadlines: z.prefault(deadlines, {}),
     stateDir: z._default(

@@ -1,3 +1,4 @@
+import type { Policy } from '@podwire/api'
 import type { Deadlines } from '../config/parse.ts'
 import type { HostEmitter } from '../events.ts'
 import type { PluginManager } from '../plugins/plugin-manager.ts'
@@ -14,12 +15,16 @@ export interface SandboxContext {
   readonly lock: PodLock
   readonly events: HostEmitter
   readonly deadlines: Deadlines
+  /** Of pods, as far as they have none of their own. */
+  readonly policy: Policy | undefined
   /** The plugin that sets pods up, and how it was started; started when first asked for. */
   active(): Promise<{ readonly manager: PluginManager; readonly start: PluginStart }>
   /** The plugin that set this pod up, though the configuration names another by now. */
   managerOf(record: SandboxRecord): Promise<PluginManager>
   /** @throws PodwireError `MISSING_CAPABILITY` unless the configuration only warns */
   checkCapabilities(pod: SandboxRecord['pod'], manager: PluginManager): void
+  /** @throws PodwireError `POLICY_NEEDS_HOST` where names are allowed and nobody would resolve them */
+  checkNames(pod: SandboxRecord['pod']): void
   /** The end of the garbage collection that runs now; undefined when none does. */
   collecting(): Promise<void> | undefined
   /** Says that the state directory is this network namespace's. @throws PodwireError `STATE_ELSEWHERE` */

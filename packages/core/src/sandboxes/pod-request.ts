@@ -1,6 +1,14 @@
 import { isIP } from 'node:net'
-import { bandwidthOf, describeValue, type Pod, type PodRef, type PortMapping } from '@podwire/api'
+import {
+  bandwidthOf,
+  describeValue,
+  type Pod,
+  type PodRef,
+  type Policy,
+  type PortMapping,
+} from '@podwire/api'
 import { errors } from '../errors.ts'
+import { effectivePolicy, parsePolicy } from '../policy/policy.ts'
 import { netnsPathOf } from './netns.ts'
 import { defaultSandboxId, isSandboxId } from './sandbox-id.ts'
 
@@ -20,6 +28,8 @@ export interface PodRequest {
   readonly ownerPid?: number
   readonly annotations?: Readonly<Record<string, string>>
   readonly portMappings?: readonly PortMapping[]
+  /** What it may reach, and who may reach it; a side that is absent is as the configuration says. */
+  readonly policy?: Policy
   /** A pod that ends without an address is an error otherwise, unless the plugin is the no-op. */
   readonly allowNoAddress?: boolean
   /** A pod that is set up already is an error, instead of being kept or changed. */
@@ -37,20 +47,28 @@ const dnsLabel = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/
 
 /**
  * Checks a request whole.
+ * @param basePolicy the configuration's
  * @throws PodwireError `INVALID_POD` with every problem; `INVALID_BANDWIDTH`
  */
-export function parsePodRequest(request: PodRequest): Pod {
+export function parsePodRequest(request: PodRequest, basePolicy?: Policy): Pod {
   const { annotations = {}, portMappings = [] } = request
-  const problems = [...podProblems({ ...request, annotations, portMappings }), ...sandboxProblems(request)]
+  const own = request.policy === undefined ? undefined : parsePolicy(request.policy)
+  const problems = [
+    ...podProblems({ ...request, annotations, portMappings }),
+    ...sandboxProblems(request),
+    ...(own?.problems ?? []),
+  ]
   if (problems.length > 0) throw errors.INVALID_POD({ pod: request, problems })
   const bandwidth = bandwidthOf(annotations)
   const ref = parsePodName(request)
+  const policy = effectivePolicy(basePolicy, own?.policy)
   return {
     ...ref,
     netns: askedNetns(request) ?? netnsPathOf(ref.sandboxId),
     annotations: { ...annotations },
     portMappings: portMappings.map(withOwnKeys),
     ...(bandwidth.ingress === undefined && bandwidth.egress === undefined ? {} : { bandwidth }),
+    ...(policy ? { policy } : {}),
   }
 }
 

@@ -3,6 +3,7 @@ import * as z from 'zod/mini'
 import { once } from '../once.ts'
 import { podNetworkStatus } from '../plugins/plugin-status.ts'
 import type { PluginStart } from '../plugins/start-plugin.ts'
+import { policySchema } from '../policy/schema.ts'
 import { firstIssue } from '../zod-issue.ts'
 import { type NetnsIdentity, netnsPathOf } from './netns.ts'
 import { parsePodName, podProblems } from './pod-request.ts'
@@ -66,6 +67,7 @@ const schema = once(() => {
       }),
     ),
     bandwidth: z.optional(bandwidth),
+    policy: z.optional(policySchema()),
   })
 
   return z.object({

@@ -21,7 +21,8 @@ export async function setUpSandbox(
   request: PodRequest,
   { signal }: OperationOptions = {},
 ): Promise<SandboxRecord> {
-  const pod = parsePodRequest(request)
+  const pod = parsePodRequest(request, context.policy)
+  context.checkNames(pod)
   const operation = async () => {
     const { manager } = await context.active()
     context.checkCapabilities(pod, manager)

@@ -18,6 +18,46 @@ const portMapping = z.strictObject({
 
 const annotations = z.record(z.string(), z.string())
 
+const policyRule = z
+  .strictObject({
+    host: text('By name, of egress alone: registry.npmjs.org, or *.npmjs.org for all names below').optional(),
+    cidr: text('Addresses: 10.1.0.0/16').optional(),
+    except: z.array(z.string()).meta({ description: 'What of the CIDR the rule is not about' }).optional(),
+    pod: z
+      .union([
+        z.string(),
+        z.strictObject({ namespace: z.string().optional(), annotations: annotations.optional() }),
+      ])
+      .meta({ description: 'NAMESPACE/NAME, * for any; or all that agree with a namespace and annotations' })
+      .optional(),
+    gateway: z.literal(true).meta({ description: 'The host itself, by any of its addresses' }).optional(),
+    published: z
+      .literal(true)
+      .meta({ description: 'Of ingress alone: who comes by a port that the pod publishes' })
+      .optional(),
+    set: z.enum(['dns', 'metadata']).optional(),
+    ports: z
+      .array(z.union([z.number(), z.string()]))
+      .meta({ description: '443, or "8000-8100"; default: all' })
+      .optional(),
+    protocol: z.enum(['tcp', 'udp', 'sctp', 'icmp']).optional(),
+  })
+  .meta({ id: 'PolicyRule', description: 'Whom it is about, in one of its keys, or everybody' })
+
+const policySide = z
+  .strictObject({
+    default: z.enum(['allow', 'deny']).meta({ description: 'What holds for all that no rule is about' }),
+    allow: z.array(policyRule).optional(),
+    deny: z.array(policyRule).optional(),
+  })
+  .meta({ id: 'PolicySide' })
+
+const policy = z.strictObject({ egress: policySide.optional(), ingress: policySide.optional() }).meta({
+  id: 'Policy',
+  description:
+    'What a pod may reach, and who may reach it; a side that is absent is as the configuration says',
+})
+
 export const podBody = z
   .strictObject({
     sandboxId: text('Default: made from the names of the pod, the same each time').optional(),
@@ -29,6 +69,7 @@ export const podBody = z
       .optional(),
     annotations: annotations.optional(),
     portMappings: z.array(portMapping).optional(),
+    policy: policy.optional(),
     allowNoAddress: z
       .boolean()
       .meta({ description: 'A pod that ends without an address is an error otherwise' })
@@ -67,6 +108,7 @@ const pod = podRef
       .object({ ingress: z.number().optional(), egress: z.number().optional() })
       .meta({ description: 'Bits per second' })
       .optional(),
+    policy: policy.optional(),
   })
   .meta({ id: 'Pod' })
 

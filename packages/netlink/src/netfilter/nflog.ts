@@ -40,6 +40,8 @@ export interface LoggedPacket {
 export interface NflogOptions {
   /** How much of each packet to pass on, in bytes; a rule may say less. Default: 128, which holds the headers. */
   readonly length?: number
+  /** Keeps the process alive; default: true. */
+  readonly ref?: boolean
   /** Ends the iteration, without an error. */
   readonly signal?: AbortSignal
 }
@@ -87,14 +89,14 @@ const packetAttributes = attributes({
 
 /**
  * What rules log to a group (`log group 7`), from this call on, until the loop is left or the signal aborts; the process
- * is kept alive meanwhile. Packets come some 50 ms late at most; while 4096 wait to be read more are lost, and `sequence`
+ * is kept alive meanwhile, unless `ref` says otherwise. Packets come some 50 ms late at most; while 4096 wait to be read more are lost, and `sequence`
  * shows how many. Errors, at once: `EPERM` when somebody listens to the group already, or without CAP_NET_ADMIN.
  * @param netlink a socket of `openNetlink({ protocol: NETLINK_NETFILTER })`
  */
 export function watchNflog(
   netlink: Netlink,
   group: number,
-  { length = 128, signal }: NflogOptions = {},
+  { length = 128, ref = true, signal }: NflogOptions = {},
 ): AsyncIterableIterator<LoggedPacket> {
   const operation = `listen to nflog group ${group}`
   // The group belongs to the socket that asks for it.
@@ -107,7 +109,7 @@ export function watchNflog(
     if (errnoOf(error) === 'EPERM') throw errors.nflogRefused({ operation, errno: EPERM }, error)
     throw error
   }
-  return subscribe(fd, { operation, read: packetsOf, signal, capacity: 4096 })
+  return subscribe(fd, { operation, read: packetsOf, signal, ref, capacity: 4096 })
 }
 
 const bind = (operation: string, group: number, length: number): Request<void> =>

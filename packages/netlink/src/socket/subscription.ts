@@ -10,6 +10,8 @@ export interface Subscription<T> {
   read(message: Message): readonly T[]
   /** Ends the iteration, without an error. */
   readonly signal?: AbortSignal | undefined
+  /** Keeps the process alive; default: true. */
+  readonly ref?: boolean
   /** How many may wait to be read: the newest are lost beyond that, and when the kernel has lost some. Otherwise that is an error. */
   readonly capacity?: number
 }
@@ -17,7 +19,7 @@ export interface Subscription<T> {
 /** What a socket hears from now on, until the loop is left or the signal aborts. The socket is closed then. */
 export function subscribe<T>(
   fd: number,
-  { operation, read, signal, capacity }: Subscription<T>,
+  { operation, read, signal, ref = true, capacity }: Subscription<T>,
 ): AsyncIterableIterator<T> {
   const queue: T[] = []
   let isEnded = false
@@ -42,6 +44,8 @@ export function subscribe<T>(
     }
     wake()
   })
+
+  if (!ref) poll.unref()
 
   function end() {
     if (isEnded) return

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
-import { errnoOf as codeOf, messageOf } from '@podwire/api'
-import { conntrack, NETLINK_NETFILTER, type Netlink, openNetlink } from '@podwire/netlink'
+import { errnoOf as codeOf, ignoring, messageOf } from '@podwire/api'
+import {
+  type Connection,
+  conntrack,
+  NETLINK_NETFILTER,
+  type Netlink,
+  openNetlink,
+  type Request,
+} from '@podwire/netlink'
 import {
   type Change,
   type Data,
@@ -9,10 +16,12 @@ import {
   generationAfter,
   rules,
   type SetRef,
+  type TableRef,
   tables,
   transaction,
   watchLosses,
 } from '@podwire/netlink/nftables'
+import { errors } from '../errors.ts'
 import { createChangeQueue } from './change-queue.ts'
 import { type FirewallPlan, type MapElement, portMaps, sentinelOf, tablesOf } from './layout.ts'
 import { elementKey, type PortElement } from './port-elements.ts'
@@ -39,6 +48,15 @@ export interface Firewall {
   holds(wanted: readonly PortElement[]): boolean
   /** Lets datagrams to a port of the host be translated anew: a flow goes on as the kernel remembers it, to a pod that is gone. */
   forgetFlows(udpPort: number): Promise<void>
+  /** What the kernel has of the tables. Errors: the kernel's. */
+  ask<T>(request: (table: TableRef) => Request<T>): T
+  /**
+   * Carries steps out as one transaction, with the tables in place; `steps` is called again where somebody changed rules meanwhile.
+   * @throws PodwireError `POLICY_UNAVAILABLE` where there is no firewall; else the kernel's
+   */
+  transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]): void
+  /** Forgets the connections that are chosen. */
+  forgetConnections(isChosen: (connection: Connection) => boolean): Promise<void>
   /** Calls back when somebody else took something of the tables away. Keeps no process alive. */
   onLoss(callback: () => void): { stop(): void }
   /** Takes the tables away. */
@@ -49,10 +67,12 @@ export interface Firewall {
 /**
  * @param tableName the name of the tables, which nobody else's have
  * @param publishedPorts the ports of all pods, to fill tables that are made anew
+ * @param policies what their policies are made of, for the same
  */
 export function openFirewall(
   tableName: () => string,
   publishedPorts: () => readonly PortElement[],
+  policies: (table: TableRef) => readonly Change[] = () => [],
 ): Firewall {
   let netlink: Netlink
   try {
@@ -87,7 +107,8 @@ export function openFirewall(
         return
       }
       const ports = additions(firstOfEachPort(publishedPorts()))
-      const steps = [...rebuildTables(tableName(), current, fingerprint(current)), ...ports]
+      const own = policies(table().inet)
+      const steps = [...rebuildTables(tableName(), current, fingerprint(current)), ...ports, ...own]
       try {
         netlink.batchSync(transaction(steps, attempt < MOST_REBUILDS ? { generation: seen } : {}))
         break
@@ -96,7 +117,7 @@ export function openFirewall(
       }
     }
     trusted = undefined
-    if (!current.dropDuplicatesFrom) ignoring(noTable, () => commit([tables.del(table().bridge)]))
+    if (!current.dropDuplicatesFrom) unlessGone(() => commit([tables.del(table().bridge)]))
     // What somebody changed meanwhile is seen by looking, once.
     const now = netlink.runSync(generation())
     trusted = isIntact(current) ? now : undefined
@@ -108,7 +129,7 @@ export function openFirewall(
       const { inet, bridge } = table()
       return (
         netlink.runSync(tables.get(inet)).comment === fingerprint(current) &&
-        netlink.runSync(rules.count(inet)) === counts.inet &&
+        counts.inet.every(([chain, count]) => netlink.runSync(rules.count({ ...inet, chain })) === count) &&
         (counts.bridge === 0 || netlink.runSync(rules.count(bridge)) === counts.bridge) &&
         portMaps.every((map) => isThere({ map: map.map, element: sentinelOf(map) }))
       )
@@ -213,6 +234,26 @@ export function openFirewall(
     change,
     compare,
     holds: (wanted) => wanted.every(isThere),
+    ask: (request) => netlink.runSync(request(table().inet)),
+    transact(steps) {
+      if (problem !== undefined) throw errors.POLICY_UNAVAILABLE({ reason: problem })
+      for (let again = maxAttempts; ; again--) {
+        ensure()
+        const all = steps(table().inet)
+        if (all.length === 0) return
+        try {
+          return commit(all)
+        } catch (error) {
+          if (codeOf(error) !== 'ERESTART' || again === 0) throw error
+        }
+      }
+    },
+    async forgetConnections(isChosen) {
+      const found = (await netlink.run(conntrack.list())).filter(isChosen)
+      await Promise.all(
+        found.map((connection) => netlink.run(conntrack.del(connection)).catch(ignoring('ENOENT'))),
+      )
+    },
     onLoss: (callback) =>
       watchLosses(netlink, (lost) => {
         const isOwn = lost === undefined || lost.some((one) => one.table === tableName())
@@ -221,7 +262,7 @@ export function openFirewall(
     remove() {
       plan = undefined
       trusted = undefined
-      for (const own of Object.values(table())) ignoring(noTable, () => commit([tables.del(own)]))
+      for (const own of Object.values(table())) unlessGone(() => commit([tables.del(own)]))
     },
     close: () => netlink.close(),
   }
@@ -240,6 +281,13 @@ function noFirewall(problem: string): Firewall {
     compare: () => ({ missing: [], leftover: [] }),
     holds: () => false,
     forgetFlows: async () => {},
+    ask() {
+      throw errors.POLICY_UNAVAILABLE({ reason: problem })
+    },
+    transact() {
+      throw errors.POLICY_UNAVAILABLE({ reason: problem })
+    },
+    forgetConnections: async () => {},
     onLoss: () => ({ stop() {} }),
     remove() {},
     close() {},
@@ -270,7 +318,7 @@ function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
 }
 
 // One more whenever the same plan leads to other rules.
-const VERSION = 4
+const VERSION = 5
 
 /** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
 function fingerprint(plan: FirewallPlan): string {
@@ -278,10 +326,10 @@ function fingerprint(plan: FirewallPlan): string {
   return `kubenet ${VERSION} ${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
 }
 
-function ignoring(codes: readonly string[], act: () => void) {
+function unlessGone(act: () => void) {
   try {
     act()
   } catch (error) {
-    if (!codes.includes(codeOf(error) ?? '')) throw error
+    if (!noTable.includes(codeOf(error) ?? '')) throw error
   }
 }

@@ -61,12 +61,22 @@ export const layouts: Record<IpFamily, Layout> = {
   },
 }
 
-export type ChainName = 'from-pods' | 'forward' | 'raw' | 'prerouting' | 'output' | 'postrouting'
+export type ChainName =
+  | 'from-pods'
+  | 'forward'
+  | 'input'
+  | 'host'
+  | 'raw'
+  | 'prerouting'
+  | 'output'
+  | 'postrouting'
 
 /** By name; those without a hook see what others send them. */
 export const chains: Record<ChainName, BaseChain | undefined> = {
   'from-pods': undefined,
   forward: { type: 'filter', hook: 'forward', priority: priorities.filter },
+  input: { type: 'filter', hook: 'input', priority: priorities.filter },
+  host: { type: 'filter', hook: 'output', priority: priorities.filter },
   raw: { type: 'filter', hook: 'prerouting', priority: priorities.raw },
   prerouting: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat },
   output: { type: 'nat', hook: 'output', priority: priorities.dstnat },
@@ -80,7 +90,25 @@ export const setNames = (family: IpFamily) => ({
   ports: `ports${family}`,
   /** address . protocol . port → address . port */
   addressPorts: `address-ports${family}`,
+  /** name of a pod's link → address . port of the resolver that answers it */
+  resolvers: `resolvers${family}`,
 })
+
+/** By the name of a pod's link: the chain of its policy, of what it sends and of what is sent to it. */
+export const policyMaps = { egress: 'egress', ingress: 'ingress' } as const
+
+/** Holds, for each link, how much of what its policy denies is told. */
+export const TOLD_SET = 'told'
+
+/** What policies have in common. */
+export function policySets(table: TableRef): [SetRef, NewSet][] {
+  const ref = (set: string): SetRef => ({ ...table, set })
+  return [
+    [ref(policyMaps.egress), { key: 'ifname', value: 'verdict' }],
+    [ref(policyMaps.ingress), { key: 'ifname', value: 'verdict' }],
+    [ref(TOLD_SET), { key: 'ifname', dynamic: true, timeout: 0, size: 65_535 }],
+  ]
+}
 
 export const families: readonly IpFamily[] = [4, 6]
 
@@ -121,5 +149,6 @@ export function setsOf(table: TableRef, family: IpFamily): [SetRef, NewSet][] {
     [ref(names.direct), { key: address, interval: true }],
     [ref(names.ports), { key: ['inet_proto', 'inet_service'], value }],
     [ref(names.addressPorts), { key: [address, 'inet_proto', 'inet_service'], value }],
+    [ref(names.resolvers), { key: 'ifname', value }],
   ]
 }

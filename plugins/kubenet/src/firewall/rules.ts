@@ -19,19 +19,25 @@ import {
   meta,
   payload,
   verdict,
+  verdictOf,
 } from '@podwire/netlink/nftables'
 import { be16, encodeIp, u8, u32 } from '@podwire/netlink/transport'
 import { addressToNumber, type IpFamily, numberToAddress } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
-import { type ChainName, type FirewallPlan, families, layouts, setNames } from './layout.ts'
+import { type ChainName, type FirewallPlan, families, layouts, policyMaps, setNames } from './layout.ts'
 
 export type Rule = readonly Expression[]
 
 const RTN_UNICAST = u32(1)
-const RTN_LOCAL = u32(2)
+export const RTN_LOCAL = u32(2)
 const IPS_DST_NAT = u32(1 << 5)
+const CT_ESTABLISHED = 2
+const CT_RELATED = 4
+const CT_NEW = 8
 const NONE = u32(0)
+const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
+const DNS_PORT = 53
 const IPPROTO_ICMPV6 = 58
 // Solicitations and advertisements of routers and neighbours, and redirects: RFC 4861.
 const ND_ROUTER_SOLICIT = 133
@@ -42,16 +48,39 @@ export type ChainRule = readonly [chain: ChainName, rule: Rule]
 /** The rules of the inet table, each with its chain. */
 export function rules(plan: FirewallPlan): ChainRule[] {
   return [
+    ...families.flatMap(resolving),
     ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
     ...loopback(),
     ...fromPods(plan),
+    ...policies(),
   ]
 }
 
-const isFamily = (family: IpFamily): Rule => [meta('nfproto'), equals(u8(layouts[family].nfproto))]
-const isTranslated: Rule = [ct('status'), mask(IPS_DST_NAT), differs(NONE)]
+export const isFamily = (family: IpFamily): Rule => [meta('nfproto'), equals(u8(layouts[family].nfproto))]
+export const isTranslated: Rule = [ct('status'), mask(IPS_DST_NAT), differs(NONE)]
 const isLoopbackV4 = (part: HeaderField): Rule => [payload({ ...part, length: 1 }), equals(u8(127))]
 const destinationIs = (type: Buffer): Rule => [fib('type', ['daddr']), equals(type)]
+export const destinationIsLocal = destinationIs(RTN_LOCAL)
+
+/** What a pod asks any name server goes to the resolver that answers it, where it has one. */
+function resolving(family: IpFamily): ChainRule[] {
+  const { translation, bytes } = layouts[family]
+  return [IPPROTO_TCP, IPPROTO_UDP].map(
+    (protocol): ChainRule => [
+      'prerouting',
+      [
+        ...isFamily(family),
+        meta('l4proto'),
+        equals(u8(protocol)),
+        payload(header.th.dport),
+        equals(be16(DNS_PORT)),
+        meta('iifname'),
+        mapped(setNames(family).resolvers),
+        dnat(translation, 0, bytes / 4),
+      ],
+    ],
+  )
+}
 
 /** What comes for a published port of this host, from elsewhere or from the host itself, goes to the pod. */
 function publishing(family: IpFamily): ChainRule[] {
@@ -63,7 +92,7 @@ function publishing(family: IpFamily): ChainRule[] {
     ...isFamily(family),
     // Linux lets nothing for ::1 leave the host: it is refused at once this way.
     ...(family === 6 ? [payload(destination), differs(encodeIp('::1'))] : []),
-    ...destinationIs(RTN_LOCAL),
+    ...destinationIsLocal,
   ]
   const protocolAndPort = (at: number): Rule => [meta('l4proto', at), payload(header.th.dport, at + 1)]
   const toPod = dnat(translation, 0, afterAddress)
@@ -155,6 +184,25 @@ function fromPods({ linkPrefix, hairpin }: FirewallPlan): ChainRule[] {
     ],
     ['from-pods', [...isUdp(67, 68), drop]],
     ['from-pods', [...isUdp(547, 546), drop]],
+  ]
+}
+
+/**
+ * What begins something goes to the rules of the pod that sends it, and then to those of the pod that it is for, where they have any.
+ * What the host sends is looked at only when it begins something: answers, and errors about what was denied, pass.
+ */
+function policies(): ChainRule[] {
+  const isKnown: Rule = [ct('state'), mask(u32(CT_ESTABLISHED | CT_RELATED)), differs(NONE), accept]
+  const isNew: Rule = [ct('state'), mask(u32(CT_NEW)), differs(NONE)]
+  const ofSender: Rule = [meta('iifname'), verdictOf(policyMaps.egress)]
+  const ofReceiver: Rule = [meta('oifname'), verdictOf(policyMaps.ingress)]
+  return [
+    ['forward', isKnown],
+    ['forward', ofSender],
+    ['forward', ofReceiver],
+    ['input', isKnown],
+    ['input', ofSender],
+    ['host', [...isNew, ...ofReceiver]],
   ]
 }
 

@@ -15,6 +15,7 @@ import {
   chains,
   type FirewallPlan,
   families,
+  policySets,
   portMaps,
   sentinelOf,
   setNames,
@@ -36,7 +37,9 @@ export function rebuildTables(
     tables.add(table),
     tables.del(table),
     tables.add(table, { comment }),
-    families.flatMap((family) => setsOf(table, family)).map(([ref, set]) => sets.add(ref, set)),
+    [...families.flatMap((family) => setsOf(table, family)), ...policySets(table)].map(([ref, set]) =>
+      sets.add(ref, set),
+    ),
     families.flatMap((family) => [
       ...fill(setNames(family).pods, plan.networks, family),
       ...fill(setNames(family).direct, [...plan.networks, ...(plan.direct ?? [])], family),
@@ -54,9 +57,11 @@ function chainsOf(plan: FirewallPlan) {
   return Object.entries(chains).filter(([chain]) => used.has(chain as ChainName)) // the keys are those
 }
 
-/** How many rules the tables hold when nobody touched them. */
+/** How many rules the tables hold when nobody touched them, of chains that all pods share. */
 export const ruleCounts = (plan: FirewallPlan) => ({
-  inet: rules(plan).length,
+  inet: chainsOf(plan).map(
+    ([chain]) => [chain, rules(plan).filter(([own]) => own === chain).length] as const,
+  ),
   bridge: plan.dropDuplicatesFrom ? duplicateRules(plan).length : 0,
 })
 

@@ -1,4 +1,13 @@
-import { errnoOf, type Host, type InitOptions, type Logger, messageOf, USE_DEFAULT_MTU } from '@podwire/api'
+import {
+  errnoOf,
+  FLOW_DENIED,
+  type Host,
+  type InitOptions,
+  type Logger,
+  messageOf,
+  USE_DEFAULT_MTU,
+} from '@podwire/api'
+import { addresses } from '@podwire/netlink'
 import { createBridgeDatapath } from '../datapath/bridge/bridge-datapath.ts'
 import { createBridgeOwner } from '../datapath/bridge/bridge-owner.ts'
 import type { DatapathName } from '../datapath/datapath.ts'
@@ -19,6 +28,9 @@ import { openStateId } from '../ownership/state-id.ts'
 import type { PodContext, SetUpContext } from '../pods/context.ts'
 import { isNetnsOf, publishedPorts } from '../pods/record.ts'
 import { openRecords } from '../pods/records.ts'
+import { createDenials } from '../policy/denials.ts'
+import { createNaming } from '../policy/naming.ts'
+import { createPolicies } from '../policy/policies.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
 import { AUTO, openChosenCidr } from './free-cidr.ts'
@@ -46,7 +58,7 @@ export interface Node extends PodContext {
   reset(): Promise<void>
   /** What setting pods up takes. @throws PodwireError: why that isn't there */
   forSetUp(): SetUpContext
-  close(): void
+  close(): Promise<void>
 }
 
 export interface NodeInit {
@@ -70,7 +82,35 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     // So that hosts of one machine leave each other's alone.
     () => `podwire-${stateId.get().slice(0, 8)}`,
     () => publishedPorts(records.list()),
+    (table) => policies.rebuilt(table),
   )
+  const hostAddresses = async () =>
+    new Set((await kernel.run(addresses.list())).map(({ address }) => address.replace(/\/.*/, '')))
+  const denials = createDenials({
+    log,
+    report: (flow) => host.report(FLOW_DENIED, { ...flow }),
+    pods: () => records.list(),
+    linkOf: (sandboxId) => podLinks.names(sandboxId).host,
+    hostAddresses,
+    nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
+  })
+  const naming = createNaming({
+    log,
+    servers: options.nameServers,
+    pods: () => records.list(),
+    admit: (pod, admitted) => policies.admit(pod, admitted),
+    denied: denials.note,
+  })
+  const policies = createPolicies({
+    firewall,
+    stateDir,
+    logGroup: denials.group,
+    linkOf: (sandboxId) => podLinks.names(sandboxId).host,
+    read: records.read,
+    ids: records.ids,
+    hostAddresses,
+    naming,
+  })
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
   const owner = createBridgeOwner(kernel, stateId, stateDir, () => podsOf('bridge').length)
   const bridge = createBridgeDatapath(kernel, podLinks, owner, { ...options, hairpinMode: init.hairpinMode })
@@ -175,6 +215,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     podLinks,
     firewall,
     hostPorts,
+    policies,
+    logGroup: denials.group,
     records,
     claims,
     log,
@@ -247,7 +289,9 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       if (!allocator) throw problem
       return { ...this, allocator, mtu }
     },
-    close() {
+    async close() {
+      await naming.close()
+      denials.close()
       kernel.close()
       claims.close()
       firewall.close()

@@ -1,5 +1,6 @@
-import { type Logger, messageOf } from '@podwire/api'
+import { type Logger, messageOf, podKey } from '@podwire/api'
 import { elementKey, type PortElement, portElements } from '../firewall/port-elements.ts'
+import { nextTurn } from '../kernel/scheduling.ts'
 import type { SetUpContext } from '../pods/context.ts'
 import type { PodRecord } from '../pods/record.ts'
 import type { Node } from './node.ts'
@@ -31,6 +32,7 @@ export async function repair(node: Node, before: readonly string[] = []): Promis
   const published = node.published()
   const pods = await node.records.readAll()
   repaired.push(...(await restorePorts(node, pods, published)))
+  repaired.push(...(await restorePolicies(node, pods)))
   const links = await node.datapath.restore(pods)
   repaired.push(...links.repaired)
   if (repaired.length + links.missing.length > 0) node.report('repair', { repaired, missing: links.missing })
@@ -76,6 +78,23 @@ export function startRepairing(node: Node, interval: number, log: Logger): { sto
       clearTimeout(next)
     },
   }
+}
+
+/** A pod that changes or goes this moment is left to whoever is at it. */
+async function restorePolicies(
+  { firewall, records, policies }: Node,
+  pods: readonly PodRecord[],
+): Promise<string[]> {
+  if (firewall.problem) return []
+  const repaired: string[] = []
+  for (const { sandboxId } of pods.filter(({ policy }) => policy)) {
+    await nextTurn()
+    const pod = records.read(sandboxId)
+    if (!pod || pod.leaving || pod.changing || policies.differences(pod).length === 0) continue
+    await policies.replace(pod)
+    repaired.push(`policy of pod ${podKey(pod)}`)
+  }
+  return repaired
 }
 
 // The ports were looked at before the records, and each record is looked at again: a pod that is being torn down

@@ -13,8 +13,8 @@ export async function podDifferences(context: PodContext, pod: PodRef): Promise<
   const differences = await context.datapath.differences(record)
   const link = await shapedLinkOf(context, record)
   if (link) differences.push(...(await shapingDifferences(context.kernel, link, record.bandwidth)))
-  differences.push(...unpublished(context, record))
-  if (record.changing) differences.push('a change of its ports or limits was not finished')
+  differences.push(...unpublished(context, record), ...context.policies.differences(record))
+  if (record.changing) differences.push('a change of its ports, limits or policy was not finished')
   return differences
 }
 

@@ -6,6 +6,7 @@ import type { Allocator } from '../ipam/allocator.ts'
 import type { Claims } from '../ipam/claims.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { PodLinks } from '../ownership/pod-links.ts'
+import type { Policies } from '../policy/policies.ts'
 import type { HostPorts } from '../ports/host-ports.ts'
 import type { Records } from './records.ts'
 
@@ -16,6 +17,9 @@ export interface PodContext {
   readonly podLinks: PodLinks
   readonly firewall: Firewall
   readonly hostPorts: HostPorts
+  readonly policies: Policies
+  /** The nflog group that this process is told of what policies deny. */
+  logGroup(): number
   readonly records: Records
   readonly log: Logger
   /** Tells the host's listeners. */

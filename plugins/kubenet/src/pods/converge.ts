@@ -4,7 +4,7 @@ import { shape } from '../shaping/shaping.ts'
 import { podDifferences } from './check.ts'
 import type { SetUpContext } from './context.ts'
 import { shapedLinkOf } from './links.ts'
-import { type PodRecord, type PodSettings, publishedFor } from './record.ts'
+import { type PodRecord, type PodSettings, publishedFor, settingsOf } from './record.ts'
 import { stepsOf } from './steps.ts'
 
 /**
@@ -20,10 +20,10 @@ export async function converge(
   signal: AbortSignal,
 ): Promise<PodRecord> {
   const step = stepsOf(pod, context, signal)
-  const wanted: PodSettings = { ports: pod.portMappings, bandwidth: pod.bandwidth ?? {} }
+  const wanted = settingsOf(pod)
   const differences = await podDifferences(context, record)
-  const isSame = isDeepStrictEqual(settingsOf(record), wanted)
-  if (differences.length === 0 && isSame) return record
+  const isSame = isDeepStrictEqual(currentSettings(record), wanted)
+  if (differences.length === 0 && isSame && context.policies.isAnswered(record)) return record
   if (differences.length > 0) await step('link', () => context.datapath.mend(record, sandbox))
   const changed = await step('settings', () =>
     // Nothing is to be written down, so that a full disk is not in the way.
@@ -37,8 +37,22 @@ export async function converge(
 }
 
 async function restoreSettings(context: SetUpContext, record: PodRecord): Promise<PodRecord> {
-  await apply(context, record, record, 'unknown')
-  return record
+  const restored = heardHere(context, record)
+  await apply(context, record, restored, 'unknown')
+  if (restored.logGroup !== record.logGroup) {
+    try {
+      context.records.write(restored)
+    } catch (error) {
+      // The kernel has it already. Only who makes the tables anew would send what is denied to nobody.
+      context.log.warn(`kubenet could not write down who hears of pod ${podKey(record)}: ${messageOf(error)}`)
+    }
+  }
+  return restored
+}
+
+/** From now on this process is told of what the pod's policy denies. */
+function heardHere(context: SetUpContext, record: PodRecord): PodRecord {
+  return record.policy ? { ...record, logGroup: context.logGroup() } : record
 }
 
 /** Ports and limits, all of them or none. */
@@ -51,13 +65,14 @@ async function change(
 ): Promise<PodRecord> {
   const { records } = context
   const { changing, ...before } = record
-  const after: PodRecord = { ...before, ...wanted }
+  const { policy: _, ...kept } = before
+  const after = heardHere(context, { ...kept, ...wanted })
   // What the kernel may hold stands in the record before the kernel does, the leftovers of a change cut short included.
   const ports = [...(changing?.ports ?? []), ...wanted.ports]
-  const begun: PodRecord = { ...before, changing: { ports, bandwidth: wanted.bandwidth } }
+  const begun: PodRecord = { ...before, changing: { ...wanted, ports } }
   records.write(begun)
   try {
-    await apply(context, begun, after, isUncertain ? 'unknown' : before.bandwidth)
+    await apply(context, begun, after, isUncertain || changing ? 'unknown' : before)
     signal.throwIfAborted()
   } catch (error) {
     await takeBack(context, begun, before)
@@ -81,12 +96,23 @@ async function apply(
   context: SetUpContext,
   begun: PodRecord,
   goal: PodRecord,
-  limits: PodSettings['bandwidth'] | 'unknown',
+  before: PodRecord | 'unknown',
 ) {
   // First, as these are what is refused now and then.
   await context.hostPorts.change(publishedFor(begun), goal)
   const link = await shapedLinkOf(context, goal)
+  const limits = before === 'unknown' ? 'unknown' : before.bandwidth
   if (link) await shape(context.kernel, link, limits, goal.bandwidth)
+  const isSamePolicy =
+    before !== 'unknown' &&
+    context.policies.isAnswered(goal) &&
+    isDeepStrictEqual([before.policy, before.annotations], [goal.policy, goal.annotations])
+  if (!isSamePolicy) await context.policies.replace(goal)
 }
 
-const settingsOf = ({ ports, bandwidth }: PodRecord): PodSettings => ({ ports, bandwidth })
+const currentSettings = ({ ports, bandwidth, annotations, policy }: PodRecord): PodSettings => ({
+  ports,
+  bandwidth,
+  annotations,
+  ...(policy ? { policy } : {}),
+})

@@ -1,8 +1,9 @@
-import type { Bandwidth, PortMapping } from '@podwire/api'
+import type { Bandwidth, Policy, PortMapping } from '@podwire/api'
 import { datapathNames } from '../datapath/datapath.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import { isLinkName } from '../kernel/link-name.ts'
+import { compilePolicy, directions } from '../policy/compile.ts'
 import type { PodRecord, PodSettings } from './record.ts'
 
 /** Whether this may be a sandbox's id; it is part of file names. Source: CNI's container ID. */
@@ -36,6 +37,9 @@ export function parseRecord(value: unknown, sandboxId: string): PodRecord {
     interfaceName: stringOf(record['interfaceName'], 'interfaceName', isLinkName),
     mtu: numberOf(record['mtu'], 'mtu', 68, 65_535),
     addresses,
+    ...(record['logGroup'] === undefined
+      ? {}
+      : { logGroup: numberOf(record['logGroup'], 'logGroup', 0, 65_535) }),
     ...parseSettings(record),
     ...(record['changing'] === undefined
       ? {}
@@ -47,7 +51,29 @@ function parseSettings(value: Fields): PodSettings {
   return {
     ports: listOf(value['ports'], 'ports').map(parsePort),
     bandwidth: parseBandwidth(objectOf(value['bandwidth'], 'bandwidth')),
+    annotations: parseAnnotations(value['annotations'] ?? {}),
+    ...(value['policy'] === undefined ? {} : { policy: parsePolicy(value['policy']) }),
   }
+}
+
+function parseAnnotations(value: unknown): Record<string, string> {
+  const entries = Object.entries(objectOf(value, 'annotations'))
+  return Object.fromEntries(entries.map(([key, text]) => [key, stringOf(text, 'annotations', () => true)]))
+}
+
+/** What the host checked before it was written down: it is looked at by compiling it. */
+function parsePolicy(value: unknown): Policy {
+  const policy = objectOf(value, 'policy') as Policy // compiled below, which fails where it is something else
+  for (const direction of directions) {
+    const side = policy[direction]
+    if (side === undefined) continue
+    if (objectOf(side, 'policy')['default'] !== 'allow' && side.default !== 'deny')
+      throw wrong('policy.default')
+    for (const rules of [side.allow ?? [], side.deny ?? []])
+      for (const rule of listOf(rules, 'policy.rules')) objectOf(rule, 'policy.rules')
+  }
+  compilePolicy(policy)
+  return policy
 }
 
 function parseAddress(value: unknown): PodAddress {

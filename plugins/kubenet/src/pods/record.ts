@@ -1,4 +1,4 @@
-import type { Bandwidth, PodRef, PortMapping } from '@podwire/api'
+import type { Bandwidth, Pod, PodRef, Policy, PortMapping } from '@podwire/api'
 import { errnoOf } from '@podwire/api'
 import { netnsId } from '@podwire/netlink'
 import type { DatapathName } from '../datapath/datapath.ts'
@@ -9,6 +9,9 @@ import type { PodAddress } from '../ipam/allocator.ts'
 export interface PodSettings {
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
+  /** By which the policies of other pods select it. */
+  readonly annotations: Readonly<Record<string, string>>
+  readonly policy?: Policy
 }
 
 /** All that is needed to check a pod's network, to make it anew and to take it away. */
@@ -22,6 +25,8 @@ export interface PodRecord extends PodRef, PodSettings {
   readonly mtu: number
   /** The primary one first. */
   readonly addresses: readonly PodAddress[]
+  /** The nflog group that what its policy denies is told to. */
+  readonly logGroup?: number
   /** A change that has begun: the kernel may hold some of these settings, some of the ones above, or both. */
   readonly changing?: PodSettings
   /** Its tear-down has begun: nothing of it is to be put back. The name of its file says so. */
@@ -44,6 +49,14 @@ export function publishedPorts(pods: readonly PodRecord[]): PortElement[] {
   })
   return [...settled, ...pending]
 }
+
+/** What of a pod may change while it runs, as it is wanted. */
+export const settingsOf = ({ portMappings, bandwidth = {}, annotations, policy }: Pod): PodSettings => ({
+  ports: portMappings,
+  bandwidth,
+  annotations,
+  ...(policy ? { policy } : {}),
+})
 
 /** Whether the pod's namespace is still the one that it was set up in. */
 export function isNetnsOf({ netns }: Pick<PodRecord, 'netns'>): boolean {

@@ -7,7 +7,7 @@ import { untilAborted } from './aborting.ts'
 import type { SetUpContext } from './context.ts'
 import { converge } from './converge.ts'
 import { shapedLink } from './links.ts'
-import { isNetnsOf, type PodRecord, type PodSettings } from './record.ts'
+import { isNetnsOf, type PodRecord, settingsOf } from './record.ts'
 import { stepsOf } from './steps.ts'
 import { tearDownPod } from './tear-down.ts'
 
@@ -36,11 +36,13 @@ async function create(
   sandbox: number,
   signal: AbortSignal,
 ): Promise<PodRecord> {
-  const { kernel, datapath, hostPorts, records } = context
+  const { kernel, datapath, hostPorts, policies, records } = context
   const step = stepsOf(pod, context, signal)
   try {
     const begun = await step('address', () => allocate(context, pod, sandbox, signal))
     const record = settled(begun)
+    // Before there is anything that could send.
+    await step('policy', () => policies.add(record))
     const index = await step('link', () => datapath.connect(record, sandbox))
     const link = shapedLink(context, record, index)
     await step('shaping', () => shape(kernel, link, {}, record.bandwidth))
@@ -72,8 +74,10 @@ async function allocate(
     interfaceName: DEFAULT_INTERFACE_NAME,
     mtu,
     addresses,
-    // Whose a port is that two pods want at once is settled when it is published.
-    ...(pod.portMappings.length > 0 ? { ports: [], bandwidth: {}, changing: wantedOf(pod) } : wantedOf(pod)),
+    ...settingsOf(pod),
+    // Whose a port is that two pods want at once is settled when it is published. The policy holds from the first moment.
+    ...(pod.portMappings.length > 0 ? { ports: [], bandwidth: {}, changing: settingsOf(pod) } : {}),
+    ...(pod.policy ? { logGroup: context.logGroup() } : {}),
   })
   const claim = () =>
     recordWith(
@@ -91,8 +95,6 @@ async function allocate(
     return claim()
   }
 }
-
-const wantedOf = ({ portMappings, bandwidth = {} }: Pod): PodSettings => ({ ports: portMappings, bandwidth })
 
 const settled = ({ changing, ...record }: PodRecord): PodRecord => ({ ...record, ...changing })
 

@@ -17,17 +17,20 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
     const addresses = claims.claimed().filter((address) => claims.ownerOf(address) === pod.sandboxId)
     await withdrawPortsTo(context, addresses)
     await cutOff(context, pod)
+    context.policies.remove(pod)
     forget(context, pod, addresses)
     return
   }
   if (record) await withdrawPorts(context, record)
   await cutOff(context, record ?? pod)
-  if (record)
+  if (record) {
+    context.policies.remove(record)
     forget(
       context,
       pod,
       record.addresses.map(({ address }) => address),
     )
+  }
 
   function readRecord({ report }: PodContext, { sandboxId }: PodRef) {
     try {

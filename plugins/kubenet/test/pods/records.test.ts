@@ -22,6 +22,7 @@ const record = (sandboxId: string): PodRecord => ({
   mtu: 1500,
   addresses: [{ address: '10.88.0.2', prefixLength: 16, gateway: '10.88.0.1' }],
   ports: [],
+  annotations: {},
   bandwidth: { ingress: 1e6 },
 })
 

@@ -1,4 +1,11 @@
-import { bandwidthOf, type EventDetails, type Host, type Pod, type PortMapping } from '@podwire/api'
+import {
+  bandwidthOf,
+  type EventDetails,
+  type Host,
+  type Pod,
+  type Policy,
+  type PortMapping,
+} from '@podwire/api'
 
 /** A host that knows the pods it was told of, and remembers what was reported to it. */
 export interface TestHost extends Host {
@@ -11,6 +18,7 @@ export interface TestHost extends Host {
 export interface PodSettings {
   annotations?: Record<string, string>
   portMappings?: PortMapping[]
+  policy?: Policy
 }
 
 export function createTestHost(): TestHost {
@@ -19,7 +27,7 @@ export function createTestHost(): TestHost {
   return {
     pods,
     reports,
-    addPod(sandboxId, netns, { annotations = {}, portMappings = [] } = {}) {
+    addPod(sandboxId, netns, { annotations = {}, portMappings = [], policy } = {}) {
       const bandwidth = bandwidthOf(annotations)
       const pod = {
         namespace: 'test',
@@ -29,6 +37,7 @@ export function createTestHost(): TestHost {
         portMappings,
         netns,
         bandwidth,
+        ...(policy ? { policy } : {}),
       }
       pods.set(sandboxId, pod)
       return pod

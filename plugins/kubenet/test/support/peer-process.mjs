@@ -1,8 +1,10 @@
 // A program inside a namespace that listens and connects on command. Plain JavaScript, so that it starts at once.
 import { createSocket } from 'node:dgram'
+import { Resolver } from 'node:dns/promises'
 import { connect, createServer } from 'node:net'
 
 const heard = []
+let lines
 
 const commands = {
   serve({ protocol, port, label, host }) {
@@ -47,6 +49,47 @@ const commands = {
       socket.on('message', (bytes) => done(String(bytes))).on('error', ({ code }) => done(code))
       socket.bind(localPort, ask)
     })
+  },
+
+  async resolve({ name, server }) {
+    const resolver = new Resolver({ timeout: 1000, tries: 1 })
+    resolver.setServers([server])
+    try {
+      return (await resolver.resolve4(name)).join()
+    } catch ({ code }) {
+      return code
+    }
+  },
+
+  serveLines({ port }) {
+    const server = createServer((socket) => {
+      socket.on('error', () => {}).pipe(socket)
+      // What the other end hears though it says nothing.
+      const timer = setInterval(() => socket.write('.'), 50)
+      socket.on('close', () => clearInterval(timer))
+    })
+    return new Promise((resolve) => server.listen(port, '::', resolve))
+  },
+
+  connectLines({ host, port }) {
+    return new Promise((resolve, reject) => {
+      lines = connect({ host, port }).on('connect', resolve).on('error', reject)
+    })
+  },
+
+  async sayLine({ line }) {
+    lines.removeAllListeners('data')
+    let answer = ''
+    lines.on('data', (bytes) => (answer += bytes))
+    lines.write(line)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    return answer.replaceAll('.', '') || (answer === '' ? 'nothing' : 'dots')
+  },
+
+  async spray({ host, port }) {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    socket.on('error', () => {})
+    setInterval(() => socket.send('sprayed', port, host, () => {}), 1)
   },
 
   listen({ port, host }) {

@@ -14,6 +14,14 @@ export interface Peer {
     port: number,
     more?: { localPort?: number; timeout?: number },
   ): Promise<string>
+  /** The IPv4 addresses of a name by asking this server, or an error's code. */
+  resolve(name: string, server: string): Promise<string>
+  /** Says back each line that it is told, over connections that stay. */
+  serveLines(port: number): Promise<void>
+  /** A connection to such a server. */
+  connectLines(host: string, port: number): Promise<Lines>
+  /** Sends datagrams there without end, whatever becomes of them. */
+  spray(host: string, port: number): Promise<void>
   /** Takes datagrams in; `heard` tells which came, and from whom. */
   listen(port: number, host: string): Promise<void>
   heard(): Promise<string[]>
@@ -22,6 +30,12 @@ export interface Peer {
   /** Sends as fast as it goes. */
   pour(host: string, port: number, milliseconds: number): Promise<void>
   stop(): void
+}
+
+/** A connection that stays. */
+interface Lines {
+  /** What comes back within half a second: `nothing`, or what was said. */
+  say(line: string): Promise<string>
 }
 
 const script = new URL('./peer-process.mjs', import.meta.url)
@@ -36,6 +50,13 @@ export async function startPeer(netns?: string): Promise<Peer> {
   return {
     serve,
     ask: (protocol, host, port, more) => call('ask', { protocol, host, port, ...more }),
+    resolve: (name, server) => call('resolve', { name, server }),
+    serveLines: (port) => call('serveLines', { port }),
+    async connectLines(host, port) {
+      await call('connectLines', { host, port })
+      return { say: (line) => call('sayLine', { line }) }
+    },
+    spray: (host, port) => call('spray', { host, port }),
     listen: (port, host) => call('listen', { port, host }),
     heard: () => call('heard', {}),
     sink: (port) => call('sink', { port }),

@@ -1,0 +1,51 @@
+import type { DeniedFlow, PodRef } from '@podwire/api'
+import type { NetworkHost } from '@podwire/core'
+import { printNote } from './output.ts'
+
+/** What policies denied while it was watched; packets of one kind are one. */
+export interface DeniedWatch {
+  /** Of one pod: a daemon tells of everybody's. */
+  of(pod: PodRef): readonly DeniedFlow[]
+}
+
+/** Watches from now on. */
+export function watchDenied(events: NetworkHost['events']): DeniedWatch {
+  const kinds = new Map<string, DeniedFlow>()
+  events.on('flow:denied', ({ plugin: _, ...flow }) => {
+    const { count, first, last, ...kind } = flow
+    const key = JSON.stringify(kind)
+    const before = kinds.get(key)
+    kinds.set(key, before ? { ...before, count: before.count + count, last } : flow)
+  })
+  return { of: ({ sandboxId }) => [...kinds.values()].filter(({ pod }) => pod.sandboxId === sandboxId) }
+}
+
+/** For people, on stderr: the command's output is its own. */
+export function printDenied(flows: readonly DeniedFlow[]): void {
+  if (flows.length === 0) printNote('nothing was denied')
+  for (const flow of flows) {
+    const times = flow.count === 1 ? 'once' : `${flow.count} times`
+    const way = flow.direction === 'egress' ? 'to' : 'from'
+    printNote(`denied ${times} by ${flow.rule}: ${flow.protocol} ${way} ${otherEnd(flow)}`)
+  }
+}
+
+function otherEnd({ address, port, name }: DeniedFlow): string {
+  const host = address?.includes(':') ? `[${address}]` : address
+  const at = host === undefined ? undefined : port === undefined ? host : `${host}:${port}`
+  return name === undefined ? (at ?? 'unknown') : at === undefined ? name : `${name} (${at})`
+}
+
+/** The flags that would have allowed what no rule allowed. */
+export function suggestFlags(flows: readonly DeniedFlow[]): readonly string[] {
+  const flags = flows
+    .filter(({ direction, rule }) => direction === 'egress' && rule === 'default')
+    .map(({ address, port, name, protocol }) => {
+      if (protocol === 'dns') return name
+      const peer = name ?? (address?.includes(':') && port !== undefined ? `[${address}]` : address)
+      const hasFlag = ['tcp', 'udp', 'sctp', 'icmp'].includes(protocol)
+      return `${peer}${port === undefined ? '' : `:${port}`}${hasFlag ? `/${protocol}` : ''}`
+    })
+  // A name that was asked for first was not connected to yet.
+  return [...new Set(flags)].map((flag) => `--allow ${flag}`)
+}

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { isIsolated } from '@podwire/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parsePolicyFlag, policyOfFlags } from '../src/policy-flags.ts'
+import { project } from './podwire.ts'
+
+test.each<[string, object]>([
+  ['registry.npmjs.org', { host: 'registry.npmjs.org' }],
+  ['*.npmjs.org:443', { host: '*.npmjs.org', ports: [443] }],
+  ['10.1.2.3:5432/tcp', { cidr: '10.1.2.3/32', ports: [5432], protocol: 'tcp' }],
+  ['10.0.0.0/8', { cidr: '10.0.0.0/8' }],
+  ['10.0.0.0/8:8000-8100/udp', { cidr: '10.0.0.0/8', ports: ['8000-8100'], protocol: 'udp' }],
+  ['2001:db8::1', { cidr: '2001:db8::1/128' }],
+  ['fd00::/8', { cidr: 'fd00::/8' }],
+  ['[2001:db8::1]:53/udp', { cidr: '2001:db8::1/128', ports: [53], protocol: 'udp' }],
+  ['*:443', { ports: [443] }],
+  ['*/icmp', { protocol: 'icmp' }],
+  ['gateway:8080', { gateway: true, ports: [8080] }],
+  ['metadata', { set: 'metadata' }],
+  ['dns', { set: 'dns' }],
+  ['pod:default/web:80', { pod: 'default/web', ports: [80] }],
+  ['pod:default/*', { pod: 'default/*' }],
+])('--allow %s is understood', (text, rule) => {
+  expect(parsePolicyFlag('--allow')(text)).toEqual(rule)
+})
+
+test.each(['', ':443', '[::1', 'a:b:c', 'host:port'])('--allow %j is not, and says what would be', (text) => {
+  expect(() => parsePolicyFlag('--allow')(text)).toThrow('expected HOST, CIDR or ADDRESS')
+})
+
+test('flags add up: what any allows, less what any denies', async () => {
+  const pod = { namespace: 'default', annotations: {} }
+  expect(await policyOfFlags({}, pod)).toBeUndefined()
+  expect(await policyOfFlags({ deny: [{ set: 'metadata' }] }, pod)).toEqual({
+    egress: { default: 'allow', deny: [{ set: 'metadata' }] },
+  })
+  expect(
+    await policyOfFlags(
+      { allow: [{ host: 'a.org' }], deny: [{ ports: [22] }], internet: false, isolated: true },
+      pod,
+    ),
+  ).toEqual({
+    egress: {
+      default: 'deny',
+      allow: [{ host: 'a.org' }, { pod: '*/*' }, { gateway: true }],
+      deny: [{ ports: [22] }],
+    },
+    ingress: { default: 'deny', allow: [{ published: true }] },
+  })
+})
+
+describe.skipIf(!isIsolated())('podwire run with a policy', () => {
+  let server: ChildProcess
+  const port = 8123
+  const config = { networkPlugin: 'kubenet', stateDir: './state', podCIDR: '10.88.0.0/16' }
+  const made = () => project({ 'podwire.config.json': config })
+  const connect = (to: number) => `exec 3<>/dev/tcp/10.88.0.1/${to} && cat <&3`
+
+  // A process of its own, as the command line is waited for synchronously.
+  beforeAll(async () => {
+    const script = `require('net').createServer((s) => s.end('hello')).listen(${port}, '0.0.0.0', () => console.log('there'))`
+    server = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await once(server.stdout!, 'data')
+  })
+  afterAll(() => void server.kill())
+
+  test('reaches what is allowed and nothing else, and what it tried is told', () => {
+    const { podwire } = made()
+    const allowed = podwire('run', '--allow', `10.88.0.1:${port}`, '--', 'bash', '-c', connect(port))
+    expect(allowed).toMatchObject({ status: 0, stdout: 'hello' })
+    const flags = ['--allow', '10.88.0.1:9', '--report', '--suggest']
+    const denied = podwire('run', ...flags, '--', 'bash', '-c', connect(port))
+    expect(denied.status).not.toBe(0)
+    expect(denied.stderr).toMatch(new RegExp(`denied (once|\\d+ times) by default: tcp to 10.88.0.1:${port}`))
+    expect(denied.stderr).toContain(`--allow 10.88.0.1:${port}/tcp`)
+    const json = podwire('run', '--isolated', '--json', '--', 'bash', '-c', connect(port))
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      policy: { egress: { default: 'deny' } },
+      denied: [{ protocol: 'tcp', address: '10.88.0.1', port, rule: 'default' }],
+    })
+  })
+
+  test('up refuses names, which nobody would resolve, and keeps what else it is given', () => {
+    const { podwire } = made()
+    const refused = podwire('up', 'default/web', '--allow', 'registry.npmjs.org')
+    expect(refused).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/"registry.npmjs.org" by name.*podwire run/s),
+    })
+    expect(podwire('up', 'default/web', '--no-internet').status).toBe(0)
+    const status = JSON.parse(podwire('status', 'default/web', '--json').stdout)
+    expect(status.pods[0].policy).toEqual({
+      egress: { default: 'deny', allow: [{ pod: '*/*' }, { gateway: true }] },
+    })
+    expect(podwire('down', 'default/web').status).toBe(0)
+  })
+})

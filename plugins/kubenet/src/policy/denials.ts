@@ -1,0 +1,188 @@
+import { randomInt } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type DeniedFlow, errnoOf, type Logger, messageOf, type PolicyRule } from '@podwire/api'
+import { type LoggedPacket, NETLINK_NETFILTER, type Netlink, openNetlink, watchNflog } from '@podwire/netlink'
+import type { PodRecord } from '../pods/record.ts'
+import { compilePolicy } from './compile.ts'
+import { passes, type Tried } from './connections.ts'
+import { parseLogPrefix } from './log-prefix.ts'
+import { parsePacket } from './packet.ts'
+import { isSelected } from './selectors.ts'
+
+/** Tells what policies deny. */
+export interface Denials {
+  /** The nflog group that this process listens to, from the first call on; rules of pods that it sets up log there. */
+  group(): number
+  /** Something that isn't a packet. */
+  note(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
+  /** Tells what isn't told yet, and listens no more. */
+  close(): void
+}
+
+interface DenialsContext {
+  readonly log: Logger
+  report(flow: DeniedFlow): void
+  pods(): readonly PodRecord[]
+  linkOf(sandboxId: string): string
+  hostAddresses(): Promise<ReadonlySet<string>>
+  /** The name that led a pod to an address. */
+  nameOf(sandboxId: string, address: string): string | undefined
+}
+
+// A group has one listener, and each process needs its own. Small numbers are other software's.
+const firstGroup = 20_000
+const lastGroup = 60_000
+const maxAttempts = 64
+
+/** How long packets of one kind are gathered before they are told of together. Milliseconds. */
+const gatheringMs = 250
+
+// More kinds at a time than this are not told apart.
+const mostKinds = 4096
+
+type Gathered = { -readonly [K in keyof DeniedFlow]: DeniedFlow[K] }
+
+export function createDenials(context: DenialsContext): Denials {
+  const { log, report } = context
+  let netlink: Netlink | undefined
+  let chosen: number | undefined
+  let timer: NodeJS.Timeout | undefined
+  const controller = new AbortController()
+  const gathered = new Map<string, Gathered>()
+  const known = new Map<string, PodRecord>()
+  let hosts: ReadonlySet<string> = new Set()
+
+  function listen(): number {
+    netlink ??= openNetlink({ protocol: NETLINK_NETFILTER })
+    for (let attempt = 1; ; attempt++) {
+      const group = randomInt(firstGroup, lastGroup)
+      try {
+        const packets = watchNflog(netlink, group, { ref: false, signal: controller.signal })
+        follow(packets).catch((error) =>
+          log.warn(`kubenet hears no more of what policies deny: ${messageOf(error)}`),
+        )
+        return group
+      } catch (error) {
+        if (errnoOf(error) !== 'EPERM' || attempt === maxAttempts) throw error
+      }
+    }
+  }
+
+  async function follow(packets: AsyncIterable<LoggedPacket>) {
+    for await (const packet of packets) {
+      if (!timer) {
+        timer = setTimeout(flush, gatheringMs).unref()
+        hosts = await context.hostAddresses()
+      }
+      gather(packet)
+      // A flood must not keep the process from all else.
+      if (packet.sequence % 64 === 63) await nextTurn()
+    }
+  }
+
+  function gather({ prefix, packet, timestamp }: LoggedPacket) {
+    const from = parseLogPrefix(prefix)
+    const headers = parsePacket(packet)
+    const pod = from && podOf(from.link)
+    if (!from || !headers || !pod) return
+    const { direction } = from
+    const tried: Tried = {
+      direction,
+      address: direction === 'egress' ? headers.destination : headers.source,
+      protocol: headers.protocol,
+      port: headers.port,
+      isPublished: false,
+    }
+    count(JSON.stringify([pod.sandboxId, tried]), new Date(timestamp ?? Date.now()), () => flowOf(pod, tried))
+  }
+
+  function count(key: string, when: Date, flow: () => Omit<DeniedFlow, 'count' | 'first' | 'last'>) {
+    const at = when.toISOString()
+    const before = gathered.get(key)
+    if (before) {
+      before.count++
+      before.last = at
+    } else if (gathered.size < mostKinds) gathered.set(key, { ...flow(), count: 1, first: at, last: at })
+  }
+
+  function flowOf(pod: PodRecord, tried: Tried): Omit<DeniedFlow, 'count' | 'first' | 'last'> {
+    const name = context.nameOf(pod.sandboxId, tried.address)
+    return {
+      pod: refOf(pod),
+      direction: tried.direction,
+      protocol: protocolNames[tried.protocol] ?? String(tried.protocol),
+      address: tried.address,
+      ...(tried.port === undefined ? {} : { port: tried.port }),
+      ...(name === undefined ? {} : { name }),
+      rule: ruleFor(pod, tried),
+    }
+  }
+
+  /** Which rule says no; several may. */
+  function ruleFor({ policy }: PodRecord, tried: Tried): string {
+    const index = (policy?.[tried.direction]?.deny ?? []).findIndex((rule) => isAbout(rule, tried))
+    return index === -1 ? 'default' : `deny[${index}]`
+  }
+
+  function isAbout(rule: PolicyRule, tried: Tried): boolean {
+    const alone = compilePolicy({ [tried.direction]: { default: 'deny', allow: [rule] } })
+    return passes(alone, tried, {
+      isHost: (address) => hosts.has(address),
+      has(direction, list, index, address) {
+        const group = alone[direction]?.[list][index]
+        const owner = [...known.values()].find((pod) => pod.addresses.some((own) => own.address === address))
+        return group !== undefined && owner !== undefined && isSelected(group.pods, owner)
+      },
+    })
+  }
+
+  function podOf(link: string): PodRecord | undefined {
+    if (!known.has(link)) {
+      known.clear()
+      for (const pod of context.pods()) known.set(context.linkOf(pod.sandboxId), pod)
+    }
+    return known.get(link)
+  }
+
+  function flush() {
+    clearTimeout(timer)
+    timer = undefined
+    const flows = [...gathered.values()]
+    gathered.clear()
+    // What a policy says may be another by the next time.
+    known.clear()
+    for (const flow of flows) report(flow)
+  }
+
+  return {
+    group() {
+      chosen ??= listen()
+      return chosen
+    },
+    note(pod, flow) {
+      timer ??= setTimeout(flush, gatheringMs).unref()
+      count(JSON.stringify([pod.sandboxId, flow]), new Date(), () => ({
+        pod: refOf(pod),
+        direction: 'egress',
+        ...flow,
+      }))
+    },
+    close() {
+      flush()
+      controller.abort()
+      netlink?.close()
+    },
+  }
+}
+
+const refOf = ({ namespace, name, sandboxId }: PodRecord) => ({ namespace, name, sandboxId })
+
+const protocolNames: Readonly<Record<number, string>> = {
+  1: 'icmp',
+  2: 'igmp',
+  6: 'tcp',
+  17: 'udp',
+  47: 'gre',
+  58: 'icmp',
+  132: 'sctp',
+}

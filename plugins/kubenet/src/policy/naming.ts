@@ -1,0 +1,226 @@
+import { type DeniedFlow, type Logger, messageOf, type Policy } from '@podwire/api'
+import { encodeIp } from '@podwire/netlink/transport'
+import { addressToNumber, familyOf, type IpFamily } from '../ipam/cidr.ts'
+import type { PodRecord } from '../pods/record.ts'
+import { compilePolicy, type Group } from './compile.ts'
+import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
+import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
+import type { Member } from './objects.ts'
+import { isSelected } from './selectors.ts'
+
+/** Answers the DNS of pods whose policies have names. */
+export interface Naming {
+  /** Sees to it that the pod is answered by this process from now on. */
+  serve(pod: PodRecord): Promise<void>
+  /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
+  resolverOf(pod: PodRecord): { readonly port: number } | undefined
+  forget(sandboxId: string): void
+  /** The addresses that names of a group lead to now. */
+  membersOf(sandboxId: string, group: Group, family: IpFamily): readonly Member[]
+  /** The name that led the pod to an address. */
+  nameOf(sandboxId: string, address: string): string | undefined
+  close(): Promise<void>
+}
+
+interface NamingContext {
+  readonly log: Logger
+  /** Empty: whom the host asks. */
+  readonly servers: readonly string[]
+  pods(): readonly PodRecord[]
+  /** Lets the pod connect to addresses that a name led to, before this resolves. */
+  admit(
+    pod: PodRecord,
+    admitted: readonly { readonly group: Group; readonly members: readonly Member[] }[],
+  ): void
+  denied(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
+}
+
+interface Served {
+  readonly pod: PodRecord
+  readonly port: number
+  readonly groups: (name: string) => readonly Group[]
+  readonly denied: (name: string) => readonly number[]
+  /** By address: the name, and until when, in milliseconds since 1970. */
+  readonly admitted: Map<string, { readonly name: string; readonly until: number }>
+}
+
+const DNS_PORT = 53
+const POD_SUFFIX = '.pod'
+
+/** An answer that is kept this much longer than the kernel lets it be used is put in again. Milliseconds. */
+const slackMs = 30_000
+
+export const hasNames = ({ egress }: Policy) => (egress?.allow ?? []).some(({ host }) => host !== undefined)
+
+export function createNaming(context: NamingContext): Naming {
+  const { log } = context
+  const resolvers = new Map<string, Promise<Resolver>>()
+  const served = new Map<string, Served>()
+  const byAddress = new Map<string, Served>()
+
+  // One for each set of the host's addresses in the networks of pods: mostly one.
+  function resolverAt(addresses: readonly string[]): Promise<Resolver> {
+    const key = addresses.join()
+    const running = resolvers.get(key)
+    if (running) return running
+    const starting = startResolver({
+      ...(context.servers.length > 0 ? { upstreams: { servers: context.servers } } : {}),
+      listen: { addresses, port: 0 },
+      decide,
+      admit,
+      permits,
+      onRefused,
+      log,
+    })
+    resolvers.set(key, starting)
+    // The next who needs it tries again.
+    starting.catch(() => resolvers.delete(key))
+    return starting
+  }
+
+  function decide(source: string, name: string): Decision {
+    const one = byAddress.get(source)
+    if (!one) return 'refuse'
+    if (name.endsWith(POD_SUFFIX)) {
+      const addresses = addressesOfPod(one.pod, name.slice(0, -POD_SUFFIX.length))
+      return addresses.length > 0 ? { addresses } : 'refuse'
+    }
+    return one.denied(name).length === 0 && one.groups(name).length > 0 ? 'allow' : 'refuse'
+  }
+
+  /** `web.default` is the pod `default/web`. */
+  function addressesOfPod({ policy }: PodRecord, name: string): string[] {
+    const at = name.lastIndexOf('.')
+    const [podName, namespace] = [name.slice(0, at), name.slice(at + 1)]
+    const side = policy && compilePolicy(policy).egress
+    const pod = context.pods().find((other) => other.name === podName && other.namespace === namespace)
+    if (!side || !pod) return []
+    const isIn = (groups: readonly Group[]) => groups.some(({ pods }) => isSelected(pods, pod))
+    if (isIn(side.deny)) return []
+    const own = pod.addresses.map(({ address }) => address)
+    return isIn(side.allow) ? own : own.filter((address) => isAllowed(policy, address))
+  }
+
+  async function admit(
+    source: string,
+    name: string,
+    addresses: readonly { readonly address: string; readonly ttl: number }[],
+  ) {
+    const one = byAddress.get(source)
+    if (!one) throw new Error(`no pod has ${source} any more`)
+    const now = Date.now()
+    const fresh = addresses.filter(({ address, ttl }) => {
+      const known = one.admitted.get(address)
+      return known?.name !== name || known.until + slackMs < now + ttl * 1000
+    })
+    if (fresh.length === 0) return
+    const members = fresh.map(({ address, ttl }) => ({
+      address: encodeIp(address),
+      timeout: ttl * 1000 + slackMs,
+    }))
+    context.admit(
+      one.pod,
+      one.groups(name).map((group) => ({ group, members })),
+    )
+    for (const { address, ttl } of fresh)
+      one.admitted.set(address, { name, until: now + ttl * 1000 + slackMs })
+    for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
+  }
+
+  const permits = (source: string, address: string) => {
+    const policy = byAddress.get(source)?.pod.policy
+    return policy !== undefined && isAllowed(policy, address)
+  }
+
+  function onRefused(refusal: Refusal) {
+    const one = byAddress.get(refusal.source)
+    if (!one) return
+    const { name, reason } = refusal
+    const [deny] = one.denied(name)
+    const rule = reason === 'limit' ? 'limit' : deny === undefined ? 'default' : `deny[${deny}]`
+    context.denied(one.pod, {
+      protocol: 'dns',
+      port: DNS_PORT,
+      name,
+      rule,
+      ...(reason === 'address' ? { address: refusal.address } : {}),
+    })
+  }
+
+  function forget(sandboxId: string) {
+    const one = served.get(sandboxId)
+    served.delete(sandboxId)
+    for (const { address } of one?.pod.addresses ?? [])
+      if (byAddress.get(address) === one) byAddress.delete(address)
+  }
+
+  return {
+    async serve(pod) {
+      const before = served.get(pod.sandboxId)
+      forget(pod.sandboxId)
+      if (!pod.policy || !hasNames(pod.policy)) return
+      const { port } = await resolverAt([...new Set(pod.addresses.map(({ gateway }) => gateway))])
+      const { allow = [], deny = [] } = pod.policy.egress ?? {}
+      const groups = compilePolicy(pod.policy).egress?.allow ?? []
+      const one: Served = {
+        pod,
+        port,
+        groups: matcherOf(groups.flatMap((group) => group.names.map((name) => [name, group] as const))),
+        denied: matcherOf(
+          deny.flatMap(({ host }, index) => (host === undefined ? [] : [[host, index] as const])),
+        ),
+        admitted: allow.length > 0 ? (before?.admitted ?? new Map()) : new Map(),
+      }
+      served.set(pod.sandboxId, one)
+      for (const { address } of pod.addresses) byAddress.set(address, one)
+    },
+    resolverOf: ({ sandboxId }) => served.get(sandboxId),
+    forget,
+    membersOf(sandboxId, group, family) {
+      const one = served.get(sandboxId)
+      if (!one) return []
+      const now = Date.now()
+      return [...one.admitted].flatMap(([address, { name, until }]) =>
+        until > now && familyOf(address) === family && one.groups(name).includes(group)
+          ? [{ address: encodeIp(address), timeout: until - now }]
+          : [],
+      )
+    },
+    nameOf: (sandboxId, address) => served.get(sandboxId)?.admitted.get(address)?.name,
+    async close() {
+      const running = await Promise.allSettled(resolvers.values())
+      resolvers.clear()
+      for (const one of running)
+        if (one.status === 'fulfilled')
+          await one.value
+            .close()
+            .catch((error) => log.warn(`the resolver of pods does not close: ${messageOf(error)}`))
+    },
+  }
+}
+
+/** Loaded when there are names: most hosts have none. */
+async function startResolver(options: ResolverOptions): Promise<Resolver> {
+  const { createResolver } = await import('./names/resolver.ts')
+  return createResolver(options)
+}
+
+/** Whether a rule of addresses allows this one, by whatever port. */
+function isAllowed(policy: Policy, address: string): boolean {
+  const family = familyOf(address)
+  if (!family) return false
+  const value = addressToNumber(address)
+  return (compilePolicy(policy).egress?.boxes[family] ?? []).some(
+    ({ first, last }) => first <= value && value <= last,
+  )
+}
+
+/** The host has checked the names. */
+function matcherOf<T>(entries: readonly (readonly [string, T])[]) {
+  return createNameMatcher(
+    entries.flatMap(([name, value]) => {
+      const pattern = parseNamePattern(name)
+      return 'problem' in pattern ? [] : [[pattern, value] as const]
+    }),
+  )
+}

@@ -1,0 +1,415 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { errnoOf, messageOf, type PodRef, podKey } from '@podwire/api'
+import { namesIn } from '@podwire/api/files'
+import {
+  type Change,
+  chains,
+  elements,
+  linkName,
+  rules,
+  sets,
+  type TableRef,
+  tables,
+} from '@podwire/netlink/nftables'
+import { encodeIp } from '@podwire/netlink/transport'
+import { errors } from '../errors.ts'
+import type { Firewall } from '../firewall/firewall.ts'
+import { families, layouts, policyMaps, setNames } from '../firewall/layout.ts'
+import { familyOf, type IpFamily } from '../ipam/cidr.ts'
+import { isUdpPortOpen } from '../kernel/udp-ports.ts'
+import type { PodRecord } from '../pods/record.ts'
+import { type CompiledPolicy, compilePolicy, directions, type Group } from './compile.ts'
+import { familiesOf, passes, triedBy } from './connections.ts'
+import { hasNames, type Naming } from './naming.ts'
+import {
+  additions,
+  groupSet,
+  type Member,
+  type MembersOf,
+  memberSets,
+  objectsOf,
+  type PolicedPod,
+  type PolicyObjects,
+  removals,
+  suffixOf,
+} from './objects.ts'
+import { isSelected } from './selectors.ts'
+
+/** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
+export interface Policies {
+  /** Puts a new pod's policy in place, and makes the pod known to the policies of others; before its link is there. */
+  add(pod: PodRecord): Promise<void>
+  /** Gives a pod its policy, whatever it had before, and cuts the connections that are no longer allowed. */
+  replace(pod: PodRecord): Promise<void>
+  /** Takes the policy away, and the pod out of others'; after its link is gone, before its addresses are. */
+  remove(pod: PodRef & Partial<PodRecord>): void
+  /** Whether this process answers the pod's DNS, where its policy has names. */
+  isAnswered(pod: PodRecord): boolean
+  /** Lets a pod connect to what its names lead to. */
+  admit(
+    pod: PodRecord,
+    admitted: readonly { readonly group: Group; readonly members: readonly Member[] }[],
+  ): void
+  /** In what the kernel's rules differ, each in a phrase. */
+  differences(pod: PodRecord): string[]
+  /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
+  rebuilt(table: TableRef): Change[]
+}
+
+interface PolicyContext {
+  readonly firewall: Firewall
+  readonly stateDir: string
+  /** Where what is denied is told by this process. */
+  logGroup(): number
+  linkOf(sandboxId: string): string
+  read(sandboxId: string): PodRecord | undefined
+  ids(): string[]
+  /** Addresses of the host itself. */
+  hostAddresses(): Promise<ReadonlySet<string>>
+  readonly naming: Naming
+}
+
+// How often a change is begun anew because pods of other processes came or went meanwhile.
+const maxAttempts = 5
+
+export function createPolicies(context: PolicyContext): Policies {
+  const { firewall, linkOf, naming } = context
+  // Names the pods whose policies speak of other pods: most hosts have none, and need not look through all records.
+  const selecting = join(context.stateDir, 'selecting')
+
+  function policed(record: PodRecord): PolicedPod {
+    const resolver = naming.resolverOf(record)
+    return {
+      link: linkOf(record.sandboxId),
+      families: familiesOf(record.addresses.map(({ address }) => address)),
+      logGroup: record.logGroup ?? context.logGroup(),
+      ...(resolver
+        ? { resolver: { port: resolver.port, addresses: record.addresses.map(({ gateway }) => gateway) } }
+        : {}),
+    }
+  }
+
+  function compile(record: PodRecord): CompiledPolicy {
+    try {
+      return compilePolicy(record.policy ?? {})
+    } catch (error) {
+      throw errors.INVALID_POLICY({ pod: podKey(record), reason: messageOf(error) })
+    }
+  }
+
+  const readOr = (sandboxId: string) => {
+    try {
+      return context.read(sandboxId)
+    } catch {
+      return undefined
+    }
+  }
+
+  function objects(record: PodRecord, others: () => readonly PodRecord[]): PolicyObjects {
+    const policy = compile(record)
+    const membersOf: MembersOf = (group, family) =>
+      group.kind === 'names'
+        ? naming.membersOf(record.sandboxId, group, family)
+        : others()
+            .filter((other) => isSelected(group.pods, other))
+            .flatMap((other) => addressesOf(other, family))
+    return objectsOf(policed(record), policy, membersOf)
+  }
+
+  const everybody = () =>
+    context
+      .ids()
+      .flatMap((sandboxId) => readOr(sandboxId) ?? [])
+      .filter(isPresent)
+
+  /** The sets of other pods' policies that this pod's addresses belong to, or may belong to. */
+  function setsWith(
+    record: PodRecord,
+  ): { readonly set: string; readonly keys: readonly Buffer[]; readonly isMember: boolean }[] {
+    return namesIn(selecting)
+      .flatMap((sandboxId) => (sandboxId === record.sandboxId ? [] : (readOr(sandboxId) ?? [])))
+      .filter((other) => other.policy && isPresent(other))
+      .flatMap((other) =>
+        memberSets(compile(other), policed(other))
+          .filter(({ group }) => group.kind === 'pods')
+          .map(({ group, family, set }) => ({
+            set,
+            keys: addressesOf(record, family).map(({ address }) => address),
+            isMember: isSelected(group.pods, record),
+          })),
+      )
+      .filter(({ keys }) => keys.length > 0)
+  }
+
+  const hasElement = (set: string, key: Uint8Array) =>
+    isThere(() => firewall.ask((table) => elements.get({ ...table, set }, key)))
+
+  /** Into the sets that it belongs to, and out of those that it doesn't. */
+  function joinOthers(table: TableRef, record: PodRecord, isLeaving = false): Change[] {
+    return setsWith(record).flatMap(({ set, keys, isMember }) => {
+      const ref = { ...table, set }
+      if (isMember && !isLeaving)
+        return elements.add(
+          ref,
+          keys.map((key) => ({ key })),
+        )
+      const there = keys.filter((key) => hasElement(set, key))
+      return there.length > 0
+        ? elements.del(
+            ref,
+            there.map((key) => ({ key })),
+          )
+        : []
+    })
+  }
+
+  /** Removes what there is, whatever it is: by what names end with. */
+  function leftovers(table: TableRef, link: string): Change[] {
+    const suffix = suffixOf(link)
+    const key = linkName(link)
+    const maps = entryMaps.filter((map) => hasElement(map, key))
+    const ownChains = firewall.ask(chains.list).filter(({ chain }) => chain.endsWith(suffix))
+    const ownSets = firewall.ask(sets.list).filter(({ set }) => set.endsWith(suffix))
+    return [
+      ...maps.flatMap((map) => elements.del({ ...table, set: map }, [{ key }])),
+      ...ownChains.map(({ chain }) => chains.del({ ...table, chain })),
+      ...ownSets.map(({ set }) => sets.del({ ...table, set })),
+    ]
+  }
+
+  function retrying(act: (attempt: number) => void) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return act(attempt)
+      } catch (error) {
+        // Another process's pod came, or went, between the look and the change.
+        if (!['ENOENT', 'EEXIST', 'EBUSY'].includes(errnoOf(error) ?? '') || attempt === maxAttempts)
+          throw error
+      }
+    }
+  }
+
+  const areTablesThere = () => isThere(() => firewall.ask(tables.get))
+
+  function announce({ sandboxId, policy }: PodRecord) {
+    const speaksOfPods = directions.some((direction) =>
+      [...(policy?.[direction]?.allow ?? []), ...(policy?.[direction]?.deny ?? [])].some(
+        ({ pod }) => pod !== undefined,
+      ),
+    )
+    const file = join(selecting, sandboxId)
+    if (speaksOfPods) {
+      mkdirSync(selecting, { recursive: true, mode: 0o700 })
+      writeFileSync(file, '')
+    } else rmSync(file, { force: true })
+  }
+
+  const isForNobody = (record: PodRecord) => !record.policy && namesIn(selecting).length === 0
+
+  return {
+    async add(record) {
+      if (isForNobody(record)) return
+      if (record.policy) {
+        refuseBridge(record)
+        await forgetEarlier(record)
+        await naming.serve(record)
+      }
+      announce(record)
+      retrying((attempt) => {
+        const wanted = objects(record, everybody)
+        // What another process made anew from the records may be there already.
+        const isNew = attempt === 1
+        firewall.transact((table) => [
+          ...(isNew ? [] : leftovers(table, linkOf(record.sandboxId))),
+          ...additions(table, wanted, isNew ? 'create' : 'add'),
+          ...joinOthers(table, record),
+        ])
+      })
+    },
+    async replace(record) {
+      if (record.policy) refuseBridge(record)
+      announce(record)
+      await naming.serve(record)
+      retrying(() => {
+        const wanted = objects(record, everybody)
+        firewall.transact((table) => [
+          ...leftovers(table, linkOf(record.sandboxId)),
+          ...additions(table, wanted),
+          ...joinOthers(table, record),
+        ])
+      })
+      await cut(record)
+    },
+    remove(pod) {
+      naming.forget(pod.sandboxId)
+      if (firewall.problem !== undefined) return
+      const link = linkOf(pod.sandboxId)
+      const record = isRecord(pod) ? pod : undefined
+      const isUnknown = !record || record.changing !== undefined
+      if (!isUnknown && isForNobody(record)) return
+      retrying((attempt) => {
+        if (!areTablesThere()) return
+        const known = isUnknown || attempt > 1 ? undefined : objects(record, () => [])
+        firewall.transact((table) => [
+          ...(known ? removals(table, known) : leftovers(table, link)),
+          ...(record ? joinOthers(table, record, true) : []),
+        ])
+      })
+      rmSync(join(selecting, pod.sandboxId), { force: true })
+    },
+    isAnswered: (record) =>
+      !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined,
+    admit(record, admitted) {
+      const pod = policed(record)
+      const wanted = memberSets(compile(record), pod).flatMap(({ group, family, set }) =>
+        admitted
+          .filter((one) => one.group === group)
+          .map(({ members }) => ({
+            set,
+            members: members.filter(({ address }) => address.length === layouts[family].bytes),
+          })),
+      )
+      retrying(() =>
+        firewall.transact((table) =>
+          wanted.flatMap(({ set, members }) => {
+            const ref = { ...table, set }
+            // An element that is there keeps its timeout, unless it is taken out in the same step.
+            const there = members.filter(({ address }) => hasElement(set, address))
+            return [
+              ...(there.length > 0
+                ? elements.del(
+                    ref,
+                    there.map(({ address }) => ({ key: address })),
+                  )
+                : []),
+              ...(members.length > 0
+                ? elements.add(
+                    ref,
+                    members.map(({ address, timeout }) => ({ key: address, timeout })),
+                  )
+                : []),
+            ]
+          }),
+        ),
+      )
+    },
+    differences(record) {
+      if (!record.policy) return []
+      const wanted = objects(record, everybody)
+      const isRight =
+        wanted.entries.every(({ map, element }) => hasElement(map, element.key)) &&
+        wanted.chains.every(
+          ({ name, rules: own }) =>
+            own.length ===
+            (ifThere(() => firewall.ask((table) => rules.count({ ...table, chain: name }))) ?? 0),
+        ) &&
+        wanted.sets.every(
+          ({ name, set, elements: own }) =>
+            set.timeout !== undefined ||
+            own.length ===
+              ifThere(() => firewall.ask((table) => elements.list({ ...table, set: name })))?.length,
+        )
+      return [
+        ...(isRight ? [] : ['the rules of its policy were changed']),
+        ...(hasNames(record.policy) && !isAnsweredByAnybody(record)
+          ? ['nobody answers its questions for names any more']
+          : []),
+      ]
+    },
+    rebuilt(table) {
+      const all = context.ids().map((sandboxId) => {
+        try {
+          return { sandboxId, record: context.read(sandboxId) }
+        } catch {
+          return { sandboxId, record: 'unreadable' as const }
+        }
+      })
+      const present = all.flatMap(({ record }) =>
+        typeof record === 'object' && isPresent(record) ? [record] : [],
+      )
+      return all.flatMap(({ sandboxId, record }) => {
+        if (typeof record === 'object')
+          return record.policy
+            ? additions(
+                table,
+                objects(record, () => present),
+              )
+            : []
+        // Nobody knows what it may do.
+        return record === 'unreadable' ? cutOff(table, linkOf(sandboxId)) : []
+      })
+    },
+  }
+
+  /** Whether somebody listens where the pod's questions are led, this process or another one. */
+  function isAnsweredByAnybody({ sandboxId }: PodRecord): boolean {
+    const key = linkName(linkOf(sandboxId))
+    const found = families
+      .map((family) => setNames(family).resolvers)
+      .flatMap(
+        (set) => ifThere(() => firewall.ask((table) => elements.get({ ...table, set }, key)))?.value ?? [],
+      )
+    // The value is an address and a port, in network order.
+    const ports = found.flatMap((value) =>
+      value instanceof Uint8Array ? [Buffer.from(value).readUInt16BE(value.length - 4)] : [],
+    )
+    return ports.length > 0 && ports.every(isUdpPortOpen)
+  }
+
+  /** What whoever had the addresses before had begun must not go on for this pod. */
+  async function forgetEarlier({ addresses }: PodRecord) {
+    const own = addresses.map(({ address }) => address)
+    await firewall.forgetConnections((connection) => triedBy(connection, own).length > 0)
+  }
+
+  async function cut(record: PodRecord) {
+    const policy = compile(record)
+    const addresses = record.addresses.map(({ address }) => address)
+    const hosts = await context.hostAddresses()
+    const link = linkOf(record.sandboxId)
+    await firewall.forgetConnections((connection) =>
+      triedBy(connection, addresses).some(
+        (tried) =>
+          !passes(policy, tried, {
+            isHost: (address) => hosts.has(address),
+            has: (direction, list, index, address) =>
+              hasElement(groupSet(direction, list, index, familyOf(address) ?? 4, link), encodeIp(address)),
+          }),
+      ),
+    )
+  }
+}
+
+const entryMaps = [...Object.values(policyMaps), ...families.map((family) => setNames(family).resolvers)]
+
+const cutOff = (table: TableRef, link: string): Change[] =>
+  Object.values(policyMaps).flatMap((map) =>
+    elements.add({ ...table, set: map }, [{ key: linkName(link), value: 'drop' }]),
+  )
+
+/** A pod that is being torn down belongs to nobody's policy. */
+const isPresent = ({ leaving }: PodRecord) => !leaving
+
+const isRecord = (pod: PodRef & Partial<PodRecord>): pod is PodRecord => pod.addresses !== undefined
+
+const addressesOf = ({ addresses }: PodRecord, family: IpFamily): Member[] =>
+  addresses
+    .filter(({ address }) => familyOf(address) === family)
+    .map(({ address }) => ({ address: encodeIp(address) }))
+
+function refuseBridge(record: PodRecord) {
+  if (record.datapath === 'bridge') throw errors.POLICY_NEEDS_ROUTED({ pod: podKey(record) })
+}
+
+/** Undefined where the kernel has no such thing. */
+function ifThere<T>(ask: () => T): T | undefined {
+  try {
+    return ask()
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const isThere = (ask: () => unknown) => ifThere(ask) !== undefined

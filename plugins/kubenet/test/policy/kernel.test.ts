@@ -1,0 +1,245 @@
+import type { DeniedFlow, Policy, PolicyRule } from '@podwire/api'
+import { expect, it } from 'vitest'
+import { describeIsolated, nothing, run, useMachine } from '../support/machine.ts'
+
+const allowing = (...allow: PolicyRule[]): Policy => ({ egress: { default: 'deny', allow } })
+const denying = (...deny: PolicyRule[]): Policy => ({ egress: { default: 'allow', deny } })
+const letting = (...allow: PolicyRule[]): Policy => ({ ingress: { default: 'deny', allow } })
+
+// Refused by the host, in either family.
+const REFUSED = /^(EHOSTUNREACH|EACCES)$/
+
+describeIsolated('a policy in the kernel', () => {
+  const machine = useMachine()
+  const deniedFlows = () =>
+    machine.host.reports
+      .filter(({ event }) => event === 'flow:denied')
+      .map(({ details }) => details as unknown as DeniedFlow)
+
+  /** `pod` with a policy, `other` without; servers outside, on the host and in `other`. */
+  async function start(policy: Policy) {
+    const outside = await machine.outside()
+    await machine.start()
+    await machine.pod('other')
+    await machine.pod('pod', { policy })
+    const [host, other, pod] = await Promise.all([machine.peer(), machine.peer('other'), machine.peer('pod')])
+    for (const peer of [outside, host, other]) {
+      const label = peer === outside ? 'outside' : peer === host ? 'host' : 'other'
+      for (const port of [80, 443]) await peer.serve('tcp', port, label)
+      await peer.serve('udp', 80, label)
+    }
+    return { outside, host, other, pod }
+  }
+
+  it('lets a pod reach what it allows, in both families and by every protocol, and nothing else', async () => {
+    const { pod, outside } = await start(
+      allowing({ cidr: '192.0.2.0/24', except: ['192.0.2.3/32'], ports: [80] }, { cidr: '2001:db8::2/128' }),
+    )
+    expect(await pod.ask('tcp', '192.0.2.2', 80)).toMatch(/^outside/)
+    expect(await pod.ask('udp', '192.0.2.2', 80)).toMatch(/^outside/)
+    expect(await pod.ask('tcp', '2001:db8::2', 443)).toMatch(/^outside/)
+    expect(await pod.ask('tcp', '192.0.2.2', 443)).toMatch(REFUSED)
+    expect(await pod.ask('tcp', '192.0.2.3', 80)).toMatch(REFUSED)
+    expect(await pod.ask('tcp', '10.99.0.2', 80)).toMatch(REFUSED)
+    expect(await pod.ask('udp', '10.99.0.2', 80, { timeout: 500 })).toMatch(/^(timeout|EHOSTUNREACH)$/)
+    expect(await pod.ask('tcp', '10.88.0.2', 80)).toMatch(REFUSED)
+    expect(await pod.ask('tcp', 'fd88::2', 80)).toMatch(REFUSED)
+    for (const address of ['10.88.0.1', '10.99.0.1', 'fd88::1', '2001:db8::1'])
+      expect(await pod.ask('tcp', address, 80), address).toMatch(REFUSED)
+    // Who may reach it is the other side.
+    await pod.serve('tcp', 7000, 'pod')
+    expect(await outside.ask('tcp', '10.88.0.3', 7000)).toBe('pod 10.99.0.2')
+  })
+
+  it('lets a pod reach all but what it denies', async () => {
+    const { pod } = await start(
+      denying({ cidr: '192.0.2.0/24', ports: ['400-500'] }, { gateway: true }, { pod: '*/other' }),
+    )
+    expect(await pod.ask('tcp', '192.0.2.2', 80)).toMatch(/^outside/)
+    expect(await pod.ask('tcp', '192.0.2.2', 443)).toMatch(REFUSED)
+    expect(await pod.ask('tcp', '10.99.0.2', 443)).toMatch(/^outside/)
+    for (const address of ['10.88.0.1', '192.0.2.1', '10.88.0.2', 'fd88::2', '2001:db8::1'])
+      expect(await pod.ask('tcp', address, 80), address).toMatch(REFUSED)
+  })
+
+  it('lets groups of addresses nothing that addresses deny', async () => {
+    const { pod } = await start({
+      egress: { default: 'deny', allow: [{ pod: '*/*' }, { gateway: true }], deny: [{ ports: [443] }] },
+    })
+    expect(await pod.ask('tcp', '10.88.0.2', 80)).toMatch(/^other/)
+    expect(await pod.ask('tcp', '10.88.0.2', 443)).toMatch(REFUSED)
+    expect(await pod.ask('tcp', '10.88.0.1', 80)).toMatch(/^host/)
+    expect(await pod.ask('tcp', '10.88.0.1', 443)).toMatch(REFUSED)
+  })
+
+  it('lets those reach a pod whom it allows: by address, by published port, other pods, the host', async () => {
+    const outside = await machine.outside()
+    await machine.start()
+    await machine.pod('other')
+    const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }]
+    const host = await machine.peer()
+    const other = await machine.peer('other')
+    await machine.pod('pod', { portMappings, policy: letting() })
+    const pod = await machine.peer('pod')
+    for (const port of [80, 81]) await pod.serve('tcp', port, 'pod')
+    const reached = async () => ({
+      outside: await outside.ask('tcp', '10.88.0.3', 80, { timeout: 300 }),
+      published: await outside.ask('tcp', '192.0.2.1', 8080, { timeout: 300 }),
+      other: await other.ask('tcp', '10.88.0.3', 80, { timeout: 300 }),
+      other81: await other.ask('tcp', '10.88.0.3', 81, { timeout: 300 }),
+      host: await host.ask('tcp', 'fd88::3', 80, { timeout: 300 }),
+    })
+    const none = {
+      outside: 'timeout',
+      published: 'timeout',
+      other: 'timeout',
+      other81: 'timeout',
+      host: 'timeout',
+    }
+    expect(await reached()).toEqual(none)
+    const allow = async (...rules: PolicyRule[]) => {
+      await machine.again('pod', { portMappings, policy: letting(...rules) })
+      return reached()
+    }
+    expect(await allow({ cidr: '10.99.0.0/16' })).toEqual({ ...none, outside: 'pod 10.99.0.2' })
+    expect(await allow({ published: true })).toEqual({ ...none, published: 'pod 192.0.2.2' })
+    expect(await allow({ pod: 'test/other', ports: [80] })).toEqual({ ...none, other: 'pod 10.88.0.2' })
+    expect(await allow({ gateway: true })).toEqual({ ...none, host: 'pod fd88::1' })
+    // What it begins itself is answered.
+    await outside.serve('tcp', 80, 'outside')
+    expect(await pod.ask('tcp', '192.0.2.2', 80)).toMatch(/^outside/)
+  })
+
+  it('knows pods by annotations, those that come later and change too, and no longer when they are gone', async () => {
+    await machine.start()
+    await machine.pod('pod', { policy: allowing({ pod: { annotations: { app: 'db' } } }) })
+    const pod = await machine.peer('pod')
+    const ask = () => pod.ask('tcp', '10.88.0.3', 80, { timeout: 1000 })
+    await machine.pod('db', { annotations: { app: 'db' } })
+    await (await machine.peer('db')).serve('tcp', 80, 'db')
+    expect(await ask()).toMatch(/^db/)
+    await machine.again('db', { annotations: { app: 'web' } })
+    expect(await ask()).toMatch(REFUSED)
+    await machine.again('db', { annotations: { app: 'db' } })
+    expect(await ask()).toMatch(/^db/)
+    await machine.remove('db')
+    await machine.pod('thief', { annotations: { 'podwire.dev/ip': '10.88.0.3' } })
+    await (await machine.peer('thief')).serve('tcp', 80, 'thief')
+    expect(await ask()).toMatch(REFUSED)
+  })
+
+  it('cuts connections that a change no longer allows, at once, and lets the others go on', async () => {
+    const { pod, outside } = await start(allowing({ cidr: '10.99.0.0/16' }))
+    await outside.serveLines(7000)
+    const lines = await pod.connectLines('10.99.0.2', 7000)
+    expect(await lines.say('one')).toBe('one')
+    await machine.again('pod', { policy: allowing({ cidr: '10.99.0.2/32', ports: [7000] }) })
+    expect(await lines.say('two')).toBe('two')
+    await machine.again('pod', { policy: allowing({ cidr: '10.99.0.2/32', ports: [7001] }) })
+    expect(await lines.say('three')).toBe('nothing')
+    // And the other end, which goes on sending, can't bring it to life again.
+    expect(await lines.say('four')).toBe('nothing')
+  })
+
+  it('goes with the pod', async () => {
+    await start({ ...allowing({ cidr: '192.0.2.0/24' }), ...letting({ pod: '*/*' }) })
+    const objects = () => run('nft', ['list', 'table', 'inet', machine.table]).match(/-pw\w+/g) ?? []
+    expect(objects().length).toBeGreaterThan(4)
+    await machine.remove('pod')
+    await machine.remove('other')
+    expect([objects(), machine.traces()]).toEqual([[], nothing])
+  })
+
+  it('lets nobody go on with what an earlier pod of the same address had begun', async () => {
+    const outside = await machine.outside()
+    await outside.serve('udp', 80, 'outside')
+    await machine.start()
+    const settings = { annotations: { 'podwire.dev/ip': '10.88.0.9' } }
+    const ask = async (id: string) =>
+      (await machine.peer(id)).ask('udp', '10.99.0.2', 80, { localPort: 4444, timeout: 500 })
+    await machine.pod('before', settings)
+    expect(await ask('before')).toMatch(/^outside/)
+    await machine.remove('before')
+    await machine.pod('after', { ...settings, policy: { ...allowing(), ...letting() } })
+    expect(await ask('after')).toMatch(/^(timeout|EHOSTUNREACH)$/)
+  })
+
+  it('is refused on a bridge, with the reason', async () => {
+    await machine.start({ options: { datapath: 'bridge' } })
+    await expect(machine.pod('pod', { policy: allowing() })).rejects.toMatchObject({
+      code: 'POLICY_NEEDS_ROUTED',
+      message: expect.stringContaining('datapath to routed'),
+    })
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('is put back, the pod shut in the same step, when somebody takes the rules away', async () => {
+    const { pod } = await start(allowing({ cidr: '192.0.2.0/24', ports: [80] }))
+    const reached = async () => [
+      await pod.ask('tcp', '192.0.2.2', 80, { timeout: 1000 }),
+      await pod.ask('tcp', '10.99.0.2', 80, { timeout: 1000 }),
+    ]
+    const right = [expect.stringMatching(/^outside/), expect.stringMatching(REFUSED)]
+    run('nft', ['flush', 'ruleset'])
+    expect((await reached())[1]).toMatch(/^outside/)
+    await machine.plugin.event('repair', {})
+    expect(await reached()).toEqual(right)
+    run('nft', ['flush', 'chain', 'inet', machine.table, `egress-${machine.linkOf('pod')}`])
+    await expect(
+      machine.plugin.checkPod?.(machine.sandbox('pod'), new AbortController().signal),
+    ).rejects.toThrow('policy')
+    await machine.plugin.event('repair', {})
+    expect(await reached()).toEqual(right)
+    // Another process, that knows of nothing but the records.
+    run('nft', ['flush', 'ruleset'])
+    await machine.start()
+    await machine.plugin.event('repair', {})
+    expect(await reached()).toEqual(right)
+    expect(machine.host.reports.filter(({ event }) => event === 'repair').length).toBeGreaterThan(1)
+  })
+
+  it('tells of what it denied: which pod, what, by which rule, how often', async () => {
+    const { pod } = await start({
+      egress: {
+        default: 'deny',
+        allow: [{ cidr: '192.0.2.0/24' }],
+        deny: [{ set: 'metadata' }, { ports: [443] }],
+      },
+    })
+    await pod.ask('tcp', '192.0.2.2', 443)
+    for (let time = 0; time < 3; time++) await pod.ask('tcp', '10.99.0.2', 80)
+    run('ip', ['route', 'add', '169.254.169.254', 'via', '192.0.2.2'])
+    await pod.ask('tcp', '169.254.169.254', 80)
+    await pod.ask('udp', 'fd88::2', 53, { timeout: 300 })
+    await expect.poll(() => deniedFlows().length).toBeGreaterThanOrEqual(4)
+    const common = { pod: { namespace: 'test', name: 'pod', sandboxId: 'pod' }, direction: 'egress' }
+    expect(deniedFlows()).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          ...common,
+          protocol: 'tcp',
+          address: '192.0.2.2',
+          port: 443,
+          rule: 'deny[1]',
+        }),
+        expect.objectContaining({
+          ...common,
+          protocol: 'tcp',
+          address: '10.99.0.2',
+          port: 80,
+          rule: 'default',
+        }),
+        expect.objectContaining({ ...common, protocol: 'tcp', address: '169.254.169.254', rule: 'deny[0]' }),
+        expect.objectContaining({
+          ...common,
+          protocol: 'udp',
+          address: 'fd88::2',
+          port: 53,
+          rule: 'default',
+        }),
+      ]),
+    )
+    const toOutside = deniedFlows().filter(({ address }) => address === '10.99.0.2')
+    expect(toOutside.reduce((sum, { count }) => sum + count, 0)).toBe(3)
+  })
+})
