@@ -5,7 +5,9 @@ const validate = (value: unknown) => kubenet.options!['~standard'].validate(valu
 
 describe('the options', () => {
   it('have defaults', () => {
-    const defaults = { value: { datapath: 'routed', bridge: 'cbr0', exclude: [], repairInterval: 30_000 } }
+    const defaults = {
+      value: { datapath: 'routed', bridge: 'cbr0', exclude: [], nameServers: [], repairInterval: 30_000 },
+    }
     expect(validate(undefined)).toEqual(defaults)
     expect(validate({})).toEqual(defaults)
   })
@@ -44,7 +46,11 @@ describe('the options', () => {
     [{ exclude: ['10.88.0.9-10.88.0.1'] }, 'exclude', /list of addresses/],
     [{ exclude: '10.88.0.1' }, 'exclude', /list of addresses/],
     [{ repairInterval: 30 }, 'repairInterval', /duration such as "30s"/],
-    [{ brigde: 'cbr0' }, 'brigde', /unknown option; there are datapath, bridge, exclude, repairInterval/],
+    [
+      { brigde: 'cbr0' },
+      'brigde',
+      /unknown option; there are datapath, bridge, exclude, nameServers, repairInterval/,
+    ],
   ])('%j is refused with the key and what was expected', (input, key, message) => {
     expect(validate(input)).toMatchObject({
       issues: [{ path: [key], message: expect.stringMatching(message) }],
