@@ -98,7 +98,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     log,
     servers: options.nameServers,
     pods: () => records.list(),
-    admit: (pod, admitted) => policies.admit(pod, admitted),
+    admit: (pod, groups, members) => policies.admit(pod, groups, members),
     denied: denials.note,
   })
   const policies = createPolicies({

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type DeniedFlow, errnoOf, type Logger, messageOf, type PolicyRule } from '@podwire/api'
+import { type DeniedFlow, errnoOf, type Logger, messageOf, type PolicyRule, podRef } from '@podwire/api'
 import { type LoggedPacket, NETLINK_NETFILTER, type Netlink, openNetlink, watchNflog } from '@podwire/netlink'
 import type { PodRecord } from '../pods/record.ts'
 import { compilePolicy } from './compile.ts'
@@ -108,7 +108,7 @@ export function createDenials(context: DenialsContext): Denials {
   function flowOf(pod: PodRecord, tried: Tried): Omit<DeniedFlow, 'count' | 'first' | 'last'> {
     const name = context.nameOf(pod.sandboxId, tried.address)
     return {
-      pod: refOf(pod),
+      pod: podRef(pod),
       direction: tried.direction,
       protocol: protocolNames[tried.protocol] ?? String(tried.protocol),
       address: tried.address,
@@ -162,7 +162,7 @@ export function createDenials(context: DenialsContext): Denials {
     note(pod, flow) {
       timer ??= setTimeout(flush, gatheringMs).unref()
       count(JSON.stringify([pod.sandboxId, flow]), new Date(), () => ({
-        pod: refOf(pod),
+        pod: podRef(pod),
         direction: 'egress',
         ...flow,
       }))
@@ -174,8 +174,6 @@ export function createDenials(context: DenialsContext): Denials {
     },
   }
 }
-
-const refOf = ({ namespace, name, sandboxId }: PodRecord) => ({ namespace, name, sandboxId })
 
 const protocolNames: Readonly<Record<number, string>> = {
   1: 'icmp',

@@ -2,7 +2,7 @@ import { type DeniedFlow, type Logger, messageOf, type Policy } from '@podwire/a
 import { encodeIp } from '@podwire/netlink/transport'
 import { addressToNumber, familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pods/record.ts'
-import { compilePolicy, type Group } from './compile.ts'
+import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
 import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
 import type { Member } from './objects.ts'
@@ -15,8 +15,8 @@ export interface Naming {
   /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
   resolverOf(pod: PodRecord): { readonly port: number } | undefined
   forget(sandboxId: string): void
-  /** The addresses that names of a group lead to now. */
-  membersOf(sandboxId: string, group: Group, family: IpFamily): readonly Member[]
+  /** The addresses that names of a group lead to now. @param group where it stands among what the pod's egress allows */
+  membersOf(sandboxId: string, group: number, family: IpFamily): readonly Member[]
   /** The name that led the pod to an address. */
   nameOf(sandboxId: string, address: string): string | undefined
   close(): Promise<void>
@@ -27,18 +27,17 @@ interface NamingContext {
   /** Empty: whom the host asks. */
   readonly servers: readonly string[]
   pods(): readonly PodRecord[]
-  /** Lets the pod connect to addresses that a name led to, before this resolves. */
-  admit(
-    pod: PodRecord,
-    admitted: readonly { readonly group: Group; readonly members: readonly Member[] }[],
-  ): void
+  /** Lets the pod connect to addresses that a name of these groups led to. */
+  admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   denied(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
 }
 
 interface Served {
   readonly pod: PodRecord
   readonly port: number
-  readonly groups: (name: string) => readonly Group[]
+  readonly egress: CompiledSide
+  /** The groups that have the name, by where they stand among what the egress allows. */
+  readonly groups: (name: string) => readonly number[]
   readonly denied: (name: string) => readonly number[]
   /** By address: the name, and until when, in milliseconds since 1970. */
   readonly admitted: Map<string, { readonly name: string; readonly until: number }>
@@ -82,23 +81,22 @@ export function createNaming(context: NamingContext): Naming {
     const one = byAddress.get(source)
     if (!one) return 'refuse'
     if (name.endsWith(POD_SUFFIX)) {
-      const addresses = addressesOfPod(one.pod, name.slice(0, -POD_SUFFIX.length))
+      const addresses = addressesOfPod(one, name.slice(0, -POD_SUFFIX.length))
       return addresses.length > 0 ? { addresses } : 'refuse'
     }
     return one.denied(name).length === 0 && one.groups(name).length > 0 ? 'allow' : 'refuse'
   }
 
   /** `web.default` is the pod `default/web`. */
-  function addressesOfPod({ policy }: PodRecord, name: string): string[] {
+  function addressesOfPod({ egress }: Served, name: string): string[] {
     const at = name.lastIndexOf('.')
     const [podName, namespace] = [name.slice(0, at), name.slice(at + 1)]
-    const side = policy && compilePolicy(policy).egress
     const pod = context.pods().find((other) => other.name === podName && other.namespace === namespace)
-    if (!side || !pod) return []
+    if (!pod) return []
     const isIn = (groups: readonly Group[]) => groups.some(({ pods }) => isSelected(pods, pod))
-    if (isIn(side.deny)) return []
+    if (isIn(egress.deny)) return []
     const own = pod.addresses.map(({ address }) => address)
-    return isIn(side.allow) ? own : own.filter((address) => isAllowed(policy, address))
+    return isIn(egress.allow) ? own : own.filter((address) => isAllowed(egress, address))
   }
 
   async function admit(
@@ -118,18 +116,15 @@ export function createNaming(context: NamingContext): Naming {
       address: encodeIp(address),
       timeout: ttl * 1000 + slackMs,
     }))
-    context.admit(
-      one.pod,
-      one.groups(name).map((group) => ({ group, members })),
-    )
+    context.admit(one.pod, one.groups(name), members)
     for (const { address, ttl } of fresh)
       one.admitted.set(address, { name, until: now + ttl * 1000 + slackMs })
     for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
   }
 
   const permits = (source: string, address: string) => {
-    const policy = byAddress.get(source)?.pod.policy
-    return policy !== undefined && isAllowed(policy, address)
+    const one = byAddress.get(source)
+    return one !== undefined && isAllowed(one.egress, address)
   }
 
   function onRefused(refusal: Refusal) {
@@ -159,17 +154,21 @@ export function createNaming(context: NamingContext): Naming {
       const before = served.get(pod.sandboxId)
       forget(pod.sandboxId)
       if (!pod.policy || !hasNames(pod.policy)) return
+      const { egress } = compilePolicy(pod.policy)
+      if (!egress) return
       const { port } = await resolverAt([...new Set(pod.addresses.map(({ gateway }) => gateway))])
-      const { allow = [], deny = [] } = pod.policy.egress ?? {}
-      const groups = compilePolicy(pod.policy).egress?.allow ?? []
+      const { deny = [] } = pod.policy.egress ?? {}
       const one: Served = {
         pod,
         port,
-        groups: matcherOf(groups.flatMap((group) => group.names.map((name) => [name, group] as const))),
+        egress,
+        groups: matcherOf(
+          egress.allow.flatMap(({ names }, index) => names.map((name) => [name, index] as const)),
+        ),
         denied: matcherOf(
           deny.flatMap(({ host }, index) => (host === undefined ? [] : [[host, index] as const])),
         ),
-        admitted: allow.length > 0 ? (before?.admitted ?? new Map()) : new Map(),
+        admitted: before?.admitted ?? new Map(),
       }
       served.set(pod.sandboxId, one)
       for (const { address } of pod.addresses) byAddress.set(address, one)
@@ -206,13 +205,11 @@ async function startResolver(options: ResolverOptions): Promise<Resolver> {
 }
 
 /** Whether a rule of addresses allows this one, by whatever port. */
-function isAllowed(policy: Policy, address: string): boolean {
+function isAllowed({ boxes }: CompiledSide, address: string): boolean {
   const family = familyOf(address)
   if (!family) return false
   const value = addressToNumber(address)
-  return (compilePolicy(policy).egress?.boxes[family] ?? []).some(
-    ({ first, last }) => first <= value && value <= last,
-  )
+  return boxes[family].some(({ first, last }) => first <= value && value <= last)
 }
 
 /** The host has checked the names. */

@@ -37,8 +37,18 @@ export interface Member {
   readonly timeout?: number
 }
 
+/** A group of a policy that has members: where it stands in the policy, and its set. */
+export interface MemberSet {
+  readonly direction: Direction
+  readonly list: 'allow' | 'deny'
+  readonly index: number
+  readonly group: Group
+  readonly family: IpFamily
+  readonly set: string
+}
+
 /** Who belongs to a group now. */
-export type MembersOf = (group: Group, family: IpFamily) => readonly Member[]
+export type MembersOf = (of: MemberSet) => readonly Member[]
 
 /** All that the kernel has of one pod's policy: names end with what tells its link from others. */
 export interface PolicyObjects {
@@ -69,13 +79,16 @@ export const groupSet = (
   link: string,
 ) => `${direction}-${list}-${index}-${family}${suffixOf(link)}`
 
-/** The groups of a policy that have members, each with its set. */
-export function memberSets(policy: CompiledPolicy, { link, families }: PolicedPod) {
+/** The groups of a policy that have members. */
+export function memberSets(policy: CompiledPolicy, { link, families }: PolicedPod): MemberSet[] {
   return directions.flatMap((direction) =>
     (['allow', 'deny'] as const).flatMap((list) =>
       (policy[direction]?.[list] ?? []).flatMap((group, index) =>
         hasMembers(group)
           ? families.map((family) => ({
+              direction,
+              list,
+              index,
               group,
               family,
               set: groupSet(direction, list, index, family, link),
@@ -110,14 +123,14 @@ export function objectsOf(pod: PolicedPod, policy: CompiledPolicy, membersOf: Me
             : []),
         ]),
       ),
-      ...memberSets(policy, pod).map(({ group, family, set }) => ({
-        name: set,
+      ...memberSets(policy, pod).map((of) => ({
+        name: of.set,
         set: {
-          key: layouts[family].address,
+          key: layouts[of.family].address,
           size: MOST_MEMBERS,
-          ...(group.kind === 'names' ? { timeout: 0 } : {}),
+          ...(of.group.kind === 'names' ? { timeout: 0 } : {}),
         },
-        elements: membersOf(group, family).map(({ address, timeout }) => ({ key: address, timeout })),
+        elements: membersOf(of).map(({ address, timeout }) => ({ key: address, timeout })),
       })),
     ],
     chains: guarded.map((direction) => {

@@ -19,7 +19,7 @@ import { families, layouts, policyMaps, setNames } from '../firewall/layout.ts'
 import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import { isUdpPortOpen } from '../kernel/udp-ports.ts'
 import type { PodRecord } from '../pods/record.ts'
-import { type CompiledPolicy, compilePolicy, directions, type Group } from './compile.ts'
+import { type CompiledPolicy, compilePolicy, type Direction, directions } from './compile.ts'
 import { familiesOf, passes, triedBy } from './connections.ts'
 import { hasNames, type Naming } from './naming.ts'
 import {
@@ -46,11 +46,8 @@ export interface Policies {
   remove(pod: PodRef & Partial<PodRecord>): void
   /** Whether this process answers the pod's DNS, where its policy has names. */
   isAnswered(pod: PodRecord): boolean
-  /** Lets a pod connect to what its names lead to. */
-  admit(
-    pod: PodRecord,
-    admitted: readonly { readonly group: Group; readonly members: readonly Member[] }[],
-  ): void
+  /** Lets a pod connect to what its names lead to. @param groups where they stand among what its egress allows */
+  admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   /** In what the kernel's rules differ, each in a phrase. */
   differences(pod: PodRecord): string[]
   /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
@@ -108,9 +105,11 @@ export function createPolicies(context: PolicyContext): Policies {
 
   function objects(record: PodRecord, others: () => readonly PodRecord[]): PolicyObjects {
     const policy = compile(record)
-    const membersOf: MembersOf = (group, family) =>
+    const membersOf: MembersOf = ({ direction, list, index, group, family }) =>
       group.kind === 'names'
-        ? naming.membersOf(record.sandboxId, group, family)
+        ? isLedTo(direction, list)
+          ? naming.membersOf(record.sandboxId, index, family)
+          : []
         : others()
             .filter((other) => isSelected(group.pods, other))
             .flatMap((other) => addressesOf(other, family))
@@ -260,22 +259,17 @@ export function createPolicies(context: PolicyContext): Policies {
     },
     isAnswered: (record) =>
       !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined,
-    admit(record, admitted) {
-      const pod = policed(record)
-      const wanted = memberSets(compile(record), pod).flatMap(({ group, family, set }) =>
-        admitted
-          .filter((one) => one.group === group)
-          .map(({ members }) => ({
-            set,
-            members: members.filter(({ address }) => address.length === layouts[family].bytes),
-          })),
+    admit(record, groups, members) {
+      const wanted = memberSets(compile(record), policed(record)).filter(
+        ({ direction, list, index }) => isLedTo(direction, list) && groups.includes(index),
       )
       retrying(() =>
         firewall.transact((table) =>
-          wanted.flatMap(({ set, members }) => {
+          wanted.flatMap(({ set, family }) => {
             const ref = { ...table, set }
+            const own = members.filter(({ address }) => address.length === layouts[family].bytes)
             // An element that is there keeps its timeout, unless it is taken out in the same step.
-            const there = members.filter(({ address }) => hasElement(set, address))
+            const there = own.filter(({ address }) => hasElement(set, address))
             return [
               ...(there.length > 0
                 ? elements.del(
@@ -283,10 +277,10 @@ export function createPolicies(context: PolicyContext): Policies {
                     there.map(({ address }) => ({ key: address })),
                   )
                 : []),
-              ...(members.length > 0
+              ...(own.length > 0
                 ? elements.add(
                     ref,
-                    members.map(({ address, timeout }) => ({ key: address, timeout })),
+                    own.map(({ address, timeout }) => ({ key: address, timeout })),
                   )
                 : []),
             ]
@@ -387,6 +381,9 @@ const cutOff = (table: TableRef, link: string): Change[] =>
   Object.values(policyMaps).flatMap((map) =>
     elements.add({ ...table, set: map }, [{ key: linkName(link), value: 'drop' }]),
   )
+
+/** Names lead a pod to addresses where its egress allows them, and nowhere else. */
+const isLedTo = (direction: Direction, list: 'allow' | 'deny') => direction === 'egress' && list === 'allow'
 
 /** A pod that is being torn down belongs to nobody's policy. */
 const isPresent = ({ leaving }: PodRecord) => !leaving

@@ -1,5 +1,6 @@
 import type { DeniedFlow, Policy, PolicyRule } from '@podwire/api'
 import { expect, it, onTestFinished } from 'vitest'
+import { compilePolicy } from '../../src/policy/compile.ts'
 import { describeIsolated, run, useMachine } from '../support/machine.ts'
 import { startUpstream, type Upstream } from './names/upstream.ts'
 
@@ -64,6 +65,13 @@ describeIsolated('a policy with names', () => {
         expect.objectContaining({ protocol: 'tcp', address: registry, port: 80, name: 'registry.test' }),
       ]),
     )
+  })
+
+  it('does so however many policies there were meanwhile', async () => {
+    const { pod } = await start(allowing({ host: 'registry.test' }))
+    for (let other = 1; other < 100; other++) compilePolicy(allowing({ cidr: `10.0.0.${other}/32` }))
+    expect(await pod.resolve('registry.test', ANYBODY)).toBe(registry)
+    expect(await pod.ask('tcp', registry, 443)).toMatch(/^outside/)
   })
 
   it('takes no answer that leads to private addresses, unless a rule allows those', async () => {
