@@ -1,4 +1,5 @@
 import type { DeniedFlow, Policy, PolicyRule } from '@podwire/api'
+import { writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
 import { describeIsolated, nothing, run, useMachine } from '../support/machine.ts'
 
@@ -199,6 +200,8 @@ describeIsolated('a policy in the kernel', () => {
   })
 
   it('tells of what it denied: which pod, what, by which rule, how often', async () => {
+    // A refusal that the kernel holds back, as it sent several lately, has the pod try again by itself.
+    writeSysctl('net/ipv4/icmp_ratelimit', 0)
     const { pod } = await start({
       egress: {
         default: 'deny',
