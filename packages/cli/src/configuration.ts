@@ -33,6 +33,9 @@ export async function loadConfiguration(flags: GlobalFlags): Promise<LoadedConfi
   return loadConfig({ ...(file === undefined ? {} : { file }), fallback: STARTER_CONFIG, stateDir, trust })
 }
 
+/** Reads the configuration, or gives what was read of it before. */
+export type LoadConfiguration = () => Promise<LoadedConfig>
+
 /** A configuration may be wrong and still say where its pods are. */
 export function stateDirNamedIn({ details }: PodwireError): string | undefined {
   return typeof details['stateDir'] === 'string' ? details['stateDir'] : undefined
@@ -49,9 +52,12 @@ export interface LenientConfiguration {
  * For commands that must work with a broken configuration: what a pod needs to go down is in its record. Says on stderr
  * what is wrong.
  */
-export async function loadLenient(flags: GlobalFlags): Promise<LenientConfiguration> {
+export async function loadLenient(
+  flags: GlobalFlags,
+  load: LoadConfiguration,
+): Promise<LenientConfiguration> {
   try {
-    return { configuration: await loadConfiguration(flags) }
+    return { configuration: await load() }
   } catch (problem) {
     if (!isPodwireError(problem) || problem.code === 'CONFIG_NOT_FOUND') throw problem
     const { loadConfig } = await import('@podwire/core')

@@ -1,5 +1,11 @@
 import type { NetworkHost } from '@podwire/core'
-import { installation, type LenientConfiguration, loadConfiguration, loadLenient } from './configuration.ts'
+import {
+  installation,
+  type LenientConfiguration,
+  type LoadConfiguration,
+  loadConfiguration,
+  loadLenient,
+} from './configuration.ts'
 import { connectDaemon } from './daemon-host.ts'
 import { errors } from './errors.ts'
 import type { GlobalFlags } from './flags.ts'
@@ -33,7 +39,12 @@ export async function withHost<T>(
   use: (host: NetworkHost, about: AboutHost) => Promise<T>,
   options: HostUse = {},
 ): Promise<T> {
-  const { host, about } = (await daemonHost(flags)) ?? (await localHost(flags, options))
+  let loading: ReturnType<LoadConfiguration> | undefined
+  const load: LoadConfiguration = () => {
+    loading ??= loadConfiguration(flags)
+    return loading
+  }
+  const { host, about } = (await daemonHost(flags, load)) ?? (await localHost(flags, load, options))
   try {
     return await use(host, about)
   } finally {
@@ -41,8 +52,8 @@ export async function withHost<T>(
   }
 }
 
-async function daemonHost(flags: GlobalFlags) {
-  const host = await connectDaemon(flags)
+async function daemonHost(flags: GlobalFlags, load: LoadConfiguration) {
+  const host = await connectDaemon(flags, load)
   if (!host) return undefined
   if (flags.verbose) logEvents(host.events, stderrLogger(true))
   const { stateDir, networkPlugin } = host.daemon
@@ -51,13 +62,14 @@ async function daemonHost(flags: GlobalFlags) {
 
 async function localHost(
   flags: GlobalFlags,
+  load: LoadConfiguration,
   { lenient = false, recover = true, alone = false, resident = true }: HostUse,
 ) {
   const { createNetworkHost, currentOperation, stateDirHolder } = await import('@podwire/core')
   knowOperations(currentOperation)
   const { configuration, problem }: LenientConfiguration = lenient
-    ? await loadLenient(flags)
-    : { configuration: await loadConfiguration(flags) }
+    ? await loadLenient(flags, load)
+    : { configuration: await load() }
   const { stateDir, networkPlugin } = configuration.config
   const daemonPid = alone ? stateDirHolder(stateDir) : undefined
   if (daemonPid !== undefined) throw errors.BESIDE_DAEMON({ pid: daemonPid, stateDir })
