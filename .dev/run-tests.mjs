@@ -1,6 +1,8 @@
 // Runs the tests, each file in namespaces of its own where the kernel allows it.
 import { spawnSync } from 'node:child_process'
-import { dirname } from 'node:path'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { isolated } from './namespace.mjs'
 
 /** Whether the kernel allows it; where it doesn't, what needs namespaces is skipped. */
@@ -16,13 +18,20 @@ const path = (name) => new URL(name, import.meta.url).pathname
 export function runTests(args, { node = process.execPath, output = 'inherit' } = {}) {
   if (!canIsolate) console.error('test: this kernel refuses network namespaces: what needs one is skipped')
   const vitest = [path('../node_modules/vitest/vitest.mjs'), 'run', '--config', path('vitest.config.ts')]
-  const { status } = spawnSync(node, [...vitest, ...args], {
-    stdio: ['ignore', output, output],
-    env: {
-      ...process.env,
-      PATH: `${dirname(node)}:${process.env.PATH}`,
-      PODWIRE_TEST_ISOLATED: canIsolate ? '1' : '',
-    },
-  })
-  return status ?? 1
+  // What the tests leave behind in it goes with it.
+  const temporary = mkdtempSync(join(tmpdir(), 'podwire-test-'))
+  try {
+    const { status } = spawnSync(node, [...vitest, ...args], {
+      stdio: ['ignore', output, output],
+      env: {
+        ...process.env,
+        PATH: `${dirname(node)}:${process.env.PATH}`,
+        TMPDIR: temporary,
+        PODWIRE_TEST_ISOLATED: canIsolate ? '1' : '',
+      },
+    })
+    return status ?? 1
+  } finally {
+    rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
+  }
 }
