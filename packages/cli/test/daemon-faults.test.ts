@@ -73,11 +73,11 @@ describe.skipIf(!isIsolated())('a daemon survives', () => {
     expect(await host.pods()).toHaveLength(up)
     expect(readdirSync('/run/netns')).toHaveLength(up)
 
-    execFileSync('mount', ['-o', 'remount,ro', stateDir])
+    execFileSync('mount', ['-o', 'remount,bind,ro', stateDir])
     await expect(host.setUpPod({ namespace: 'default', name: 'other' })).rejects.toMatchObject({
       code: 'STATE_UNUSABLE',
     })
-    execFileSync('mount', ['-o', 'remount,rw', stateDir])
+    execFileSync('mount', ['-o', 'remount,bind,rw', stateDir])
     await Promise.all((await host.pods()).map(({ pod }) => host.tearDownPod(pod)))
     expect(await host.setUpPod({ namespace: 'default', name: 'other' })).toMatchObject({ phase: 'ready' })
     await host.tearDownPod({ namespace: 'default', name: 'other' })

@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync, type Stats } from 'node:fs'
+import { lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { errnoOf } from '@podwire/api'
 import { errors } from './errors.ts'
@@ -23,7 +23,8 @@ export function assertSocketTrusted(socket: string): void {
   if (found.mode & S_IWOTH) refuse('every user may write to it')
   for (let dir = realpathSync(dirname(path)); ; dir = dirname(dir)) {
     const at = lstatSync(dir)
-    if (!isOurs(at)) refuse(`${dir} belongs to user ${at.uid}`)
+    if (!isOurs(at) && !(at.uid === OVERFLOW_UID && isUserNamespace()))
+      refuse(`${dir} belongs to user ${at.uid}`)
     const othersMayWrite = (at.mode & (S_IWOTH | (at.gid === 0 ? 0 : S_IWGRP))) !== 0
     // Where it is sticky, only owners rename.
     if (othersMayWrite && !(at.mode & S_ISVTX)) refuse(`others may write to ${dir}`)
@@ -40,7 +41,11 @@ function look(path: string, socket: string): Stats {
   }
 }
 
-function isOurs({ uid }: Stats): boolean {
-  // In a user namespace, whoever isn't mapped into it is shown as nobody; what lies above /run is root's outside.
-  return uid === 0 || uid === process.geteuid?.()
+const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.()
+
+// Whoever isn't mapped into a user namespace is shown in it as this one, root itself too, to whom most of the path belongs.
+const OVERFLOW_UID = 65534
+
+function isUserNamespace(): boolean {
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'))
 }

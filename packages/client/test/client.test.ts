@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { isPodwireError, type Logger } from '@podwire/api'
@@ -8,6 +8,8 @@ import { isIsolated, recordingLogger } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
 import { connectNetworkHost, streamEvents } from '../src/index.ts'
 import { afterThis, configured, startTestDaemon, until } from './daemon.ts'
+
+const isUserNamespace = !/^\s*0\s+0\s+4294967295/.test(readFileSync('/proc/self/uid_map', 'utf8'))
 
 const web = { namespace: 'default', name: 'web' }
 
@@ -172,10 +174,16 @@ describe.skipIf(!isIsolated())('a socket', () => {
 
   test.each([
     ['others may write to', (path: string) => chmodSync(path, 0o777)],
+    ['lies in a directory that others may write to', (path: string) => chmodSync(join(path, '..'), 0o777)],
+  ])('that %s is not trusted', distrusts)
+
+  // Root of a user namespace has nobody there to give them to.
+  test.skipIf(isUserNamespace).each([
     ['belongs to another user', (path: string) => chownSync(path, 4711, 0)],
     ['lies in a directory of another user', (path: string) => chownSync(join(path, '..'), 4711, 0)],
-    ['lies in a directory that others may write to', (path: string) => chmodSync(join(path, '..'), 0o777)],
-  ])('that %s is not trusted', async (_what, spoil) => {
+  ])('that %s is not trusted', distrusts)
+
+  async function distrusts(_what: string, spoil: (path: string) => void): Promise<void> {
     const { dir } = configured()
     mkdirSync(join(dir, 'state'), { mode: 0o700 })
     const socket = join(dir, 'state/podwire.sock')
@@ -188,7 +196,7 @@ describe.skipIf(!isIsolated())('a socket', () => {
       code: 'SOCKET_UNTRUSTED',
       exitCode: 2,
     })
-  })
+  }
 
   test('that is a file is not trusted', async () => {
     const { dir } = configured()

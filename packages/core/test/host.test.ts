@@ -478,10 +478,10 @@ describe.skipIf(!isIsolated())('a host', () => {
       await expect(host.setUpPod(web)).rejects.toMatchObject({ code: 'STATE_UNUSABLE' })
       for (const name of ['filler', 'more']) rmSync(join(stateDir, name))
       await host.setUpPod(web)
-      execFileSync('mount', ['-o', 'remount,ro', stateDir])
+      execFileSync('mount', ['-o', 'remount,bind,ro', stateDir])
       await host.tearDownPod(web)
       expect(existsSync(pod.netns)).toBe(false)
-      execFileSync('mount', ['-o', 'remount,rw', stateDir])
+      execFileSync('mount', ['-o', 'remount,bind,rw', stateDir])
       const next = await createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
       expect(await next.pods()).toEqual([])
     } finally {

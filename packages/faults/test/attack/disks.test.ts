@@ -32,8 +32,8 @@ describeAttack('a disk', () => {
     ],
     [
       'that became read-only',
-      (dir: string) => run('mount', '-o', 'remount,ro', dir),
-      (dir: string) => run('mount', '-o', 'remount,rw', dir),
+      (dir: string) => run('mount', '-o', 'remount,bind,ro', dir),
+      (dir: string) => run('mount', '-o', 'remount,bind,rw', dir),
     ],
   ])(
     '%s lets pods go down, refuses new ones and leaves nothing of them',
