@@ -18,8 +18,11 @@ export type Does = <Args extends unknown[]>(
   run: (...args: Args) => Promise<number | void>,
 ) => (...args: unknown[]) => Promise<void>
 
-/** A command's definition: the default export of its file in commands/. */
-export type DefineCommand = (does: Does) => Command
+/**
+ * A command's definition: the default export of its file in commands/. What it prints of all commands it reads off
+ * `wholeProgram`, whose commands do nothing.
+ */
+export type DefineCommand = (does: Does, wholeProgram: () => Promise<Command>) => Command
 
 /** A command with an example at the end of its help. */
 export function command(name: string, description: string, ...examples: readonly string[]): Command {

@@ -72,7 +72,8 @@ export async function buildProgram(
     .enablePositionalOptions()
     .addHelpText('after', '\nExample:\n  $ podwire run -- ip -brief address')
   const defined = await Promise.all(names.map((name) => commands.get(name)?.()))
-  for (const definition of defined) if (definition) program.addCommand(definition.default(does))
+  const wholeProgram = () => buildProgram(() => async () => {})
+  for (const definition of defined) if (definition) program.addCommand(definition.default(does, wholeProgram))
   for (const one of tree(program)) {
     one
       .exitOverride()

@@ -1,11 +1,11 @@
-import { Argument } from 'commander'
+import { Argument, type Command } from 'commander'
 import { command, type DefineCommand } from '../command.ts'
 import { printRaw } from '../output.ts'
 
 const shells = ['bash', 'zsh', 'fish'] as const
 type Shell = (typeof shells)[number]
 
-const define: DefineCommand = (does) =>
+const define: DefineCommand = (does, wholeProgram) =>
   command(
     'completion',
     'print what makes a shell complete this command line',
@@ -13,15 +13,12 @@ const define: DefineCommand = (does) =>
     'podwire completion fish | source',
   )
     .addArgument(new Argument('<shell>').choices(shells))
-    .action(does(completion))
+    .action(does(async (shell: Shell) => completion(shell, await wholeProgram())))
 export default define
 
-async function completion(shell: Shell): Promise<void> {
-  const { buildProgram } = await import('../program.ts')
+async function completion(shell: Shell, program: Command): Promise<void> {
   const { completionsOf } = await import('../completions/tree.ts')
-  // The tree alone matters: none of its commands is called.
-  const tree = completionsOf(await buildProgram(() => async () => {}))
-  printRaw(await scripts[shell](tree))
+  printRaw(await scripts[shell](completionsOf(program)))
 }
 
 const scripts = {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { broken } from './rule.ts'
 import { describeThrown } from './subject.ts'
+import { broken } from './verdict.ts'
 
 /** How a call ended. */
 export type Outcome<Value> =

@@ -9,8 +9,8 @@ import type { Target } from './messages.ts'
 import type { Watch } from './observations.ts'
 import { type PluginProcess, startProcess } from './plugin-process.ts'
 import { deleteNetns, makePod, shell } from './pods.ts'
-import { broken, notTried } from './rule.ts'
 import { chooseTarget, importTarget, moduleProblem, probeTarget, startPlugin } from './subject.ts'
+import { broken, notTried } from './verdict.ts'
 
 const patienceMs = 3_000
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Pod, PodNetworkStatus } from '@podwire/api'
 import type { Outcome } from './call.ts'
 import type { Target } from './messages.ts'
-import { notTried } from './rule.ts'
+import { notTried } from './verdict.ts'
 
 /** The calls that a plugin in another process takes. */
 export type ProcessCall = 'setUpPod' | 'tearDownPod' | 'getPodNetworkStatus'

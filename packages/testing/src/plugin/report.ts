@@ -1,4 +1,4 @@
-import type { Group } from './rule.ts'
+import type { Group } from './group.ts'
 
 /** How it went with one rule. */
 export interface RuleResult {

@@ -3,9 +3,10 @@ import { messageOf } from '@podwire/api'
 import { createContext } from './context.ts'
 import type { WorkerMessage, WorkerOrder } from './messages.ts'
 import { type Watch, watchProcess } from './observations.ts'
-import { type Rule, RuleBroken, RuleNotTried } from './rule.ts'
+import type { Rule } from './rule.ts'
 import { pluginRules } from './rules/index.ts'
 import { can } from './subject.ts'
+import { RuleBroken, RuleNotTried } from './verdict.ts'
 
 // Taken before a plugin's code can.
 const { exit } = process

@@ -2,7 +2,8 @@ import { compareStates, describeDifference, isSame } from '../../kernel-state/st
 import { describeCall } from '../testbed/call.ts'
 import { hasLink, linkNames } from '../testbed/kernel.ts'
 import { mustBeRefused } from './refusal.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 export const addRules: readonly Rule[] = [
   {

@@ -5,7 +5,8 @@ import { type Attachment, deleteSandbox } from '../testbed/sandbox.ts'
 import type { RuleContext } from './context.ts'
 import { mustBeQuiet, mustSucceed } from './del.ts'
 import { mustBeRefused } from './refusal.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 /** What all rules of CHECK after a change have in common. */
 type Change = Pick<Rule, 'id' | 'sentence' | 'reason' | 'roles' | 'ownInterface'> & {

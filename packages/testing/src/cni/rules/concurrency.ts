@@ -3,7 +3,8 @@ import { describeCall } from '../testbed/call.ts'
 import type { Attachment } from '../testbed/sandbox.ts'
 import type { RuleContext } from './context.ts'
 import { mustSettle } from './del.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 /** So many containers at once. */
 const containers = 4

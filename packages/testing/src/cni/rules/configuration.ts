@@ -1,7 +1,8 @@
 import { describeCall, errorOf, type PluginCall, succeeded } from '../testbed/call.ts'
 import type { RuleContext } from './context.ts'
 import { mustBeRefused, mustHaveCode } from './refusal.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 export const configurationRules: readonly Rule[] = [
   {

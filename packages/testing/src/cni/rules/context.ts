@@ -13,7 +13,7 @@ import {
 } from '../testbed/call.ts'
 import { type Attachment, makeAttachment } from '../testbed/sandbox.ts'
 import type { Testbed } from '../testbed/testbed.ts'
-import { notTried } from './rule.ts'
+import { notTried } from './verdict.ts'
 
 /** What is different in a call from how a runtime calls. */
 interface Deviation {

@@ -3,7 +3,8 @@ import { describeCall, type PluginCall } from '../testbed/call.ts'
 import { type Attachment, deleteSandbox } from '../testbed/sandbox.ts'
 import type { RuleContext } from './context.ts'
 import { mustSettle } from './del.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 /** ADD is killed after these parts of the time that it takes. */
 const moments = [0.95, 0.75, 0.55, 0.35, 0.15]

@@ -3,7 +3,8 @@ import { describeCall } from '../testbed/call.ts'
 import { hasLink } from '../testbed/kernel.ts'
 import { deleteSandbox } from '../testbed/sandbox.ts'
 import type { NetworkRun, RuleContext } from './context.ts'
-import { broken, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken } from './verdict.ts'
 
 export const delRules: readonly Rule[] = [
   {

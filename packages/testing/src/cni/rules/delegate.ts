@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isObject, tryParse } from '../../kernel-state/json.ts'
 import { findProgram } from '../subject/subject.ts'
 import type { RuleContext } from './context.ts'
-import { notTried } from './rule.ts'
+import { notTried } from './verdict.ts'
 
 /** A call that the address plugin got from the plugin under test. */
 interface DelegatedCall {

@@ -4,7 +4,8 @@ import { atLeast } from '../spec/versions.ts'
 import { describeCall, succeeded } from '../testbed/call.ts'
 import type { RuleContext } from './context.ts'
 import { type Delegate, withDelegate } from './delegate.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 const roles = ['interface', 'chained'] as const
 

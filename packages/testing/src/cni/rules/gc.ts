@@ -2,7 +2,8 @@ import { compareStates, describeDifference } from '../../kernel-state/state.ts'
 import { type Attachment, deleteSandbox } from '../testbed/sandbox.ts'
 import type { RuleContext } from './context.ts'
 import { mustBeQuiet, mustSettle, mustSucceed } from './del.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 export const gcRules: readonly Rule[] = [
   {

@@ -1,5 +1,5 @@
 import { describeCall, errorOf, type PluginCall, succeeded } from '../testbed/call.ts'
-import { broken, notTried } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 /** Breaks the rule where the call succeeded, or was killed for being late: it had to fail by itself. */
 export function mustBeRefused(call: PluginCall, what: string): void {

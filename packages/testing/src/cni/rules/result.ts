@@ -3,7 +3,8 @@ import { resultProblems } from '../spec/result-shape.ts'
 import { describeCall, type PluginCall, succeeded } from '../testbed/call.ts'
 import { claimedAddresses, claimedRoutes, sandboxAddresses, sandboxRoutes } from '../testbed/kernel.ts'
 import type { NetworkRun, RuleContext } from './context.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 export const resultRules: readonly Rule[] = [
   {

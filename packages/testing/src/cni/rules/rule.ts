@@ -1,7 +1,6 @@
 import type { Section } from '../spec/sections.ts'
 import type { CniVersion } from '../spec/versions.ts'
 import type { Role } from '../subject/profiles.ts'
-import type { PluginCall } from '../testbed/call.ts'
 import type { RuleContext } from './context.ts'
 
 /** What a rule is about. */
@@ -44,30 +43,6 @@ export interface Rule {
   readonly roles?: readonly Role[]
   /** Not for plugins like loopback, whose interface is always there. */
   readonly ownInterface?: true
-  /** Tries it; a {@link RuleBroken} or {@link RuleNotTried} is thrown otherwise. */
+  /** Tries it; a `RuleBroken` or `RuleNotTried` is thrown otherwise. */
   try(context: RuleContext): Promise<void>
-}
-
-/** The plugin doesn't keep the rule. */
-export class RuleBroken extends Error {
-  readonly calls: readonly PluginCall[]
-
-  /** @param seen what was seen, a sentence's end */
-  constructor(seen: string, calls: readonly PluginCall[]) {
-    super(seen)
-    this.calls = calls
-  }
-}
-
-/** The rule can't be tried on this plugin, or not now. */
-export class RuleNotTried extends Error {}
-
-/** Breaks the rule: what was seen, and the calls that show it. */
-export function broken(seen: string, ...calls: readonly PluginCall[]): never {
-  throw new RuleBroken(seen, calls)
-}
-
-/** Gives up: why. */
-export function notTried(why: string): never {
-  throw new RuleNotTried(why)
 }

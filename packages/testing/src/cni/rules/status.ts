@@ -1,6 +1,7 @@
 import { describeCall } from '../testbed/call.ts'
 import { mustBeQuiet, mustSucceed } from './del.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 export const statusRules: readonly Rule[] = [
   {

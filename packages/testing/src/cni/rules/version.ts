@@ -1,7 +1,8 @@
 import { isObject, type JsonObject, tryParse } from '../../kernel-state/json.ts'
 import { describeCall, type PluginCall, succeeded } from '../testbed/call.ts'
 import type { RuleContext } from './context.ts'
-import { broken, notTried, type Rule } from './rule.ts'
+import type { Rule } from './rule.ts'
+import { broken, notTried } from './verdict.ts'
 
 export const versionRules: readonly Rule[] = [
   {

@@ -7,8 +7,9 @@ import {
   missingCapabilities,
 } from '@podwire/api'
 import { isObject } from '../../kernel-state/json.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
 import { can } from '../subject.ts'
+import { broken, notTried } from '../verdict.ts'
 
 const known = capabilitySet(...(Object.keys(Capability) as CapabilityName[]))
 const announced = [

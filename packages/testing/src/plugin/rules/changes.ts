@@ -1,7 +1,8 @@
 import { bandwidthOf, INGRESS_BANDWIDTH_ANNOTATION, type Pod } from '@podwire/api'
 import { compareStates, isSame } from '../../kernel-state/state.ts'
 import { anonymous, type RuleContext } from '../context.ts'
-import { broken, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
+import { broken } from '../verdict.ts'
 import { mustResolve, setUpAfterWarmUp } from './pods.ts'
 
 export const changeRules: readonly Rule[] = [

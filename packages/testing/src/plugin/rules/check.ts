@@ -1,5 +1,6 @@
 import { linksOf, shell } from '../pods.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
+import { broken, notTried } from '../verdict.ts'
 import { mustResolve, setUpAfterWarmUp } from './pods.ts'
 
 export const checkRules: readonly Rule[] = [

@@ -1,4 +1,5 @@
-import { broken, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
+import { broken } from '../verdict.ts'
 import { mustResolve } from './pods.ts'
 
 const count = 5

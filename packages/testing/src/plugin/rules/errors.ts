@@ -3,7 +3,8 @@ import type { Pod } from '@podwire/api'
 import { messageOf } from '@podwire/api'
 import type { Instance, RuleContext } from '../context.ts'
 import { deleteNetns, linksOf, shell } from '../pods.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
+import { broken, notTried } from '../verdict.ts'
 
 export const errorRules: readonly Rule[] = [
   {

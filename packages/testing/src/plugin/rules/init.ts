@@ -1,6 +1,7 @@
 import { describeOutcome, settle } from '../call.ts'
-import { broken, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
 import { startPlugin } from '../subject.ts'
+import { broken } from '../verdict.ts'
 
 export const initRules: readonly Rule[] = [
   {

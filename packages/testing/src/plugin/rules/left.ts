@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { compareStates, describeDifference, type State } from '../../kernel-state/state.ts'
-import { broken } from '../rule.ts'
+import { broken } from '../verdict.ts'
 
 /** Breaks the rule where more than `before` stays after a while: what is ended or closed goes in a moment. */
 export async function mustBeEmptied(

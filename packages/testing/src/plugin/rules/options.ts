@@ -1,8 +1,9 @@
 import { describeValue, messageOf, type PluginModule } from '@podwire/api'
 import { isObject } from '../../kernel-state/json.ts'
 import type { RuleContext } from '../context.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
 import { parseTargetOptions } from '../subject.ts'
+import { broken, notTried } from '../verdict.ts'
 
 const misspelt = 'conformanceMisspelt'
 

@@ -9,8 +9,9 @@ import {
 import { isObject, type JsonObject } from '../../kernel-state/json.ts'
 import type { RuleContext } from '../context.ts'
 import { readProcessState } from '../process-state.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
 import { moduleProblem, probeTarget } from '../subject.ts'
+import { broken, notTried } from '../verdict.ts'
 import { mustBeEmptied } from './left.ts'
 
 const manifestKeys = ['apiVersion', 'plugins', 'capabilities']

@@ -3,7 +3,8 @@ import { compareStates, describeDifference } from '../../kernel-state/state.ts'
 import { describeOutcome, type Outcome } from '../call.ts'
 import type { RuleContext } from '../context.ts'
 import { deleteNetns } from '../pods.ts'
-import { broken, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
+import { broken } from '../verdict.ts'
 
 export const podRules: readonly Rule[] = [
   {

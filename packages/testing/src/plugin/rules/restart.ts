@@ -1,6 +1,7 @@
 import { describeOutcome } from '../call.ts'
 import type { RuleContext } from '../context.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
+import { broken, notTried } from '../verdict.ts'
 import { mustResolve } from './pods.ts'
 
 export const restartRules: readonly Rule[] = [

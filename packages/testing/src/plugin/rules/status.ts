@@ -2,7 +2,8 @@ import { isIP } from 'node:net'
 import { describeValue, type PodNetworkStatus } from '@podwire/api'
 import { isObject } from '../../kernel-state/json.ts'
 import { linksOf } from '../pods.ts'
-import { broken, notTried, type Rule } from '../rule.ts'
+import type { Rule } from '../rule.ts'
+import { broken, notTried } from '../verdict.ts'
 import { mustResolve, setUpAfterWarmUp } from './pods.ts'
 
 export const statusRules: readonly Rule[] = [

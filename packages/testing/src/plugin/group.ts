@@ -1,0 +1,18 @@
+/** What a rule is about. */
+export type Group =
+  | 'package'
+  | 'options'
+  | 'init'
+  | 'capabilities'
+  | 'pods'
+  | 'status'
+  | 'changes'
+  | 'concurrency'
+  | 'abort'
+  | 'errors'
+  | 'events'
+  | 'check'
+  | 'garbage'
+  | 'restart'
+  | 'leaks'
+  | 'process'
