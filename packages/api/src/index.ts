@@ -32,6 +32,7 @@ export {
   type PodwireErrorInit,
   printable,
 } from './errors.ts'
+export { type DeniedFlow, FLOW_DENIED } from './flow.ts'
 export type { Logger } from './logger.ts'
 export {
   escapePluginName,
@@ -61,13 +62,11 @@ export {
   podRef,
 } from './pod.ts'
 export { type Execer, type GetPodIPOptions, getPodIP, getPodIPs } from './pod-ip.ts'
-export {
-  type DeniedFlow,
-  FLOW_DENIED,
-  type PodSelector,
-  type Policy,
-  type PolicyRule,
-  type PolicySetName,
-  type PolicySide,
+export type {
+  PodSelector,
+  Policy,
+  PolicyRule,
+  PolicySetName,
+  PolicySide,
 } from './policy.ts'
 export type { StandardIssue, StandardResult, StandardSchema } from './standard-schema.ts'

@@ -175,6 +175,15 @@ test.each([
   expect(packageManagerOf(dir, { npm_config_user_agent: 'pnpm/10.0.0 node/v20' })).toBe(manager)
 })
 
+test('a project inside of another one has its own package manager', () => {
+  const { dir } = project({
+    'package.json': '{"packageManager": "pnpm@10.0.0"}',
+    'inner/package.json': '{}',
+    'inner/package-lock.json': '',
+  })
+  expect(packageManagerOf(join(dir, 'inner'), {})).toBe('npm')
+})
+
 describe('a configuration that is edited', () => {
   const edited = async (name: string, text: string, edit: Parameters<typeof editConfig>[1]) => {
     const { dir } = project()

@@ -15,10 +15,13 @@ const lockFiles = [
   ['npm-shrinkwrap.json', 'npm'],
 ] as const
 
-/** By `packageManager` of the nearest package.json that has it, else the nearest lock file, else who started this process, else npm. */
+/**
+ * By the nearest directory from `dir` upwards that says it, in `packageManager` of its package.json or else by a lock file;
+ * else who started this process, else npm.
+ */
 export function packageManagerOf(dir: string, env: NodeJS.ProcessEnv = process.env): PackageManager {
   const found =
-    stated(dir) ?? locked(dir) ?? /^(npm|pnpm|yarn)\//.exec(env['npm_config_user_agent'] ?? '')?.[1]
+    firstOf(upwards(dir), managerOf) ?? /^(npm|pnpm|yarn)\//.exec(env['npm_config_user_agent'] ?? '')?.[1]
   if (found === 'yarn' && upwards(dir).some((one) => existsSync(join(one, '.yarnrc.yml'))))
     return 'yarn-berry'
   return found === 'pnpm' || found === 'yarn' || found === 'yarn-berry' ? found : 'npm'
@@ -73,13 +76,14 @@ async function run(manager: PackageManager, args: readonly string[], cwd: string
     throw errors.INSTALL_FAILED({ command: [file, ...args].join(' '), reason: `exit code ${code}` })
 }
 
+/** What the directory itself says of it. */
+const managerOf = (dir: string): string | undefined =>
+  stated(dir) ?? lockFiles.find(([file]) => existsSync(join(dir, file)))?.[1]
+
 function stated(dir: string): string | undefined {
-  for (const one of upwards(dir)) {
-    const named = packageManagerField(join(one, 'package.json'))
-    const [, name, major] = /^(npm|pnpm|yarn)@(\d+)/.exec(named) ?? []
-    if (name) return name === 'yarn' && Number(major) > 1 ? 'yarn-berry' : name
-  }
-  return undefined
+  const named = packageManagerField(join(dir, 'package.json'))
+  const [, name, major] = /^(npm|pnpm|yarn)@(\d+)/.exec(named) ?? []
+  return name === 'yarn' && Number(major) > 1 ? 'yarn-berry' : name
 }
 
 function packageManagerField(file: string): string {
@@ -91,10 +95,13 @@ function packageManagerField(file: string): string {
   }
 }
 
-function locked(dir: string): string | undefined {
-  for (const one of upwards(dir)) {
-    const found = lockFiles.find(([file]) => existsSync(join(one, file)))
-    if (found) return found[1]
+function firstOf<Item, Found>(
+  items: readonly Item[],
+  find: (item: Item) => Found | undefined,
+): Found | undefined {
+  for (const item of items) {
+    const found = find(item)
+    if (found !== undefined) return found
   }
   return undefined
 }

@@ -2,11 +2,10 @@ import { podKey } from '@podwire/api'
 import { readSysctl } from '@podwire/netlink'
 import { checkPod } from './check-pod.ts'
 import { checkConnections, checkFirewall } from './check-ports.ts'
-import type { DatapathName } from './datapath/datapath.ts'
 import { datapathCheckers } from './datapath/index.ts'
 import type { HostModel, MachineModel } from './model.ts'
 import { tableOf } from './observe-firewall.ts'
-import type { Observed, ObservedState } from './observed.ts'
+import type { DatapathName, Observed, ObservedState } from './observed.ts'
 
 /**
  * In what a machine is not as it should be, each in a sentence; empty when it is: no address twice, every pod that was

@@ -1,7 +1,6 @@
 import type { Bandwidth, PortMapping } from '@podwire/api'
 import type { SandboxRecord } from '@podwire/core'
 import type { Address, Connection, Link, Neighbour, NetnsId, Route, TrafficControl } from '@podwire/netlink'
-import type { DatapathName } from './datapath/datapath.ts'
 
 /** What is on a machine: its network namespace, its /run/netns, its processes, and the state directories asked for. */
 export interface Observed {
@@ -58,6 +57,9 @@ export interface ObservedState {
   readonly firewall: ObservedFirewall | undefined
   readonly claims: readonly { readonly address: string; readonly owner: string }[]
 }
+
+/** How pods are connected: kubenet's two ways. */
+export type DatapathName = 'routed' | 'bridge'
 
 /** kubenet's record of a pod, as far as it is looked at. */
 export interface KubenetRecord {

@@ -1,5 +1,5 @@
 import type { PodName, PodRequest } from '@podwire/core'
-import type { DatapathName } from '../checker/datapath/datapath.ts'
+import type { DatapathName } from '../checker/observed.ts'
 
 /** How a host process opens its host. */
 export interface HostSettings {

@@ -1,6 +1,6 @@
 import { createSandboxStore } from '@podwire/core'
 import fc from 'fast-check'
-import type { DatapathName } from '../checker/datapath/datapath.ts'
+import type { DatapathName } from '../checker/observed.ts'
 import {
   damagePod,
   damageShared,

@@ -1,7 +1,8 @@
 import type { Bandwidth, PortMapping } from '@podwire/api'
 import type { PodRequest } from '@podwire/core'
-import type { DatapathName, DatapathSettings } from '../checker/datapath/datapath.ts'
+import type { DatapathSettings } from '../checker/datapath/datapath.ts'
 import type { MachineModel } from '../checker/model.ts'
+import type { DatapathName } from '../checker/observed.ts'
 
 /** What of a pod is changed by setting it up again. */
 export interface Settings {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { createNetworkHost, type NetworkHost, type NetworkHostOptions } from 'podwire'
 import { afterEach, describe } from 'vitest'
-import type { DatapathName } from '../../src/checker/datapath/datapath.ts'
+import type { DatapathName } from '../../src/checker/observed.ts'
 import { cleanNetwork } from '../../src/machine/clean.ts'
 
 /** Like describe, for attacks on a machine that nobody needs; they are skipped, and named, where there is none. */

@@ -17,18 +17,7 @@ import type { Rule } from '../firewall/rules.ts'
 import type { IpFamily } from '../ipam/cidr.ts'
 import type { Box } from './boxes.ts'
 import { type CompiledPolicy, type CompiledSide, type Direction, directions, type Group } from './compile.ts'
-import { beginsInTheMiddle, type GroupSets, rulesOf } from './rules.ts'
-
-/** A pod as its rules see it. */
-export interface PolicedPod {
-  /** The host's end of its link. */
-  readonly link: string
-  readonly families: readonly IpFamily[]
-  /** Where what is denied is told. */
-  readonly logGroup: number
-  /** Who answers its DNS: where, in each of its families. */
-  readonly resolver?: { readonly port: number; readonly addresses: readonly string[] }
-}
+import { beginsInTheMiddle, type GroupSets, type PolicedPod, rulesOf } from './rules.ts'
 
 /** An element of a group, in network order. */
 export interface Member {

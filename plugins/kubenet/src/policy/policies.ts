@@ -29,11 +29,11 @@ import {
   type MembersOf,
   memberSets,
   objectsOf,
-  type PolicedPod,
   type PolicyObjects,
   removals,
   suffixOf,
 } from './objects.ts'
+import type { PolicedPod } from './rules.ts'
 import { isSelected } from './selectors.ts'
 
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */

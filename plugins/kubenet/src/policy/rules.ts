@@ -22,8 +22,18 @@ import { destinationIsLocal, isFamily, isTranslated, RTN_LOCAL, type Rule } from
 import type { IpFamily } from '../ipam/cidr.ts'
 import type { CompiledSide, Direction, Group } from './compile.ts'
 import { logPrefix } from './log-prefix.ts'
-import type { PolicedPod } from './objects.ts'
 import { ALL_PORTS, ALL_PROTOCOLS, type Traffic } from './traffic.ts'
+
+/** A pod as its rules see it. */
+export interface PolicedPod {
+  /** The host's end of its link. */
+  readonly link: string
+  readonly families: readonly IpFamily[]
+  /** Where what is denied is told. */
+  readonly logGroup: number
+  /** Who answers its DNS: where, in each of its families. */
+  readonly resolver?: { readonly port: number; readonly addresses: readonly string[] }
+}
 
 /** The names of the sets that a side's rules look into. */
 export interface GroupSets {

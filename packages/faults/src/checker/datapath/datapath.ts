@@ -1,8 +1,5 @@
 import type { Link } from '@podwire/netlink'
-import type { KubenetRecord, Observed, ObservedNamespace } from '../observed.ts'
-
-/** How pods are connected: kubenet's two ways. */
-export type DatapathName = 'routed' | 'bridge'
+import type { DatapathName, KubenetRecord, Observed, ObservedNamespace } from '../observed.ts'
 
 /** How a host connects pods. */
 export interface DatapathSettings {

@@ -1,5 +1,6 @@
+import type { DatapathName } from '../observed.ts'
 import { bridgeChecker } from './bridge.ts'
-import type { DatapathChecker, DatapathName, DatapathSettings } from './datapath.ts'
+import type { DatapathChecker, DatapathSettings } from './datapath.ts'
 import { routedChecker } from './routed.ts'
 
 /** A checker for each kind of pod that a host may have, whichever it makes from now on. */
