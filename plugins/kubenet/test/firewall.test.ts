@@ -1,5 +1,5 @@
 import type { PortMapping } from '@podwire/api'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Firewall, openFirewall } from '../src/firewall/firewall.ts'
 import type { FirewallPlan } from '../src/firewall/layout.ts'
 import { type PortElement, portElements } from '../src/firewall/port-elements.ts'
@@ -227,6 +227,83 @@ describeIsolated('the firewall', () => {
     expect(isFirst).toBe(false)
     expect(elementsOf('ports4')).toHaveLength(1)
     late.close()
+  })
+
+  describe('puts no port back that another process withdraws', () => {
+    const root = new URL('../../..', import.meta.url).pathname
+    const script = new URL('./support/withdraw.ts', import.meta.url).pathname
+    /** As another process does, which has made nothing. */
+    const withdraw = (address: string, ...hostPorts: number[]) =>
+      run(process.execPath, [
+        ...['--import', `${root}.dev/run-source.mjs`, script],
+        ...['podwire', address, ...hostPorts.map(String)],
+      ])
+
+    it.each([
+      ['deletes the tables', ['delete', 'table', 'inet', 'podwire']],
+      ['flushes a map', ['flush', 'map', 'inet', 'podwire', 'ports4']],
+    ])('after it has read what to publish, where somebody %s', async (_, damage) => {
+      const own = [...published(8080, '10.88.0.2'), ...published(8081, '10.88.0.2')]
+      let reads = 0
+      const rebuilding = openFirewall(
+        () => 'podwire',
+        () => {
+          if (reads++ > 0) return []
+          withdraw('10.88.0.2', 8080, 8081)
+          return own
+        },
+      )
+      firewall.apply(plan)
+      await firewall.change(own, [])
+      rebuilding.apply(plan)
+      run('nft', damage)
+      expect(rebuilding.ensure()).toBe(false)
+      expect(elementsOf('ports4')).toEqual([])
+      expect(reads).toBe(2)
+      rebuilding.close()
+    })
+
+    it('while that one looks which of them are there', async () => {
+      const own = [...published(8080, '10.88.0.2'), ...published(8081, '10.88.0.2')]
+      // What it read before the withdrawal began.
+      const rebuilding = openFirewall(
+        () => 'podwire',
+        () => own,
+      )
+      rebuilding.apply(plan)
+      // The second port is there when it is looked for; the first was not yet.
+      let looks = 0
+      const withdrawing = openFirewall(
+        () => {
+          if (++looks === 2) rebuilding.ensure()
+          return 'podwire'
+        },
+        () => [],
+      )
+      looks = 2
+      withdrawing.apply(plan)
+      run('nft', ['delete', 'table', 'inet', 'podwire'])
+      looks = 0
+      await withdrawing.change([], own)
+      expect(looks).toBeGreaterThan(2)
+      expect(elementsOf('ports4')).toEqual([])
+      withdrawing.close()
+      rebuilding.close()
+    })
+
+    it('between the look at what is missing and its change', async () => {
+      const own = published(8080, '10.88.0.2')
+      firewall.apply(plan)
+      let looks = 0
+      firewall.restore(() => {
+        if (looks++ > 0) return []
+        withdraw('10.88.0.2', 8080)
+        return own
+      })
+      expect(elementsOf('ports4')).toEqual([])
+      firewall.restore(() => own)
+      expect(elementsOf('ports4')).toHaveLength(1)
+    })
   })
 
   it('goes on with tables that an earlier process made for the same plan', async () => {

@@ -42,6 +42,11 @@ export interface Firewall {
    * Errors: `EBUSY` or `EEXIST` when a port leads elsewhere already; then nothing of this change was done.
    */
   change(added: readonly PortElement[], removed: readonly PortElement[]): Promise<void>
+  /**
+   * Publishes the ports that are found missing; they are looked for again where somebody changed rules meanwhile, who may have
+   * withdrawn them. Errors: as `change`
+   */
+  restore(findMissing: () => readonly PortElement[]): void
   /** What differs from the ports that should be published: [missing, leftover]. Errors: `ENOENT` without the tables. */
   compare(wanted: readonly PortElement[]): { missing: PortElement[]; leftover: PortElement[] }
   /** Whether all these are published. */
@@ -154,22 +159,29 @@ export function openFirewall(
     return false
   }
 
-  // The kernel deletes by key alone: a port that leads to another pod by now must stay. What is to be removed and isn't there
-  // may have been flushed with the rest, and would come back with it.
   function attempt(added: readonly PortElement[], removed: readonly PortElement[]) {
     for (let again = maxAttempts; ; again--) {
-      const there = removed.filter(isThere)
-      const isCertain = there.length === removed.length || ensure()
-      const steps = [...removals(isCertain ? there : removed.filter(isThere)), ...additions(added)]
-      if (steps.length === 0) return
       try {
-        return commit(steps)
+        const steps = [...removals(allThere(removed)), ...additions(added)]
+        if (steps.length > 0) commit(steps)
+        return
       } catch (error) {
         // Someone changed rules this very moment, or flushed them.
         if (!['ERESTART', 'ENOENT'].includes(codeOf(error) ?? '') || again === 0) throw error
         ensure()
       }
     }
+  }
+
+  // The kernel deletes by key alone: a port that leads to another pod by now must stay. What isn't there may be about to come
+  // back: another process that makes the tables anew may have read the records before these ports were taken out of them.
+  // Once the generation is another one, it has to read them again.
+  function allThere(removed: readonly PortElement[]): PortElement[] {
+    const there = removed.filter(isThere)
+    if (there.length === removed.length) return there
+    const none: TableRef = { ...table().inet, table: `${tableName()}-none` }
+    commit([tables.add(none), tables.del(none)])
+    return removed.filter(isThere)
   }
 
   const additions = (ports: readonly PortElement[]) => byMap(ports, elements.add)
@@ -180,6 +192,20 @@ export function openFirewall(
       const own = ports.filter((port) => port.map === map).map(({ element }) => element)
       return own.length > 0 ? make(setRef(map), own) : []
     })
+
+  function transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]) {
+    if (problem !== undefined) throw errors.POLICY_UNAVAILABLE({ reason: problem })
+    for (let again = maxAttempts; ; again--) {
+      ensure()
+      const all = steps(table().inet)
+      if (all.length === 0) return
+      try {
+        return commit(all)
+      } catch (error) {
+        if (codeOf(error) !== 'ERESTART' || again === 0) throw error
+      }
+    }
+  }
 
   function isThere({ map, element }: { map: string; element: MapElement }): boolean {
     try {
@@ -232,22 +258,11 @@ export function openFirewall(
     },
     ensure,
     change,
+    restore: (findMissing) => transact(() => additions(findMissing())),
     compare,
     holds: (wanted) => wanted.every(isThere),
     ask: (request) => netlink.runSync(request(table().inet)),
-    transact(steps) {
-      if (problem !== undefined) throw errors.POLICY_UNAVAILABLE({ reason: problem })
-      for (let again = maxAttempts; ; again--) {
-        ensure()
-        const all = steps(table().inet)
-        if (all.length === 0) return
-        try {
-          return commit(all)
-        } catch (error) {
-          if (codeOf(error) !== 'ERESTART' || again === 0) throw error
-        }
-      }
-    },
+    transact,
     async forgetConnections(isChosen) {
       const found = (await netlink.run(conntrack.list())).filter(isChosen)
       await Promise.all(
@@ -278,6 +293,7 @@ function noFirewall(problem: string): Firewall {
     isIntact: () => true,
     ensure: () => true,
     change: async () => {},
+    restore() {},
     compare: () => ({ missing: [], leftover: [] }),
     holds: () => false,
     forgetFlows: async () => {},

@@ -31,7 +31,7 @@ export async function repair(node: Node, before: readonly string[] = []): Promis
   const repaired = [...before, ...(await node.build())]
   const published = node.published()
   const pods = await node.records.readAll()
-  repaired.push(...(await restorePorts(node, pods, published)))
+  repaired.push(...restorePorts(node, pods, published))
   repaired.push(...(await restorePolicies(node, pods)))
   const links = await node.datapath.restore(pods)
   repaired.push(...links.repaired)
@@ -100,19 +100,24 @@ async function restorePolicies(
 // The ports were looked at before the records, and each record is looked at again: a pod that is being torn down
 // meanwhile must not have its ports back. Whether a change that has begun is still under way can't be seen here; the next
 // set-up of the pod finishes it.
-async function restorePorts(
+function restorePorts(
   { firewall, records }: Node,
   pods: readonly PodRecord[],
   published: readonly PortElement[],
-): Promise<string[]> {
+): string[] {
   if (firewall.problem) return []
   const there = new Set(published.map(elementKey))
-  const missing = pods
-    .filter((pod) => portElements(pod).some((element) => !there.has(elementKey(element))))
-    .flatMap(({ sandboxId }) => records.read(sandboxId) ?? [])
-    .filter(({ leaving, changing }) => !leaving && !changing)
-    .flatMap(portElements)
-    .filter((element) => !there.has(elementKey(element)) && !firewall.holds([element]))
-  await firewall.change(missing, [])
+  const incomplete = pods.filter((pod) =>
+    portElements(pod).some((element) => !there.has(elementKey(element))),
+  )
+  let missing: PortElement[] = []
+  firewall.restore(() => {
+    missing = incomplete
+      .flatMap(({ sandboxId }) => records.read(sandboxId) ?? [])
+      .filter(({ leaving, changing }) => !leaving && !changing)
+      .flatMap(portElements)
+      .filter((element) => !firewall.holds([element]))
+    return missing
+  })
   return missing.map(({ mapping }) => `host port ${mapping.hostPort}/${mapping.protocol}`)
 }

@@ -79,6 +79,7 @@ async function change(
     throw error
   }
   records.write(after)
+  if (changing) await withdrawRest(context, begun, after)
   return after
 }
 
@@ -86,10 +87,16 @@ async function takeBack(context: SetUpContext, begun: PodRecord, before: PodReco
   try {
     await apply(context, begun, before, 'unknown')
     context.records.write(before)
+    await withdrawRest(context, begun, before)
   } catch (error) {
     // The first error is the one to tell. The record says what there may be, and the next set-up or tear-down sees to it.
     context.log.error(`kubenet could not take back a change of pod ${podKey(before)}: ${messageOf(error)}`)
   }
+}
+
+/** Until the record was settled, whoever made the tables anew published from it what had been withdrawn, and left out what stays. */
+function withdrawRest({ hostPorts }: SetUpContext, begun: PodRecord, settled: PodRecord) {
+  return hostPorts.change(publishedFor(begun), settled)
 }
 
 async function apply(
