@@ -192,7 +192,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     },
     repair: async (operation) => {
       const { manager } = await started.active()
-      await manager.event('repair', {})
+      await manager.event('repair', { resident })
       return repairSandboxes(context, operation)
     },
     prune: async (operation) => {

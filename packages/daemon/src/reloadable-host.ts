@@ -44,7 +44,15 @@ export async function createReloadableHost(
     busy: 0,
     onIdle: () => {},
   })
+  // Pods whose DNS and denials were told by a process, or a host of this one, that has ended.
+  const takeUp = (host: NetworkHost) =>
+    host
+      .event('repair', { resident: true })
+      .catch((error: unknown) =>
+        log.warn(`what earlier processes answered is not taken up: ${messageOf(error)}`),
+      )
   let current = await begin(configuration, true)
+  await takeUp(current.host)
   // The ends of the hosts before it; a collection of garbage must not run beside their set-ups.
   let earlier: Promise<void> = Promise.resolve()
 
@@ -70,6 +78,8 @@ export async function createReloadableHost(
       log.error(`the host before could not be closed: ${messageOf(error)}`, { error }),
     )
 
+  events.on('plugin:restarted', () => void use(takeUp))
+
   return {
     events,
     get configuration() {
@@ -82,7 +92,7 @@ export async function createReloadableHost(
       const next = await begin(by, false)
       const before = current
       current = next
-      earlier = Promise.all([earlier, ended(before)]).then(() => {})
+      earlier = Promise.all([earlier, ended(before)]).then(() => use(takeUp))
     },
     plugin: () => use((host) => host.plugin()),
     setUpPod: (pod, options) => use((host) => host.setUpPod(pod, options)),

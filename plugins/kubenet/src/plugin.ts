@@ -42,7 +42,7 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
       initialised = openNode({ options, stateDir, log, host, init })
     },
     async event(name, details) {
-      if (name === 'repair') await repair(node())
+      if (name === 'repair') await repair(node(), [], details['resident'] === true)
       if (name === 'reset') await node().reset()
       if (name !== NET_PLUGIN_EVENT_POD_CIDR_CHANGE) return
       await node().setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))

@@ -13,7 +13,9 @@ export default define
 
 /** Exits with 1 when a pod could not be mended. */
 async function repair({ json = false, ...flags }: GlobalFlags & JsonFlag): Promise<number> {
-  const results = await withHost(flags, (host) => host.repair({ signal: interrupted }))
+  const results = await withHost(flags, (host) => host.repair({ signal: interrupted }), {
+    resident: false,
+  })
   if (json) printJson(results)
   else if (results.length === 0) print('no pods')
   for (const { pod, repaired, failed } of json ? [] : results) {

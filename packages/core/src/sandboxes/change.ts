@@ -67,6 +67,8 @@ export async function convergePod(
     return record
   } catch (error) {
     signal?.throwIfAborted()
+    // Mending it here would take its DNS from whoever has it, and end it with this process.
+    context.checkNames(record.pod)
     const mended = await callSetUp(context, manager, record, signal)
     context.events.emit('pod:repaired', { plugin: manager.name, pod, why: messageOf(error) })
     return mended

@@ -75,6 +75,18 @@ describe.skipIf(!isIsolated())('a policy', () => {
     await (await start()).setUpPod(named)
   })
 
+  test('with names is not mended by a process that does not stay: that would end its DNS', async () => {
+    const { host, start } = await hostWith(
+      `${able} checkPod: async () => { throw new Error('changed') }, event: (name, details) => { globalThis.calls.push([name, details]) },`,
+    )
+    await host.setUpPod({ ...web, policy: { egress: { default: 'deny', allow: [{ host: 'a.org' }] } } })
+    const passing = await start({ resident: false })
+    expect(await passing.repair()).toMatchObject([{ failed: expect.stringContaining('"a.org"') }])
+    expect(calls().slice(1)).toEqual([['repair', { resident: false }]])
+    expect(await host.repair()).toMatchObject([{ repaired: expect.stringContaining('changed') }])
+    expect(calls()[2]).toEqual(['repair', { resident: true }])
+  })
+
   test('tells of what it denied by an event of its own', async () => {
     const flow = {
       pod: { ...web, sandboxId: 's' },

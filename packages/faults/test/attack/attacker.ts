@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { createNetworkHost, type NetworkHost, type NetworkHostOptions } from 'podwire'
@@ -12,6 +12,9 @@ export const describeAttack = describe.skipIf(!isIsolated())
 
 /** As much of each attack as the one that found something, instead of what time allows: `npm run test:faults`. */
 export const isAll = process.env.PODWIRE_FAULTS === 'all'
+
+/** Root of a user namespace has no other user there. */
+export const hasOtherUsers = /^\s*0\s+0\s+4294967295/.test(readFileSync('/proc/self/uid_map', 'utf8'))
 
 /** Somebody who may do nothing here. */
 export const SOMEBODY = 12_345

@@ -105,6 +105,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     firewall,
     stateDir,
     logGroup: denials.group,
+    takeUpLog: denials.takeUp,
     linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     read: records.read,
     ids: records.ids,

@@ -23,8 +23,9 @@ export async function prepare(node: Node): Promise<SetUpContext> {
  * Puts back what someone else deleted or flushed of what pods share, the rules, the published ports and the host's ends of pods'
  * links, and tells the host of it. A pod whose link is gone is only told of: setting it up again mends it.
  * @param before what was put back already
+ * @param takesUp whether it goes on with the DNS and the denials of pods whose process ended: only who stays may
  */
-export async function repair(node: Node, before: readonly string[] = []): Promise<void> {
+export async function repair(node: Node, before: readonly string[] = [], takesUp = false): Promise<void> {
   // Where there are no pods, nothing was made, and nothing is missing.
   if (!node.isBuilt && node.records.ids().length === 0) return
   node.forSetUp()
@@ -32,7 +33,7 @@ export async function repair(node: Node, before: readonly string[] = []): Promis
   const published = node.published()
   const pods = await node.records.readAll()
   repaired.push(...restorePorts(node, pods, published))
-  repaired.push(...(await restorePolicies(node, pods)))
+  repaired.push(...(await restorePolicies(node, pods, takesUp)))
   const links = await node.datapath.restore(pods)
   repaired.push(...links.repaired)
   if (repaired.length + links.missing.length > 0) node.report('repair', { repaired, missing: links.missing })
@@ -84,13 +85,17 @@ export function startRepairing(node: Node, interval: number, log: Logger): { sto
 async function restorePolicies(
   { firewall, records, policies }: Node,
   pods: readonly PodRecord[],
+  takesUp: boolean,
 ): Promise<string[]> {
   if (firewall.problem) return []
   const repaired: string[] = []
   for (const { sandboxId } of pods.filter(({ policy }) => policy)) {
     await nextTurn()
     const pod = records.read(sandboxId)
-    if (!pod || pod.leaving || pod.changing || policies.differences(pod).length === 0) continue
+    if (!pod || pod.leaving || pod.changing) continue
+    if (takesUp) await policies.takeUp(pod)
+    // Its rules lead to whoever answers it.
+    if (!policies.isAnswered(pod) || policies.differences(pod).length === 0) continue
     await policies.replace(pod)
     repaired.push(`policy of pod ${podKey(pod)}`)
   }

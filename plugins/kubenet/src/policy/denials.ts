@@ -13,6 +13,8 @@ import { isSelected } from './selectors.ts'
 export interface Denials {
   /** The nflog group that this process listens to, from the first call on; rules of pods that it sets up log there. */
   group(): number
+  /** Listens to the group of an earlier process too, where nobody does any more: rules log there as long as their pods live. */
+  takeUp(group: number): void
   /** Something that isn't a packet. */
   note(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
   /** Tells what isn't told yet, and listens no more. */
@@ -47,25 +49,34 @@ export function createDenials(context: DenialsContext): Denials {
   let netlink: Netlink | undefined
   let chosen: number | undefined
   let timer: NodeJS.Timeout | undefined
+  const listened = new Set<number>()
   const controller = new AbortController()
   const gathered = new Map<string, Gathered>()
   const known = new Map<string, PodRecord>()
   let hosts: ReadonlySet<string> = new Set()
 
-  function listen(): number {
+  /** Returns false where another process listens. */
+  function listenTo(group: number): boolean {
     netlink ??= openNetlink({ protocol: NETLINK_NETFILTER })
-    for (let attempt = 1; ; attempt++) {
-      const group = randomInt(firstGroup, lastGroup)
-      try {
-        const packets = watchNflog(netlink, group, { ref: false, signal: controller.signal })
-        follow(packets).catch((error) =>
-          log.warn(`kubenet hears no more of what policies deny: ${messageOf(error)}`),
-        )
-        return group
-      } catch (error) {
-        if (errnoOf(error) !== 'EPERM' || attempt === maxAttempts) throw error
-      }
+    try {
+      const packets = watchNflog(netlink, group, { ref: false, signal: controller.signal })
+      follow(packets).catch((error) =>
+        log.warn(`kubenet hears no more of what policies deny: ${messageOf(error)}`),
+      )
+      listened.add(group)
+      return true
+    } catch (error) {
+      if (errnoOf(error) !== 'EPERM') throw error
+      return false
     }
+  }
+
+  function listen(): number {
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+      const group = randomInt(firstGroup, lastGroup)
+      if (!listened.has(group) && listenTo(group)) return group
+    }
+    throw new Error(`none of ${maxAttempts} nflog groups is free`)
   }
 
   async function follow(packets: AsyncIterable<LoggedPacket>) {
@@ -158,6 +169,9 @@ export function createDenials(context: DenialsContext): Denials {
     group() {
       chosen ??= listen()
       return chosen
+    },
+    takeUp(group) {
+      if (!listened.has(group)) listenTo(group)
     },
     note(pod, flow) {
       timer ??= setTimeout(flush, gatheringMs).unref()

@@ -42,6 +42,11 @@ export interface Policies {
   add(pod: PodRecord): Promise<void>
   /** Gives a pod its policy, whatever it had before, and cuts the connections that are no longer allowed. */
   replace(pod: PodRecord): Promise<void>
+  /**
+   * Goes on with what a process that ended did for a pod: answers its DNS, and tells what it is denied. Its rules stay, and so do
+   * the addresses that names led it to, and its connections. What another process does still is left to that.
+   */
+  takeUp(pod: PodRecord): Promise<void>
   /** Takes the policy away, and the pod out of others'; after its link is gone, before its addresses are. */
   remove(pod: PodRef & Partial<PodRecord>): void
   /** Whether this process answers the pod's DNS, where its policy has names. */
@@ -59,6 +64,8 @@ interface PolicyContext {
   readonly stateDir: string
   /** Where what is denied is told by this process. */
   logGroup(): number
+  /** Tells what is denied where an earlier process did. */
+  takeUpLog(group: number): void
   linkOf(sandboxId: string): string
   read(sandboxId: string): PodRecord | undefined
   ids(): string[]
@@ -204,6 +211,9 @@ export function createPolicies(context: PolicyContext): Policies {
     } else rmSync(file, { force: true })
   }
 
+  const isAnsweredHere = (record: PodRecord) =>
+    !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined
+
   const isForNobody = (record: PodRecord) => !record.policy && namesIn(selecting).length === 0
 
   return {
@@ -240,6 +250,21 @@ export function createPolicies(context: PolicyContext): Policies {
       })
       await cut(record)
     },
+    async takeUp(record) {
+      if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
+      if (isAnsweredHere(record) || isAnsweredByAnybody(record)) return
+      await naming.serve(record)
+      retrying(() => {
+        const leading = objects(record, everybody).entries.filter(({ map }) => resolverMaps.includes(map))
+        firewall.transact((table) =>
+          leading.flatMap(({ map, element }) => {
+            const ref = { ...table, set: map }
+            const before = hasElement(map, element.key) ? elements.del(ref, [{ key: element.key }]) : []
+            return [...before, ...elements.add(ref, [element])]
+          }),
+        )
+      })
+    },
     remove(pod) {
       naming.forget(pod.sandboxId)
       if (firewall.problem !== undefined) return
@@ -257,8 +282,7 @@ export function createPolicies(context: PolicyContext): Policies {
       })
       rmSync(join(selecting, pod.sandboxId), { force: true })
     },
-    isAnswered: (record) =>
-      !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined,
+    isAnswered: isAnsweredHere,
     admit(record, groups, members) {
       const wanted = memberSets(compile(record), policed(record)).filter(
         ({ direction, list, index }) => isLedTo(direction, list) && groups.includes(index),
@@ -375,7 +399,9 @@ export function createPolicies(context: PolicyContext): Policies {
   }
 }
 
-const entryMaps = [...Object.values(policyMaps), ...families.map((family) => setNames(family).resolvers)]
+const resolverMaps: readonly string[] = families.map((family) => setNames(family).resolvers)
+
+const entryMaps = [...Object.values(policyMaps), ...resolverMaps]
 
 const cutOff = (table: TableRef, link: string): Change[] =>
   Object.values(policyMaps).flatMap((map) =>

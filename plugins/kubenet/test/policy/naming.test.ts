@@ -89,6 +89,21 @@ describeIsolated('a policy with names', () => {
     expect(await pod.resolve('db.test.pod', ANYBODY)).toBe('ENOTFOUND')
   })
 
+  it('is answered and told again by a host that stays, and by no other, and its connections stay', async () => {
+    const { pod, options } = await start(allowing({ host: 'registry.test', ports: [443] }))
+    expect(await pod.resolve('registry.test', ANYBODY)).toBe(registry)
+    await machine.start({ options })
+    await machine.plugin.event('repair', { resident: false })
+    expect(await pod.resolve('registry.test', ANYBODY)).toMatch(/^E(CONNREFUSED|TIMEOUT)$/)
+    await machine.plugin.event('repair', { resident: true })
+    // What names led to before is open without being asked for again.
+    expect(await pod.ask('tcp', registry, 443, { timeout: 1000 })).toMatch(/^outside/)
+    expect(await pod.resolve('registry.test', ANYBODY)).toBe(registry)
+    const before = deniedFlows().length
+    expect(await pod.ask('tcp', registry, 80, { timeout: 500 })).toMatch(REFUSED)
+    await expect.poll(() => deniedFlows().length).toBeGreaterThan(before)
+  })
+
   it('stays shut when nobody answers any more, and is answered by whoever sets the pod up again', async () => {
     const policy = allowing({ host: 'registry.test' })
     const { pod, options } = await start(policy)
