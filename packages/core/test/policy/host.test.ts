@@ -77,7 +77,7 @@ describe.skipIf(!isIsolated())('a policy', () => {
 
   test('with names is not mended by a process that does not stay: that would end its DNS', async () => {
     const { host, start } = await hostWith(
-      `${able} checkPod: async () => { throw new Error('changed') }, event: (name, details) => { globalThis.calls.push([name, details]) },`,
+      `capabilities: () => 72, checkPod: async () => { throw new Error('changed') }, event: (name, details) => { globalThis.calls.push([name, details]) },`,
     )
     await host.setUpPod({ ...web, policy: { egress: { default: 'deny', allow: [{ host: 'a.org' }] } } })
     const passing = await start({ resident: false })
