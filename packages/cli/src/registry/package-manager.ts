@@ -21,7 +21,10 @@ const lockFiles = [
  */
 export function packageManagerOf(dir: string, env: NodeJS.ProcessEnv = process.env): PackageManager {
   const found =
-    firstOf(upwards(dir), managerOf) ?? /^(npm|pnpm|yarn)\//.exec(env['npm_config_user_agent'] ?? '')?.[1]
+    upwards(dir)
+      .map(managerOf)
+      .find((manager) => manager !== undefined) ??
+    /^(npm|pnpm|yarn)\//.exec(env['npm_config_user_agent'] ?? '')?.[1]
   if (found === 'yarn' && upwards(dir).some((one) => existsSync(join(one, '.yarnrc.yml'))))
     return 'yarn-berry'
   return found === 'pnpm' || found === 'yarn' || found === 'yarn-berry' ? found : 'npm'
@@ -93,17 +96,6 @@ function packageManagerField(file: string): string {
     // No such file, or one that says nothing.
     return ''
   }
-}
-
-function firstOf<Item, Found>(
-  items: readonly Item[],
-  find: (item: Item) => Found | undefined,
-): Found | undefined {
-  for (const item of items) {
-    const found = find(item)
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 function upwards(dir: string): string[] {
