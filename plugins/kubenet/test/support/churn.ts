@@ -1,4 +1,5 @@
-// Sets pods up and takes them down without end, until it is killed. Arguments: state directory, data path, namespaces.
+// Sets pods up and takes them down without end, until it is killed. It says `ready` before the first of them, and `once` when one
+// was up and down. Arguments: state directory, data path, namespaces.
 import { defaultOptions } from '../../src/options.ts'
 import { createKubenet } from '../../src/plugin.ts'
 import { createTestHost } from './host.ts'
@@ -21,9 +22,10 @@ async function churn(netns: string): Promise<never> {
     portMappings: [{ hostPort: 7000 + Number(id.slice(-1)), containerPort: 80, protocol: 'tcp' as const }],
   }
   const pod = host.addPod(id, netns, settings)
-  for (;;) {
+  for (let round = 0; ; round++) {
     const { signal } = new AbortController()
     await plugin.setUpPod(pod, signal)
     await plugin.tearDownPod(pod, signal)
+    if (round === 0) process.stdout.write('once\n')
   }
 }
