@@ -14,6 +14,8 @@ import {
 import { dirname, join } from 'node:path'
 import { errnoOf } from './errors.ts'
 
+export * from './ownership.ts'
+
 // Small files of state, written and read synchronously: in memory each call takes some 20 µs, where the way to a thread
 // and back takes several times that. Links are never followed: who may write to a directory of state must not choose
 // which file of root's is read or replaced.

@@ -1,11 +1,10 @@
-import { lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { lstatSync, realpathSync, type Stats } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { errnoOf } from '@podwire/api'
+import { isExposed, isRoots, upwards } from '@podwire/api/files'
 import { errors } from './errors.ts'
 
 const S_IWOTH = 0o002
-const S_IWGRP = 0o020
-const S_ISVTX = 0o1000
 
 /**
  * Checks that whoever answers at a socket is this user, or root: nobody else can have made it, can write to it without
@@ -21,14 +20,11 @@ export function assertSocketTrusted(socket: string): void {
   if (!found.isSocket()) refuse('it is not a socket')
   if (!isOurs(found)) refuse(`it belongs to user ${found.uid}`)
   if (found.mode & S_IWOTH) refuse('every user may write to it')
-  for (let dir = realpathSync(dirname(path)); ; dir = dirname(dir)) {
-    const at = lstatSync(dir)
-    if (!isOurs(at) && !(at.uid === OVERFLOW_UID && isUserNamespace()))
-      refuse(`${dir} belongs to user ${at.uid}`)
-    const othersMayWrite = (at.mode & (S_IWOTH | (at.gid === 0 ? 0 : S_IWGRP))) !== 0
-    // Where it is sticky, only owners rename.
-    if (othersMayWrite && !(at.mode & S_ISVTX)) refuse(`others may write to ${dir}`)
-    if (dir === dirname(dir)) return
+  const real = join(realpathSync(dirname(path)), basename(path))
+  for (const { at, found: above, isAbove } of upwards(real)) {
+    if (!isAbove) continue
+    if (!isOurs(above) && !isRoots(above)) refuse(`${at} belongs to user ${above.uid}`)
+    if (isExposed(above, isAbove)) refuse(`others may write to ${at}`)
   }
 }
 
@@ -42,10 +38,3 @@ function look(path: string, socket: string): Stats {
 }
 
 const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.()
-
-// Whoever isn't mapped into a user namespace is shown in it as this one, root itself too, to whom most of the path belongs.
-const OVERFLOW_UID = 65534
-
-function isUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'))
-}

@@ -1,7 +1,8 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { isPodwireError, type Logger } from '@podwire/api'
+import { hasMachineUsers } from '@podwire/api/files'
 import { createNetworkHost, type NetworkHost } from '@podwire/core'
 import { startDaemon } from '@podwire/daemon'
 import { isIsolated, recordingLogger } from '@podwire/testing'
@@ -9,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 import { connectNetworkHost, streamEvents } from '../src/index.ts'
 import { afterThis, configured, startTestDaemon, until } from './daemon.ts'
 
-const isUserNamespace = !/^\s*0\s+0\s+4294967295/.test(readFileSync('/proc/self/uid_map', 'utf8'))
+const isUserNamespace = !hasMachineUsers()
 
 const web = { namespace: 'default', name: 'web' }
 

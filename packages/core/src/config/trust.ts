@@ -1,16 +1,13 @@
-import { lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs'
-import { dirname, resolve, sep } from 'node:path'
+import { lstatSync, realpathSync } from 'node:fs'
+import { resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { hasMachineUsers, isExposed, upwards } from '@podwire/api/files'
 import { errors } from '../errors.ts'
 
 // A process that is root runs what its configuration and its plugins say. Whoever could have written those files would
 // be root too, so they must belong to root, or to somebody who is as good as root already: the user whose `sudo` this is,
 // and the owner of the code that runs now. The same holds for each directory above, since who may rename there may put
 // another file in the place. A directory like /tmp is no danger to what lies in it: there, only owners rename.
-
-const S_IWOTH = 0o002
-const S_IWGRP = 0o020
-const S_ISVTX = 0o1000
 
 /**
  * Checks that nobody but root could have written a file or directory whose code or settings are to be used as root.
@@ -23,19 +20,11 @@ export function assertTrusted(path: string, what: string, trusted: readonly stri
   if (!isRealRoot()) return
   const real = realpathSync(path)
   if (trusted.some((dir) => isInside(real, realpathOr(dir)))) return
-  for (const at of [real, ...parents(real)]) {
-    const found = lstatSync(at)
-    if (isSafe(found, at === real)) continue
+  for (const { at, found, isAbove } of upwards(real)) {
+    if (owners().has(found.uid) && !isExposed(found, isAbove)) continue
     const mode = (found.mode & 0o7777).toString(8).padStart(4, '0')
     throw errors.UNTRUSTED({ path, at, uid: found.uid, mode, what })
   }
-}
-
-function isSafe(found: Stats, isItself: boolean): boolean {
-  if (!owners().has(found.uid)) return false
-  const othersMayWrite = (found.mode & (S_IWOTH | (found.gid === 0 ? 0 : S_IWGRP))) !== 0
-  const isSticky = found.isDirectory() && (found.mode & S_ISVTX) !== 0
-  return !othersMayWrite || (isSticky && !isItself)
 }
 
 let known: ReadonlySet<number> | undefined
@@ -51,19 +40,8 @@ function owners(): ReadonlySet<number> {
   return known
 }
 
-// Root of a user namespace has no more rights over the machine than the user who made it.
 function isRealRoot(): boolean {
-  if (process.geteuid?.() !== 0) return false
-  try {
-    return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'))
-  } catch {
-    return true
-  }
-}
-
-function parents(path: string): string[] {
-  const parent = dirname(path)
-  return parent === path ? [] : [parent, ...parents(parent)]
+  return process.geteuid?.() === 0 && hasMachineUsers()
 }
 
 function isInside(path: string, dir: string): boolean {

@@ -1,16 +1,12 @@
-import { accessSync, constants, lstatSync, realpathSync, type Stats, statfsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, realpathSync, type Stats, statfsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { errnoOf } from '@podwire/api'
-import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
+import { isExposed, isRoots, readFileIfThere, upwards, writeFileWhole } from '@podwire/api/files'
 import * as z from 'zod/mini'
 import { errors } from '../errors.ts'
 import { once } from '../once.ts'
 import { OWN_NETNS } from './netns.ts'
 import type { SandboxStore } from './store.ts'
-
-const S_IWOTH = 0o002
-const S_IWGRP = 0o020
-const S_ISVTX = 0o1000
 
 /**
  * Checks that nobody but this user, or root, can put files into a state directory, or another directory in its place:
@@ -20,28 +16,22 @@ const S_ISVTX = 0o1000
 export function assertStateDirSafe(stateDir: string): void {
   const own = process.geteuid?.() ?? 0
   const real = nearestReal(resolve(stateDir))
-  for (let at = real; ; at = dirname(at)) {
-    const problem = problemOf(look(at), at === resolve(stateDir), own)
+  const isThere = existsSync(stateDir)
+  for (const { at, found, isAbove } of lookUpwards(real)) {
+    const problem = problemOf(found, isAbove || !isThere, own)
     if (problem) throw errors.STATE_UNSAFE({ path: stateDir, problem: `${at} ${problem}` })
-    if (at === dirname(at)) return
   }
 }
 
-function problemOf(found: Stats, isItself: boolean, own: number): string | undefined {
+function problemOf(found: Stats, isAbove: boolean, own: number): string | undefined {
   if (!found.isDirectory()) return 'is not a directory'
-  // In a user namespace, whoever isn't mapped into it is shown as nobody.
-  const owners = isItself ? [own] : [own, 0, overflowUid]
-  if (!owners.includes(found.uid)) return `belongs to user ${found.uid}`
-  const othersMayWrite = (found.mode & (S_IWOTH | (found.gid === 0 ? 0 : S_IWGRP))) !== 0
-  const isSticky = (found.mode & S_ISVTX) !== 0
-  return othersMayWrite && (isItself || !isSticky) ? 'may be written to by others' : undefined
+  if (found.uid !== own && !(isAbove && isRoots(found))) return `belongs to user ${found.uid}`
+  return isExposed(found, isAbove) ? 'may be written to by others' : undefined
 }
 
-const overflowUid = 65534
-
-function look(path: string): Stats {
+function lookUpwards(path: string) {
   try {
-    return lstatSync(path)
+    return [...upwards(path)]
   } catch (cause) {
     throw errors.STATE_UNUSABLE({ path }, cause)
   }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasMachineUsers } from '@podwire/api/files'
 import { isIsolated } from '@podwire/testing'
 import { createNetworkHost, type NetworkHost, type NetworkHostOptions } from 'podwire'
 import { afterEach, describe } from 'vitest'
@@ -14,7 +15,7 @@ export const describeAttack = describe.skipIf(!isIsolated())
 export const isAll = process.env.PODWIRE_FAULTS === 'all'
 
 /** Root of a user namespace has no other user there. */
-export const hasOtherUsers = /^\s*0\s+0\s+4294967295/.test(readFileSync('/proc/self/uid_map', 'utf8'))
+export const hasOtherUsers = hasMachineUsers()
 
 /** Somebody who may do nothing here. */
 export const SOMEBODY = 12_345
