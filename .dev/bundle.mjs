@@ -2,13 +2,14 @@
 // Node takes a good millisecond to find and read a module, however small, so a command loads few: a file for each entry point
 // and what they share. Code of other packages that is used goes into them, and what isn't used of it stays away.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { basename, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { thirdPartyLicences } from './third-party-licences.mjs'
 
 rmSync('dist', { recursive: true, force: true })
 
-const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
+const { exports, ...manifest } = JSON.parse(readFileSync('package.json', 'utf8'))
 const exported = Object.values(exports).flatMap(({ 'podwire-source': source, default: built }) =>
   source ? [{ in: source, out: built.replace(/^\.\/dist\/|\.js$/g, '') }] : [],
 )
@@ -40,8 +41,28 @@ const { metafile } = await build({
   },
 })
 
+assertInstalledWith(manifest, metafile)
+
 const licences = thirdPartyLicences(metafile)
 if (licences !== '') writeFileSync('dist/THIRD-PARTY-NOTICES.txt', licences)
+
+/**
+ * Whatever stays outside must come with the package: where each has its own dependencies alone, as pnpm lays them out, what
+ * those it bundles depend on isn't found.
+ */
+function assertInstalledWith({ dependencies, optionalDependencies, peerDependencies }, { inputs, outputs }) {
+  const imported = Object.values(outputs).flatMap(({ imports }) =>
+    imports.filter(({ external, path }) => external && !/^[.<]/.test(path) && !isBuiltin(path)),
+  )
+  // It is asked for by a function that no bundler sees through.
+  const isNative = Object.keys(inputs).some((file) => file.endsWith('netlink/src/native.ts'))
+  const packages = [...imported.map(({ path }) => path), ...(isNative ? ['koffi'] : [])].map((path) =>
+    path.replace(/^((?:@[^/]+\/)?[^/]+).*/, '$1'),
+  )
+  const installed = { ...dependencies, ...optionalDependencies, ...peerDependencies }
+  const missing = [...new Set(packages)].filter((name) => !(name in installed))
+  if (missing.length > 0) throw new Error(`${process.cwd()}: package.json lacks ${missing.join(', ')}`)
+}
 
 /**
  * Node's own modules, each as it is asked for: an `import` of one asks at once for all that it exports, and of some of that
