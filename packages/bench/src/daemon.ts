@@ -1,12 +1,12 @@
-import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectNetworkHost } from '@podwire/client'
-import { createNetworkHost, loadConfig, type NetworkHost, type PodwireConfig } from '@podwire/core'
-import { startDaemon } from '@podwire/daemon'
+import { createNetworkHost, type NetworkHost, type PodwireConfig } from '@podwire/core'
 import { type Figure, figure, interleaved, median, timed } from './figure.ts'
+import { installedPodwire } from './installed.ts'
 
 const netns = '/run/netns/podwire-bench'
 const plugin = (name: string) => ({
@@ -176,10 +176,26 @@ async function bothHosts(dir: string, name: string, config: PodwireConfig) {
   return { ours, reference, process: child.process, close }
 }
 
+/** `podwire daemon`, as a user has it. */
 async function startChild(stateDir: string, config: PodwireConfig) {
-  const process = fork(new URL(import.meta.url), [stateDir, JSON.stringify(config)])
-  const [{ startedMs }] = (await once(process, 'message')) as [{ startedMs: number }]
-  return { process, startedMs }
+  const file = `${stateDir}.config.json`
+  writeFileSync(file, JSON.stringify(config))
+  const { podwire } = installedPodwire()
+  const args = [podwire, 'daemon', '--config', file, '--state-dir', stateDir]
+  const started = performance.now()
+  const child = spawn(process.execPath, args, { stdio: 'ignore' })
+  while (!(await isReady(join(stateDir, 'podwire.sock')))) {
+    if (child.exitCode !== null) throw new Error(`podwire daemon exited with ${child.exitCode}`)
+    await sleep(2)
+  }
+  return { process: child, startedMs: performance.now() - started }
+}
+
+async function isReady(socket: string): Promise<boolean> {
+  if (!existsSync(socket)) return false
+  const host = await connectNetworkHost({ socket }).catch(() => undefined)
+  await host?.close()
+  return host !== undefined
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -190,21 +206,4 @@ async function end(child: ChildProcess): Promise<void> {
 function residentMb(pid: number | undefined): number {
   const [, kb = ''] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kb) / 1024
-}
-
-/** What runs in a process of its own. */
-async function serve(stateDir: string, config: string): Promise<void> {
-  // What it recovers it warns of.
-  const log = { debug() {}, info() {}, warn() {}, error: console.error }
-  const started = performance.now()
-  // It is this program that wrote it.
-  const load = () => loadConfig({ config: JSON.parse(config) as PodwireConfig, stateDir })
-  const running = await startDaemon({ load, log, version: 'bench', env: {} })
-  process.on('SIGTERM', () => running.stop().then(() => process.exit(0)))
-  process.send?.({ startedMs: performance.now() - started })
-}
-
-if (process.send) {
-  const [, , stateDir = '', config = ''] = process.argv
-  await serve(stateDir, config)
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { type Figure, figure, median, timed } from './figure.ts'
+import { installedPodwire } from './installed.ts'
 
 const rounds = 31
 
@@ -15,13 +15,11 @@ const commands = [
 
 /** The command line as it is installed, without a configuration and so with kubenet; beside a Node that does nothing. */
 export async function startup(): Promise<Figure[]> {
-  const dir = process.env['PODWIRE_BENCH_INSTALLED']
-  if (!dir) throw new Error('startup needs an installed podwire: npm run bench startup makes one')
+  const { dir, podwire } = installedPodwire()
   const node = (...args: string[]) => {
     const { status, stderr } = spawnSync(process.execPath, args, { cwd: dir, encoding: 'utf8' })
     if (status !== 0) throw new Error(`node ${args.join(' ')}: ${stderr}`)
   }
-  const podwire = join(dir, 'node_modules/podwire/bin/podwire.js')
   for (let round = 0; round <= rounds; round++) {
     for (const { args, ours, reference } of commands) {
       const [mine, theirs] = [await timed(() => node(podwire, ...args)), await timed(() => node('-e', '0'))]
