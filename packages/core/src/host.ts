@@ -8,6 +8,7 @@ import {
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
   podRef,
 } from '@podwire/api'
+import type { IsolationMode } from './config/isolation.ts'
 import { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts'
 import type { PodwireConfig } from './config/schema.ts'
 import { errors } from './errors.ts'
@@ -15,7 +16,6 @@ import { createHostEmitter, type HostEmitter } from './events.ts'
 import { silentLogger } from './log.ts'
 import type { Installation } from './plugins/candidates.ts'
 import { createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
-import type { IsolationMode } from './plugins/isolated/isolation.ts'
 import {
   type ActivePlugin,
   type RunningPlugin,

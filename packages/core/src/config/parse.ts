@@ -3,10 +3,10 @@ import { DEFAULT_PLUGIN_NAME, type InitOptions, type Policy, parseDuration } fro
 import type * as z from 'zod/mini'
 import { type ConfigProblem, errors } from '../errors.ts'
 import { nearest } from '../nearest.ts'
-import type { Isolation } from '../plugins/isolated/isolation.ts'
 import { normalisePolicy, policyKeysAt } from '../policy/schema.ts'
 import { issueMessage } from '../zod-issue.ts'
 import { defaults } from './defaults.ts'
+import type { Isolation } from './isolation.ts'
 import { configSchema, type PodwireConfig } from './schema.ts'
 
 /** How long each operation of a plugin may take, in milliseconds. */

@@ -1,12 +1,12 @@
 import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger, NetworkPlugin, PluginModule } from '@podwire/api'
+import { type IsolationMode, isIsolated } from '../config/isolation.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Installation } from './candidates.ts'
 import { choosePackages } from './choose-packages.ts'
 import { type Discovery, discoverPlugins } from './discover.ts'
 import type { IsolatedPackage } from './isolated/isolated-package.ts'
-import { type IsolationMode, isIsolated } from './isolated/isolation.ts'
 import { checkPluginPackage, importPluginPackage, loadPluginPackage } from './load-package.ts'
 import type { PluginPackage } from './manifest.ts'
 

@@ -1,7 +1,7 @@
 import { podKey } from '@podwire/api'
 import { links } from '@podwire/netlink'
 import { elementKey, portElements } from '../firewall/port-elements.ts'
-import { isNetnsOf, publishedFor } from '../pods/record.ts'
+import { isNetnsOf, publishedFor } from '../pod-record.ts'
 import { tearDownPod } from '../pods/tear-down.ts'
 import type { Node } from './node.ts'
 

@@ -5,7 +5,7 @@ import type { Claims } from '../ipam/claims.ts'
 import type { PodNetwork } from '../ipam/network.ts'
 import type { Sysctl } from '../kernel/sysctls.ts'
 import { LINK_PREFIX } from '../ownership/pod-links.ts'
-import type { PodRecord } from '../pods/record.ts'
+import type { PodRecord } from '../pod-record.ts'
 import { forwardingSysctls } from './sysctls.ts'
 
 /** What all pods share, as it should be. */

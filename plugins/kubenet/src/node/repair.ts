@@ -1,8 +1,8 @@
 import { type Logger, messageOf, podKey } from '@podwire/api'
 import { elementKey, type PortElement, portElements } from '../firewall/port-elements.ts'
 import { nextTurn } from '../kernel/scheduling.ts'
+import type { PodRecord } from '../pod-record.ts'
 import type { SetUpContext } from '../pods/context.ts'
-import type { PodRecord } from '../pods/record.ts'
 import type { Node } from './node.ts'
 
 /** What a set-up works with, the network made or mended before where that is needed. */

@@ -1,9 +1,9 @@
 import type { PodRef } from '@podwire/api'
 import { portElements } from '../firewall/port-elements.ts'
+import { isNetnsOf, type PodRecord } from '../pod-record.ts'
 import { shapingDifferences } from '../shaping/shaping.ts'
 import type { PodContext } from './context.ts'
 import { shapedLinkOf } from './links.ts'
-import { isNetnsOf, type PodRecord } from './record.ts'
 
 /** In what a pod's own network is not as it was set up, each in a phrase; empty when it is right. */
 export async function podDifferences(context: PodContext, pod: PodRef): Promise<string[]> {

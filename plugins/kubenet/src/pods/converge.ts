@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf, type Pod, podKey } from '@podwire/api'
+import { type PodRecord, type PodSettings, publishedFor, settingsOf } from '../pod-record.ts'
 import { shape } from '../shaping/shaping.ts'
 import { podDifferences } from './check.ts'
 import type { SetUpContext } from './context.ts'
 import { shapedLinkOf } from './links.ts'
-import { type PodRecord, type PodSettings, publishedFor, settingsOf } from './record.ts'
 import { stepsOf } from './steps.ts'
 
 /**

@@ -1,6 +1,6 @@
+import type { PodRecord } from '../pod-record.ts'
 import type { ShapedLink } from '../shaping/shaping.ts'
 import type { PodContext } from './context.ts'
-import type { PodRecord } from './record.ts'
 
 /** The pod's link as shaping needs it; undefined when it is gone. */
 export async function shapedLinkOf(context: PodContext, record: PodRecord): Promise<ShapedLink | undefined> {

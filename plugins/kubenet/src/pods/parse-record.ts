@@ -3,8 +3,8 @@ import { datapathNames } from '../datapath/datapath.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import { isLinkName } from '../kernel/link-name.ts'
+import type { PodRecord, PodSettings } from '../pod-record.ts'
 import { compilePolicy, directions } from '../policy/compile.ts'
-import type { PodRecord, PodSettings } from './record.ts'
 
 /** Whether this may be a sandbox's id; it is part of file names. Source: CNI's container ID. */
 export const isSandboxId = (id: unknown): id is string =>

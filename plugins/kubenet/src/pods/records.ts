@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { namesIn, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
 import { errors } from '../errors.ts'
+import type { PodRecord } from '../pod-record.ts'
 import { isSandboxId, parseRecord } from './parse-record.ts'
-import type { PodRecord } from './record.ts'
 
 /**
  * What outlives a process of each pod: a file. Several processes may share the directory. A pod's record is there before

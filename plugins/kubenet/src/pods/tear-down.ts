@@ -1,9 +1,9 @@
 import { errnoOf, ignoring, isPodwireError, messageOf, type PodRef, podKey } from '@podwire/api'
 import type { LeavingPod } from '../datapath/datapath.ts'
 import { addressOf } from '../firewall/port-elements.ts'
+import { type PodRecord, publishedFor } from '../pod-record.ts'
 import { removeShaping } from '../shaping/shaping.ts'
 import type { PodContext } from './context.ts'
-import { type PodRecord, publishedFor } from './record.ts'
 
 /** Withdraws the ports and cuts the pod off at once; its addresses are free when the kernel has forgotten its links. */
 export async function tearDownPod(context: PodContext, pod: PodRef): Promise<void> {

@@ -1,7 +1,7 @@
 import { type DeniedFlow, type Logger, messageOf, type Policy } from '@podwire/api'
 import { encodeIp } from '@podwire/netlink/transport'
 import { addressToNumber, familyOf, type IpFamily } from '../ipam/cidr.ts'
-import type { PodRecord } from '../pods/record.ts'
+import type { PodRecord } from '../pod-record.ts'
 import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
 import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'

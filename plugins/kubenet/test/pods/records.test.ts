@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openClaims } from '../../src/ipam/claims.ts'
-import { isNetnsOf, type PodRecord } from '../../src/pods/record.ts'
+import { isNetnsOf, type PodRecord } from '../../src/pod-record.ts'
 import { openRecords } from '../../src/pods/records.ts'
 
 let dir: string

@@ -1,5 +1,3 @@
-import type { PluginPackage } from '../manifest.ts'
-
 /** Where plugin packages run: in the host's process, each in one of its own, or those that aren't Podwire's own in one. */
 export type IsolationMode = 'none' | 'process' | 'third-party'
 
@@ -8,7 +6,7 @@ export type Isolation = IsolationMode | Readonly<Record<string, 'none' | 'proces
 
 /** Whether a package runs in a process of its own. */
 export function isIsolated(
-  { packageName, key }: Pick<PluginPackage, 'packageName' | 'key'>,
+  { packageName, key }: { readonly packageName: string; readonly key: string },
   configured: Isolation | undefined,
   byDefault: IsolationMode,
 ): boolean {

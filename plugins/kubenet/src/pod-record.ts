@@ -1,9 +1,9 @@
 import type { Bandwidth, Pod, PodRef, Policy, PortMapping } from '@podwire/api'
 import { errnoOf } from '@podwire/api'
 import { netnsId } from '@podwire/netlink'
-import type { DatapathName } from '../datapath/datapath.ts'
-import { elementKey, type PortElement, portElements } from '../firewall/port-elements.ts'
-import type { PodAddress } from '../ipam/allocator.ts'
+import type { DatapathName } from './datapath/datapath.ts'
+import { elementKey, type PortElement, portElements } from './firewall/port-elements.ts'
+import type { PodAddress } from './ipam/allocator.ts'
 
 /** What of a pod may change while it runs. */
 export interface PodSettings {
