@@ -8,7 +8,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -52,7 +52,7 @@ function replace(file: string, text: string, mode: number): void {
     }
     renameSync(temporary, file)
   } catch (error) {
-    rmSync(temporary, { force: true })
+    removeIfThere(temporary)
     throw error
   }
 }
@@ -85,6 +85,16 @@ export function readFileIfThere(file: string, maxBytes: number = largest): strin
   }
 }
 
+/** Removes a file, where there is one. Throws node:fs's errors. */
+export function removeIfThere(file: string): void {
+  // Not by rmSync, whose errors have no code in Node 26.
+  try {
+    unlinkSync(file)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+  }
+}
+
 /** The names in a directory, sorted; none where there is no directory. */
 export function namesIn(dir: string): string[] {
   try {
@@ -106,7 +116,7 @@ export function isTemporaryFile(name: string): boolean {
 export function sweepTemporaryFiles(dir: string): void {
   for (const name of namesIn(dir)) {
     const [, pid] = temporaryName.exec(name) ?? []
-    if (pid && !isProcessRunning(Number(pid))) rmSync(join(dir, name), { force: true })
+    if (pid && !isProcessRunning(Number(pid))) removeIfThere(join(dir, name))
   }
 }
 

@@ -1,6 +1,7 @@
-import { chmodSync, chownSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { dirname } from 'node:path'
+import { removeIfThere } from '@podwire/api/files'
 import { errors } from './errors.ts'
 
 /** What the kernel takes of the path of a socket, in bytes. */
@@ -15,7 +16,7 @@ export async function listenOnSocket(server: Server, socket: string, gid: number
   const bytes = Buffer.byteLength(socket)
   if (bytes > longestPath) throw errors.SOCKET_PATH_TOO_LONG({ socket, bytes })
   try {
-    rmSync(socket, { force: true })
+    removeIfThere(socket)
     await listen(server, socket)
     if (gid === undefined) return
     // The group has to get through the directory as well; records stay for their owner alone.

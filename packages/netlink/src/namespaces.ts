@@ -6,11 +6,11 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  rmSync,
   statfsSync,
   unlinkSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { removeIfThere } from '@podwire/api/files'
 import { errors, fileFailed, type NetlinkError } from './errors.ts'
 import { checked, native } from './native.ts'
 
@@ -114,7 +114,7 @@ export function createNetns(path: string): void {
       },
     )
   } catch (error) {
-    rmSync(path, { force: true })
+    removeIfThere(path)
     throw error
   }
 }

@@ -1,7 +1,13 @@
-import { existsSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ignoring } from '@podwire/api'
-import { namesIn, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
+import {
+  namesIn,
+  readFileIfThere,
+  removeIfThere,
+  sweepTemporaryFiles,
+  writeFileWhole,
+} from '@podwire/api/files'
 import { errors } from '../errors.ts'
 import { parseSandboxRecord, type SandboxRecord } from './record.ts'
 import { defaultSandboxId, isSandboxId } from './sandbox-id.ts'
@@ -128,7 +134,7 @@ export function createSandboxStore(stateDir: string): SandboxStore {
       guarded(files[0] ?? dir, () => {
         // Backwards, so that what is left of a removal cut short is torn down.
         for (const file of files.reverse()) removeFile(file)
-        if (other && readFileIfThere(other) === record.pod.sandboxId) rmSync(other, { force: true })
+        if (other && readFileIfThere(other) === record.pod.sandboxId) removeIfThere(other)
       })
     },
     sweep: () => guarded(stateDir, () => [dir, namesDir].forEach(sweepTemporaryFiles)),
@@ -156,7 +162,7 @@ function isFirst(name: string, names: ReadonlySet<string>): boolean {
 
 // Removing what isn't there takes longer than asking.
 function removeFile(file: string): void {
-  if (existsSync(file)) rmSync(file, { force: true })
+  if (existsSync(file)) removeIfThere(file)
 }
 
 function guarded<T>(path: string, act: () => T): T {

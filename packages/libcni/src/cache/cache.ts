@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, ignoring } from '@podwire/api'
 import { isTemporaryFile, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
@@ -67,8 +67,8 @@ export function openCache(directory: string): Cache {
 
     async remove(key) {
       // Below what is not a directory, or with a name that no directory takes, there is nothing to remove.
-      await rm(path(key), { force: true })
-        .catch(ignoring('ENOTDIR', 'ENAMETOOLONG'))
+      await unlink(path(key))
+        .catch(ignoring('ENOENT', 'ENOTDIR', 'ENAMETOOLONG'))
         .catch((cause) => {
           throw errors.ERR_CNI_CACHE({ problem: "can't remove the cache entry", path: path(key) }, cause)
         })

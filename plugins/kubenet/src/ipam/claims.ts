@@ -1,16 +1,7 @@
-import {
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, readlinkSync, symlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '@podwire/api'
-import { namesIn, readFileIfThere } from '@podwire/api/files'
+import { namesIn, readFileIfThere, removeIfThere } from '@podwire/api/files'
 import { familyOf } from './cidr.ts'
 
 /**
@@ -79,7 +70,7 @@ export function openClaims(stateDir: string): Claims {
   return {
     claim,
     release(address, sandboxId) {
-      if (ownerOf(address) === sandboxId) rmSync(join(dir, address), { force: true })
+      if (ownerOf(address) === sandboxId) removeIfThere(join(dir, address))
     },
     ownerOf,
     claimed: () => namesIn(dir).filter((name) => familyOf(name) !== undefined),

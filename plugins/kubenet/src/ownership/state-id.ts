@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, rmSync } from 'node:fs'
+import { linkSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '@podwire/api'
-import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
+import { readFileIfThere, removeIfThere, writeFileWhole } from '@podwire/api/files'
 
 /** Its name in a state directory. */
 export const STATE_ID_FILE = 'id'
@@ -40,7 +40,7 @@ export function openStateId(stateDir: string): StateId {
         if (errnoOf(error) !== 'EEXIST') throw error
         if (readStateId(file) === undefined) writeFileWhole(file, get())
       } finally {
-        rmSync(temporary, { force: true })
+        removeIfThere(temporary)
       }
       kept = readStateId(file)
     },

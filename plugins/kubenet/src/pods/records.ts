@@ -1,7 +1,13 @@
-import { accessSync, constants, existsSync, renameSync, rmSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, renameSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { namesIn, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
+import {
+  namesIn,
+  readFileIfThere,
+  removeIfThere,
+  sweepTemporaryFiles,
+  writeFileWhole,
+} from '@podwire/api/files'
 import { errors } from '../errors.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { isSandboxId, parseRecord } from './parse-record.ts'
@@ -81,7 +87,7 @@ export function openRecords(stateDir: string): Records {
     markLeaving: (sandboxId) =>
       renameSync(fileOf(sandboxId, suffixes.staying), fileOf(sandboxId, suffixes.leaving)),
     remove(sandboxId) {
-      for (const suffix of Object.values(suffixes)) rmSync(fileOf(sandboxId, suffix), { force: true })
+      for (const suffix of Object.values(suffixes)) removeIfThere(fileOf(sandboxId, suffix))
     },
     ids,
     list: () => ids().flatMap((sandboxId) => readOr(sandboxId)),

@@ -41,9 +41,9 @@ function permissions(): string[] {
   const has = (flag: string) => process.allowedNodeEnvironmentFlags.has(flag)
   if (!has('--permission')) return []
   const needed = ['--allow-addons', '--allow-child-process', '--allow-worker', '--allow-net']
-  // Node warns of each that is allowed.
-  const silent = '--disable-warning=SecurityWarning'
-  return [silent, '--permission', '--allow-fs-read=*', '--allow-fs-write=*', ...needed.filter(has)]
+  // Node warns of each that is allowed, and of those that are new.
+  const silent = ['SecurityWarning', 'ExperimentalWarning'].map((kind) => `--disable-warning=${kind}`)
+  return [...silent, '--permission', '--allow-fs-read=*', '--allow-fs-write=*', ...needed.filter(has)]
 }
 
 function sourceArguments(): string[] {

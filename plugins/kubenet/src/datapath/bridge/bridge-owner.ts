@@ -1,6 +1,6 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
+import { readFileIfThere, removeIfThere, writeFileWhole } from '@podwire/api/files'
 import { type Link, links } from '@podwire/netlink'
 import { errors } from '../../errors.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
@@ -69,6 +69,6 @@ export function createBridgeOwner(
     },
     keep: write,
     isThere: () => existsSync(file),
-    forget: () => rmSync(file, { force: true }),
+    forget: () => removeIfThere(file),
   }
 }

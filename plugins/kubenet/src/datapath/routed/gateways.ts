@@ -1,7 +1,7 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf, ignoring, messageOf } from '@podwire/api'
-import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
+import { readFileIfThere, removeIfThere, writeFileWhole } from '@podwire/api/files'
 import { addresses, links, routes } from '@podwire/netlink'
 import { formatCidr, parseCidr } from '../../ipam/cidr.ts'
 import type { PodNetwork } from '../../ipam/network.ts'
@@ -111,7 +111,7 @@ export function createGateways(kernel: Kernel, stateDir: string): Gateways {
     areThere: () => existsSync(file),
     async remove() {
       for (const cidr of given()) await take(cidr)
-      rmSync(file, { force: true })
+      removeIfThere(file)
     },
   }
 }
