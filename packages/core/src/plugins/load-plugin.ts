@@ -6,8 +6,7 @@ const trusted = { deadlineMs: 30_000, trust: 'included' } as const
 
 /**
  * Imports the plugin package in `dir` as a host does, and asks it for nothing: for those who test it. Who names a
- * directory trusts it.
- * @param options.isolation whether its plugins run in processes of their own
+ * directory trusts it. In isolation its plugins run in processes of their own.
  * @throws Error where the manifest is refused; PodwireError `PLUGIN_IMPORT_FAILED`, `PLUGIN_BAD_EXPORT`
  */
 export async function loadPlugin(
