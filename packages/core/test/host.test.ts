@@ -296,6 +296,32 @@ describe.skipIf(!isIsolated())('a host', () => {
     await next.prune({ all: true })
   })
 
+  test('a change that a kill cut off, and that cannot be undone any more, is finished', async () => {
+    // As with a port that another pod has taken since.
+    const body = `setUpPod: async (pod) => {
+        if (globalThis.taken && pod.annotations.colour !== 'blue') throw new Error('in use')
+        return { ip: '192.0.2.7' }
+      },`
+    const { host, start, stateDir } = await hostWith(body)
+    const { pod, ...before } = await host.setUpPod(web)
+    const blue = { ...pod, annotations: { colour: 'blue' } }
+    const changing = { ...before, pod: blue, previous: pod, phase: 'changing' }
+    const write = () =>
+      writeFileSync(join(stateDir, `sandboxes/${pod.sandboxId}.changing`), JSON.stringify(changing))
+    Object.assign(globalThis, { taken: true })
+    write()
+    const next = await start()
+    const finished = await next.pod(web)
+    expect(finished).toMatchObject({ phase: 'ready', pod: blue })
+    expect(finished).not.toHaveProperty('previous')
+    write()
+    expect(await next.setUpPod({ ...web, annotations: { colour: 'blue' } })).toMatchObject({
+      phase: 'ready',
+      pod: blue,
+    })
+    await next.tearDownPod(web)
+  })
+
   test('set-up of a pod that a change left half done undoes that, and keeps the pod', async () => {
     const { host, stateDir } = await hostWith()
     const before = await host.setUpPod(web)

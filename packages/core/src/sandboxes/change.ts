@@ -49,9 +49,25 @@ async function undoOrNote(context: SandboxContext, changing: SandboxRecord): Pro
 }
 
 /** Makes a pod what it was before a change that never finished. */
-export async function undoChange(context: SandboxContext, record: SandboxRecord): Promise<SandboxRecord> {
+async function undoChange(context: SandboxContext, record: SandboxRecord): Promise<SandboxRecord> {
   const pod = record.previous ?? record.pod
   return callSetUp(context, await context.managerOf(record), { ...record, pod }, undefined)
+}
+
+/**
+ * Ends a change that never finished: the pod is again what it was, or where that can't be had any more, what it was to
+ * become. What the change gave away, a port perhaps, may be another pod's by now.
+ */
+export async function endChange(context: SandboxContext, record: SandboxRecord): Promise<SandboxRecord> {
+  try {
+    return await undoChange(context, record)
+  } catch (error) {
+    try {
+      return await callSetUp(context, await context.managerOf(record), record, undefined)
+    } catch {
+      throw error
+    }
+  }
 }
 
 /** Sees that a pod's network is as it was set up, where the plugin can tell, and mends it where it is not. */

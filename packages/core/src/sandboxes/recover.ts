@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { messageOf, podKey, podRef } from '@podwire/api'
-import { undoChange } from './change.ts'
+import { endChange } from './change.ts'
 import { isNamespaceAlive, type SandboxContext } from './context.ts'
 import { inParallel } from './in-parallel.ts'
 import { netnsPathOf, removeNamespace } from './netns.ts'
@@ -10,8 +10,8 @@ import type { UnreadableRecord } from './store.ts'
 import { tearDown } from './tear-down.ts'
 
 /**
- * Puts right what earlier processes left: intents without a result and half tear-downs are torn down, changes undone, so
- * are pods whose network namespace or owner is gone, and a record that can't be read is set aside, its pod torn down. A
+ * Puts right what earlier processes left: intents without a result and half tear-downs are torn down, changes undone, or
+ * finished where they can't be, pods torn down whose network namespace or owner is gone, and a record that can't be read is set aside, its pod torn down. A
  * pod that another process works on now is left to it. What fails again is reported, and keeps its record.
  */
 export async function recoverSandboxes(context: SandboxContext): Promise<void> {
@@ -36,7 +36,7 @@ async function recoverAll(context: SandboxContext, records: readonly SandboxReco
     }
   })
   for (const [record, error] of failures) {
-    // What a change gave away, a port perhaps, another pod may have had until its own was undone just now.
+    // What it needs another pod may have had until its own change was ended just now.
     if (record.phase === 'changing' && recovered > 0) again.push(record)
     else
       context.warn(
@@ -73,7 +73,7 @@ async function recoverOne(context: SandboxContext, sandboxId: string): Promise<v
   const record = context.store.get(sandboxId)
   const why = record && (await whyRecover(record))
   if (!record || !why) return
-  if (await isHalfChanged(record)) await undoChange(context, record)
+  if (await isHalfChanged(record)) await endChange(context, record)
   else await tearDown(context, record)
   context.events.emit('sandbox:recovered', { pod: podRef(record.pod), why })
 }

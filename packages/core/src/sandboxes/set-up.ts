@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { messageOf, type Pod, podKey, podRef } from '@podwire/api'
 import { errors } from '../errors.ts'
 import { callSetUp } from './call-set-up.ts'
-import { changePod, convergePod, undoChange } from './change.ts'
+import { changePod, convergePod, endChange } from './change.ts'
 import { findRecord, isNamespaceAlive, type OperationOptions, type SandboxContext } from './context.ts'
 import { createNamespace, isNamespaceAt, namespaceAt, OWN_NETNS } from './netns.ts'
 import { askedNetns, type PodRequest, parsePodRequest } from './pod-request.ts'
@@ -50,7 +50,7 @@ async function keepOrTearDown(
   }
   const found = findRecord(context.store, request)
   if (!found) return undefined
-  const kept = await asItWas(context, found)
+  const kept = await whole(context, found)
   if (!kept) {
     await tearDown(context, found)
     return undefined
@@ -63,14 +63,14 @@ async function keepOrTearDown(
   return kept
 }
 
-/** A pod that is up, where a change of it never finished without that; undefined when it can't stay. */
-async function asItWas(context: SandboxContext, found: SandboxRecord): Promise<SandboxRecord | undefined> {
+/** A pod that is up, with a change of it that never finished ended; undefined when it can't stay. */
+async function whole(context: SandboxContext, found: SandboxRecord): Promise<SandboxRecord | undefined> {
   if (!isNamespaceAlive(found)) return undefined
   if (found.phase !== 'changing') return found.phase === 'ready' ? found : undefined
   try {
-    return await undoChange(context, found)
+    return await endChange(context, found)
   } catch (error) {
-    context.warn(`pod ${podKey(found.pod)} is set up anew, as a change can't be undone: ${messageOf(error)}`)
+    context.warn(`pod ${podKey(found.pod)} is set up anew, as a change can't be ended: ${messageOf(error)}`)
     return undefined
   }
 }
