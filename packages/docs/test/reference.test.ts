@@ -7,6 +7,7 @@ import { pluginRules } from '@podwire/testing/plugin'
 import { createMarkdownRenderer } from 'vitepress'
 import { beforeAll, expect, test } from 'vitest'
 import { builtCommandLine } from '../../../.dev/built-workspace.ts'
+import { writeApiReference } from '../src/api-reference.ts'
 import { type Page, plain } from '../src/markdown.ts'
 import { commandPath, commandsOf } from '../src/reference/command-line.ts'
 import { configKeys } from '../src/reference/configuration.ts'
@@ -131,6 +132,18 @@ test('every link within the site leads to a page, and to a heading of it', async
   )
   expect(found.flatMap(({ links }) => links).length).toBeGreaterThan(200)
   expect(dead).toEqual([])
+})
+
+test('of what can be imported there is a page, and typedoc has nothing to complain of', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'podwire-docs-'))
+  try {
+    await writeApiReference(publishedPackages(), dir)
+    expect(readdirSync(dir, { recursive: true, encoding: 'utf8' })).toEqual(
+      expect.arrayContaining([expect.stringMatching(/libcni.*\.md$/), expect.stringMatching(/core.*\.md$/)]),
+    )
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
 })
 
 test('what the navigation lists is there', () => {
