@@ -1,6 +1,6 @@
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
-import { startTestDaemon } from './daemon.ts'
+import { startTestDaemon, until } from './daemon.ts'
 
 describe.skipIf(!isIsolated())('the metrics of a daemon', () => {
   test('count operations by plugin and outcome, pods by phase, addresses, and the process', async () => {
@@ -35,6 +35,18 @@ describe.skipIf(!isIsolated())('the metrics of a daemon', () => {
     expect(value('process_resident_memory_bytes')).toBeGreaterThan(1e7)
     expect(value('podwire_info{version="0.0.0"}')).toBe(1)
     expect(text).toContain('podwire_event_loop_delay_seconds')
+  })
+
+  test('count how often a plugin’s process ended, and was started again', async () => {
+    const { ask } = await startTestDaemon(
+      `setUpPod: async (pod) => { if (pod.name === 'crash') process.exit(1); return { ip: '192.0.2.9' } },`,
+      { isolation: 'process' },
+    )
+    await ask('PUT', '/v1/pods/default/crash', {})
+    expect((await ask('GET', '/metrics')).text).toContain('podwire_plugin_crashes_total{plugin="odd"} 1')
+    await until(async () =>
+      (await ask('GET', '/metrics')).text.includes('podwire_plugin_restarts_total{plugin="odd"} 1'),
+    )
   })
 
   test('of a daemon that can set no pods up say so, as does its readiness', async () => {

@@ -35,6 +35,18 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
     buckets,
     registers,
   })
+  const crashed = new Counter({
+    name: 'podwire_plugin_crashes_total',
+    help: 'How often the process of an isolated plugin ended by itself, or was killed for hanging.',
+    labelNames: ['plugin'] as const,
+    registers,
+  })
+  const restarted = new Counter({
+    name: 'podwire_plugin_restarts_total',
+    help: 'How often it was started again after that.',
+    labelNames: ['plugin'] as const,
+    registers,
+  })
   const repaired = new Counter({
     name: 'podwire_pods_repaired_total',
     help: 'Pods whose network was no longer as it was set up, and was put right.',
@@ -75,6 +87,8 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
     events.on('pod:setup:failed', observe('set up', 'failed')),
     events.on('pod:teardown:done', observe('tear down', 'done')),
     events.on('pod:teardown:failed', observe('tear down', 'failed')),
+    events.on('plugin:crashed', ({ plugin }) => crashed.labels(plugin).inc()),
+    events.on('plugin:restarted', ({ plugin }) => restarted.labels(plugin).inc()),
     events.on('pod:repaired', ({ plugin }) => repaired.labels(plugin).inc()),
     events.on('sandbox:recovered', () => recovered.inc()),
     events.on('status:changed', (event) => ready.set(event.ready ? 1 : 0)),
