@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { describeDatapaths, never, nothing, run, useMachine } from './support/machine.ts'
 import { wait } from './support/peer.ts'
@@ -30,9 +30,30 @@ describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
     await expect(machine.again('a', wanted)).rejects.toMatchObject({ code: 'HOST_PORT_IN_USE' })
     expect(published().sort()).toEqual([8080, 9000])
     await check()
+    expect(readdirSync(`${machine.stateDir}/pods`).sort()).toEqual(['a.json', 'other.json'])
     const record = JSON.parse(readFileSync(`${machine.stateDir}/pods/a.json`, 'utf8'))
     expect(record).toMatchObject({ ports: [port(8080)], bandwidth: { ingress: 10e6 } })
-    expect(record.changing).toBeUndefined()
+  })
+
+  it('that the disk has room to begin, and none to end, applies not at all', async () => {
+    await machine.start()
+    const pods = `${machine.stateDir}/pods`
+    mkdirSync(pods, { recursive: true })
+    run('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=16,mode=0700', 'tmpfs', pods])
+    try {
+      await machine.pod('a', { ...limits('10M'), portMappings: [port(8080)] })
+      // The last one is for the record that a change begins with.
+      for (let filler = 0; statfsSync(pods).ffree > 1; filler++) writeFileSync(`${pods}/filler-${filler}`, '')
+      const wanted = { ...limits('20M'), portMappings: [port(8081)] }
+      await expect(machine.again('a', wanted)).rejects.toThrow('ENOSPC')
+      expect(published()).toEqual([8080])
+      expect(readdirSync(pods).filter((name) => !name.startsWith('filler'))).toEqual(['a.json'])
+      machine.sandbox('a', { ...limits('10M'), portMappings: [port(8080)] })
+      await check()
+      await machine.remove('a')
+    } finally {
+      run('umount', ['-l', pods])
+    }
   })
 
   it('is refused when two ports lead different ways, and done once when they lead the same', async () => {
@@ -77,8 +98,7 @@ describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
       await wait(Math.random() * 5)
       child.kill('SIGKILL')
       await once(child, 'exit')
-      const record = JSON.parse(readFileSync(`${machine.stateDir}/pods/a.json`, 'utf8'))
-      if (record.changing) unfinished++
+      if (existsSync(`${machine.stateDir}/pods/a.changing`)) unfinished++
       if (round % 2 === 0) {
         await machine.again('a', { ...limits('5M'), portMappings: [port(6000)] })
         expect(published()).toEqual([6000])

@@ -74,11 +74,11 @@ async function change(
   try {
     await apply(context, begun, after, isUncertain || changing ? 'unknown' : before)
     signal.throwIfAborted()
+    records.write(after)
   } catch (error) {
     await takeBack(context, begun, before)
     throw error
   }
-  records.write(after)
   if (changing) await withdrawRest(context, begun, after)
   return after
 }

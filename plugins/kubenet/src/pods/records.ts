@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, renameSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import {
   namesIn,
   readFileIfThere,
@@ -19,6 +20,7 @@ import { isSandboxId, parseRecord } from './parse-record.ts'
 export interface Records {
   /** @throws PodwireError `RECORD_UNREADABLE` */
   read(sandboxId: string): PodRecord | undefined
+  /** One that changes is written beside what was settled before: to go back to that takes no room on a disk. */
   write(record: PodRecord): void
   /** Says that the pod's tear-down has begun. Another name for the file does, as a full disk must not keep a pod. */
   markLeaving(sandboxId: string): void
@@ -35,7 +37,8 @@ export interface Records {
   checkWritable(): void
 }
 
-const suffixes = { staying: '.json', leaving: '.leaving' } as const
+// In the order in which they hold.
+const suffixes = { changing: '.changing', staying: '.json', leaving: '.leaving' } as const
 type Suffix = (typeof suffixes)[keyof typeof suffixes]
 
 export function openRecords(stateDir: string): Records {
@@ -46,7 +49,7 @@ export function openRecords(stateDir: string): Records {
   }
 
   function read(sandboxId: string): PodRecord | undefined {
-    const record = readFile(sandboxId, suffixes.staying)
+    const record = readFile(sandboxId, suffixes.changing) ?? readFile(sandboxId, suffixes.staying)
     if (record) return record
     const leaving = readFile(sandboxId, suffixes.leaving)
     return leaving && { ...leaving, leaving: true }
@@ -81,11 +84,27 @@ export function openRecords(stateDir: string): Records {
     return [...new Set(all.filter(isSandboxId))]
   }
 
+  function settle(record: PodRecord) {
+    const changing = fileOf(record.sandboxId, suffixes.changing)
+    const isChanging = existsSync(changing)
+    if (!isChanging || !isDeepStrictEqual(readFile(record.sandboxId, suffixes.staying), record))
+      writeFileWhole(fileOf(record.sandboxId, suffixes.staying), JSON.stringify(record))
+    if (isChanging) removeIfThere(changing)
+  }
+
   return {
     read,
-    write: (record) => writeFileWhole(fileOf(record.sandboxId, suffixes.staying), JSON.stringify(record)),
-    markLeaving: (sandboxId) =>
-      renameSync(fileOf(sandboxId, suffixes.staying), fileOf(sandboxId, suffixes.leaving)),
+    write(record) {
+      if (record.changing) writeFileWhole(fileOf(record.sandboxId, suffixes.changing), JSON.stringify(record))
+      else settle(record)
+    },
+    markLeaving(sandboxId) {
+      const [changing, staying] = [fileOf(sandboxId, suffixes.changing), fileOf(sandboxId, suffixes.staying)]
+      // What is under way is all that there may be of the pod.
+      const isChanging = existsSync(changing)
+      if (isChanging) removeIfThere(staying)
+      renameSync(isChanging ? changing : staying, fileOf(sandboxId, suffixes.leaving))
+    },
     remove(sandboxId) {
       for (const suffix of Object.values(suffixes)) removeIfThere(fileOf(sandboxId, suffix))
     },

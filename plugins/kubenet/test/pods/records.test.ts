@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -49,6 +49,40 @@ describe('records', () => {
     expect(records.ids().sort()).toEqual(['a', 'a.leaving'])
     records.remove('a')
     expect(records.list()).toEqual([record('a.leaving')])
+  })
+
+  it('go back to what was settled before a change by removing a file, and keep both while a pod leaves', () => {
+    const records = openRecords(dir)
+    const files = () => readdirSync(join(dir, 'pods')).sort()
+    const changing = {
+      ...record('a'),
+      changing: {
+        ports: [{ hostPort: 80, containerPort: 80, protocol: 'tcp' as const }],
+        bandwidth: {},
+        annotations: {},
+      },
+    }
+    records.write(record('a'))
+    const { ino } = statSync(join(dir, 'pods/a.json'))
+    records.write(changing)
+    expect(files()).toEqual(['a.changing', 'a.json'])
+    expect(records.list()).toEqual([changing])
+    records.write(record('a'))
+    expect(files()).toEqual(['a.json'])
+    // Nothing was written.
+    expect(statSync(join(dir, 'pods/a.json')).ino).toBe(ino)
+
+    records.write(changing)
+    records.markLeaving('a')
+    expect(files()).toEqual(['a.leaving'])
+    expect(records.read('a')).toEqual({ ...changing, leaving: true })
+    records.remove('a')
+
+    // A new pod's ports are under way from its first record on.
+    records.write(changing)
+    records.write({ ...record('a'), ports: changing.changing.ports })
+    expect(records.read('a')).toEqual({ ...record('a'), ports: changing.changing.ports })
+    expect(files()).toEqual(['a.json'])
   })
 
   it('of claims give an address to one sandbox, of however many processes', () => {
