@@ -50,7 +50,7 @@ async function tryShim(arch: string, emulator: string, tell: (result: TestResult
       CNI_IFNAME: 'eth0',
       CNI_NETNS: '/run/netns/c1',
     }
-    const child = spawn(emulator, [shim], { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(emulator, [shim], { env, stdio: ['pipe', 'pipe', 'ignore'] })
     let stdout = ''
     child.stdout.on('data', (chunk) => {
       stdout += chunk
