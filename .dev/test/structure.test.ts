@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { expect, test } from 'vitest'
 
 const root = new URL('../..', import.meta.url).pathname
-const packages = ['packages', 'plugins'].flatMap((group) =>
-  readdirSync(join(root, group)).map((name) => join(group, name, 'src')),
-)
+const packages = ['packages', 'plugins']
+  .flatMap((group) => readdirSync(join(root, group)).map((name) => join(group, name, 'src')))
+  .filter((dir) => existsSync(join(root, dir)))
 
 /** What each file of a directory imports from the same directory, below it. */
 function importsIn(dir: string): { from: string; to: string }[] {
