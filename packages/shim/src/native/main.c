@@ -17,7 +17,7 @@
 
 struct command {
   const char *name;
-  // Runtimes give ADD and DEL two minutes or more.
+  // Runtimes give what changes something two minutes or more.
   int deadline_ms;
   // What there has to be before it is believed.
   const char *required[4];
@@ -27,7 +27,7 @@ static const struct command commands[] = {
     {"ADD", 110 * 1000, {0}},
     {"DEL", 110 * 1000, {"CNI_CONTAINERID", "CNI_IFNAME"}},
     {"CHECK", 10 * 1000, {0}},
-    {"GC", 10 * 1000, {0}},
+    {"GC", 110 * 1000, {0}},
     {"STATUS", 10 * 1000, {0}},
     {"VERSION", 10 * 1000, {0}},
 };

@@ -17,7 +17,7 @@ export function readCommand(): CommandName {
   )
 }
 
-/** Runtimes give ADD and DEL two minutes or more. */
+/** Runtimes give what changes something two minutes or more. */
 export function deadlineOf(name: CommandName): number {
-  return name === 'ADD' || name === 'DEL' ? 110_000 : 10_000
+  return ['ADD', 'DEL', 'GC'].includes(name) ? 110_000 : 10_000
 }
