@@ -32,7 +32,10 @@ function install() {
   const pack = ['--filter-prod', 'podwire...', 'pack', '--pack-destination', tarballs]
   run(path('../node_modules/.bin/pnpm'), ['--silent', ...pack])
   writeFileSync(join(dir, 'package.json'), '{"private": true}')
-  const packages = readdirSync(tarballs).map((name) => join(tarballs, name))
+  // npm refuses those for another processor where they are asked for by name.
+  const isForOthers = (name) => name.includes('-linux-') && !name.includes(`-linux-${process.arch}-`)
+  const names = readdirSync(tarballs).filter((name) => !isForOthers(name))
+  const packages = names.map((name) => join(tarballs, name))
   run('npm', ['install', '--prefix', dir, '--prefer-offline', '--no-audit', '--no-fund', ...packages])
   return dir
 }

@@ -19,6 +19,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
+import { isInstalled } from './debian-packages.mjs'
 
 const root = new URL('..', import.meta.url).pathname
 const copies = join(root, 'node_modules/.cache/built-workspaces')
@@ -60,8 +61,9 @@ function filesOf(path) {
 }
 
 function fingerprint() {
-  // A bundle lists what the modules of Node export that made it.
-  const hash = createHash('sha256').update(process.version)
+  // A bundle lists what the modules of Node export that made it, and what no compiler is there for is left out.
+  const compilers = ['gcc', 'cc', 'aarch64-linux-gnu-gcc', 'x86_64-linux-gnu-gcc'].filter(isInstalled)
+  const hash = createHash('sha256').update([process.version, ...compilers].join(' '))
   for (const { path, content } of files) hash.update(`\0${path}\0${content.length}\0`).update(content)
   return hash.digest('hex').slice(0, 16)
 }
@@ -85,9 +87,10 @@ function writeFiles() {
   return dir
 }
 
-/** Runs the part of a package's build that makes its code: its types are nobody's who runs it. */
+/** Runs the parts of a package's build that make its code: its types are nobody's who runs it. */
 async function buildPackage(name, workspace) {
-  const [command] = manifestOf(name).scripts.build.split(' && ')
+  const [first, ...rest] = manifestOf(name).scripts.build.split(' && ')
+  const command = [first, ...rest.filter((one) => !one.startsWith('tsc '))].join(' && ')
   const cwd = join(workspace, name)
   const env = {
     ...process.env,
@@ -99,7 +102,7 @@ async function buildPackage(name, workspace) {
   const code = await new Promise((resolve) => child.once('close', resolve))
   if (code !== 0) throw new Error(`${name}: ${whole} exited with ${code}`)
   // As in a tarball: where there is one, the sources are run.
-  rmSync(join(cwd, 'tsconfig.json'))
+  rmSync(join(cwd, 'tsconfig.json'), { force: true })
 }
 
 function markUsed() {

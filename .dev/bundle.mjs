@@ -32,7 +32,7 @@ const { metafile } = await build({
   sourcemap: true,
   conditions: ['podwire-source'],
   // Native, or found on disk as plugins are, or wanted by few.
-  external: ['koffi', 'tsx', 'yaml', '@podwire/plugin-*', '@podwire/testing'],
+  external: ['koffi', 'tsx', 'yaml', '@podwire/plugin-*', '@podwire/shim', '@podwire/testing'],
   plugins: [builtinsAsAsked(['node:child_process', 'node:crypto', 'node:dgram']), entriesApart(entryPoints)],
   // What is CommonJS inside asks for Node's modules so.
   banner: {

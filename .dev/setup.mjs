@@ -14,6 +14,8 @@ const tools = [
   { command: 'nft', package: 'nftables' },
   { command: 'unshare', package: 'util-linux' },
   { command: '/usr/lib/cni/bridge', package: 'containernetworking-plugins' },
+  { command: 'gcc', package: 'gcc' },
+  { command: '/usr/include/arpa', package: 'libc6-dev' },
 ]
 
 const { engines, packageManager } = JSON.parse(read('package.json'))

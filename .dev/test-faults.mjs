@@ -1,6 +1,8 @@
 // Takes random steps against host and kubenet for as long as asked: npm run test:faults -- --minutes 30 [--seed N]
 // With --attacks it carries out the attacks instead, and with --daemon it kills the daemon under load, as often as is promised.
+// With --shim it fuzzes what the native CNI shim parses: npm run test:faults -- --shim [--minutes N]
 import { spawnSync } from 'node:child_process'
+import { fuzzShim } from './fuzz-shim.mjs'
 import { isolated } from './namespace.mjs'
 import { runTests } from './run-tests.mjs'
 
@@ -13,7 +15,12 @@ const suites = {
 }
 const chosen = Object.keys(suites).filter((flag) => args.includes(flag))
 
-process.exit(chosen.length > 0 ? runWhole(chosen.flatMap((flag) => suites[flag])) : takeSteps())
+process.exit(run())
+
+function run() {
+  if (args.includes('--shim')) return fuzzShim(args)
+  return chosen.length > 0 ? runWhole(chosen.flatMap((flag) => suites[flag])) : takeSteps()
+}
 
 /** The tests that `npm test` runs a part of, with all their rounds. */
 function runWhole(files) {

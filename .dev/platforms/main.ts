@@ -4,9 +4,11 @@ import { type Architecture, architectures } from './architectures.ts'
 import { buildImage } from './image.ts'
 import { tryMusl } from './musl.ts'
 import type { TestResult } from './result.ts'
+import { tryShims } from './shim.ts'
 import { acceleratorFor, boot } from './vm.ts'
 
 const MUSL = 'musl'
+const SHIM = 'shim'
 const isDebian = isInstalled('apt-get') && isInstalled('dpkg-deb')
 
 /** How Linux is started, as far as it makes a difference to podwire. */
@@ -14,11 +16,11 @@ const kernels = [{ parameters: [] }, { parameters: ['ipv6.disable=1'] }]
 
 /**
  * Runs the smoke tests, one machine at a time, and prints a line for each.
- * @param wanted names of platforms: `x64`, `arm64`, `musl`; all, where there are none
+ * @param wanted names of platforms: `x64`, `arm64`, `musl`, `shim`; all, where there are none
  * @returns an exit code
  */
 export async function testPlatforms(wanted: readonly string[]): Promise<number> {
-  const names = [...architectures.map(({ name }) => name), MUSL]
+  const names = [...architectures.map(({ name }) => name), MUSL, SHIM]
   const unknown = wanted.find((one) => !names.some((name) => name === one))
   if (unknown !== undefined) {
     console.error(`test:platforms: takes ${names.join(', ')}, not ${JSON.stringify(unknown)}`)
@@ -34,6 +36,10 @@ export async function testPlatforms(wanted: readonly string[]): Promise<number> 
     'test:platforms',
   )
   for (const architecture of machines) await tryKernels(architecture, tell)
+  if (chosen.includes(SHIM)) {
+    console.log('\nthe CNI shim, emulated')
+    await tryShims(tell)
+  }
   if (chosen.includes(MUSL)) for (const architecture of architectures) tryLibc(architecture, tell)
   console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   return counts.failed > 0 ? 1 : 0

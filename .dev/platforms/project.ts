@@ -25,7 +25,8 @@ function neededBy(name: string, packages: readonly PackedPackage[]): string[] {
   for (const one of needed)
     for (const { manifest } of packages)
       if (manifest.name === one)
-        for (const other of Object.keys(manifest['dependencies'] ?? {})) needed.add(other)
+        for (const key of ['dependencies', 'optionalDependencies'])
+          for (const other of Object.keys(manifest[key] ?? {})) needed.add(other)
   return packages.filter(({ manifest }) => needed.has(manifest.name)).map(({ tarball }) => tarball)
 }
 

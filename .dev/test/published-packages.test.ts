@@ -22,6 +22,10 @@ afterAll(() => rmSync(packed, { recursive: true }))
 
 describe.each(published)('%s', (dir) => {
   const manifest = read(dir)
+  const [, os, cpu] = /-(linux)-(\w+)$/.exec(dir) ?? []
+  const name = `${manifest.name.replace('@', '').replace('/', '-')}-${manifest.version}.tgz`
+  const tar = (...args: string[]) =>
+    spawnSync('tar', ['-xzOf', join(packed, name), ...args], { encoding: 'utf8' }).stdout
 
   test('says where it comes from, what it may be used for, and what it runs on', () => {
     expect(manifest).toMatchObject({
@@ -37,13 +41,15 @@ describe.each(published)('%s', (dir) => {
   })
 
   test('has its README and its licence in the tarball, and no range of the workspace', () => {
-    const name = `${manifest.name.replace('@', '').replace('/', '-')}-${manifest.version}.tgz`
-    const tar = (...args: string[]) =>
-      spawnSync('tar', ['-xzOf', join(packed, name), ...args], { encoding: 'utf8' }).stdout
     expect(tar('package/README.md')).toMatch(/^# /)
     expect(tar('package/LICENSE')).toBe(readFileSync(join(root, 'LICENSE'), 'utf8'))
     expect(tar('package/package.json')).not.toMatch(/workspace:|catalog:/)
   })
+
+  if (cpu)
+    test('is installed where it fits alone', () => {
+      expect(JSON.parse(tar('package/package.json'))).toMatchObject({ os: [os], cpu: [cpu] })
+    })
 })
 
 // One that is missing in the fixed group of .changeset/config.json would go its own way at the next release.
