@@ -1,6 +1,7 @@
 // Takes random steps against host and kubenet for as long as asked: npm run test:faults -- --minutes 30 [--seed N]
 // With --attacks it carries out the attacks instead, and with --daemon it kills the daemon under load, as often as is promised.
-// With --shim it fuzzes what the native CNI shim parses: npm run test:faults -- --shim [--minutes N]
+// With --shim it puts the native CNI shim, compiled with sanitizers, to its tests, and then fuzzes what it parses:
+// npm run test:faults -- --shim [--minutes N]
 import { spawnSync } from 'node:child_process'
 import { fuzzShim } from './fuzz-shim.mjs'
 import { isolated } from './namespace.mjs'
@@ -18,7 +19,10 @@ const chosen = Object.keys(suites).filter((flag) => args.includes(flag))
 process.exit(run())
 
 function run() {
-  if (args.includes('--shim')) return fuzzShim(args)
+  if (args.includes('--shim')) {
+    const tests = ['calls', 'bad-input', 'journal'].map((name) => `packages/shim/test/${name}.test.ts`)
+    return runWhole(tests) || fuzzShim(args)
+  }
   return chosen.length > 0 ? runWhole(chosen.flatMap((flag) => suites[flag])) : takeSteps()
 }
 

@@ -1,12 +1,14 @@
-// Compiles the native shim: node compile.mjs ARCHITECTURE [OUTPUT] [--release]
+// Compiles the native shim: node compile.mjs ARCHITECTURE [OUTPUT] [--release] [--sanitize]
 // Where there is no compiler for that architecture it says so, and leaves nothing: the shim of JavaScript does the same work. With
-// --release that is an error, and so is a shim that would need a library of the machine it runs on.
+// --release that is an error, and so is a shim that would need a library of the machine it runs on. --sanitize is for tests: it ends at
+// once where it does what C leaves undefined.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 const args = process.argv.slice(2)
 const isRelease = args.includes('--release')
+const isSanitized = args.includes('--sanitize')
 const [arch = process.arch, output = 'dist/podwire-shim'] = args.filter((arg) => !arg.startsWith('--'))
 
 const architectures = {
@@ -56,7 +58,9 @@ function compile() {
   }
   mkdirSync(dirname(output), { recursive: true })
   // What can't be linked statically lacks libc.a; what is wrong with the sources is told by the second attempt too.
-  const whole = run(['-static-pie'])
+  const whole = run(
+    isSanitized ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'] : ['-static-pie'],
+  )
   if (whole.status === 0) return 0
   if (isRelease) return complain(`${compiler} makes no static program:\n${whole.stderr}`, 1)
   const linked = run(['-pie'])

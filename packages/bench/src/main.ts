@@ -12,6 +12,7 @@ import { many } from './many.ts'
 import { memory } from './memory.ts'
 import { pod } from './pod.ts'
 import { policyBench } from './policy.ts'
+import { shim } from './shim.ts'
 import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
 import { tcp } from './tcp.ts'
@@ -27,6 +28,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   tcp,
   dns,
   policy: policyBench,
+  shim,
   cni,
   kubenet,
   memory,

@@ -10,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { useDaemons } from './daemon.ts'
@@ -252,6 +252,49 @@ describeShims('of a daemon, a shim', (install) => {
     shim.configure({ socket: shim.socket, journal: shim.journal, deadlineMs: 700 })
     const call = await shim.call({ stdin: Buffer.alloc(1_000_000, ' ') })
     expect({ status: call.status, ...errorOf(call) }).toMatchObject({ status: 1, code: 11 })
+  })
+
+  test('that is so busy that nobody gets through is waited for, until the deadline', async () => {
+    const shim = await install()
+    const program = `
+      const server = require('http').createServer((request, response) => {
+        request.resume().on('end', () => {
+          response.writeHead(200, { 'content-type': 'application/json', 'content-length': 2 }).end('{}')
+        })
+      })
+      server.listen({ path: process.argv[1], backlog: 1 }, () => {
+        require('fs').writeSync(1, 'listening')
+        require('fs').readSync(0, Buffer.alloc(1))
+      })`
+    const daemon = spawn(process.execPath, ['-e', program, shim.socket], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    const queue: Socket[] = []
+    try {
+      await once(daemon.stdout, 'data')
+      for (let isFull = false; !isFull; ) {
+        const one = connect(shim.socket)
+        queue.push(one)
+        isFull = await once(one, 'connect').then(
+          () => false,
+          ({ code }) => code === 'EAGAIN',
+        )
+      }
+      shim.configure({ socket: shim.socket, deadlineMs: 500 })
+      const call = await shim.call()
+      expect({ status: call.status, ...errorOf(call) }).toMatchObject({
+        status: 1,
+        code: 11,
+        msg: expect.stringContaining('it did not answer in time'),
+      })
+      shim.configure({ socket: shim.socket, deadlineMs: 60_000 })
+      const later = shim.call()
+      daemon.stdin.write('.')
+      expect(await later).toMatchObject({ status: 0, stdout: '{}' })
+    } finally {
+      for (const one of queue) one.destroy()
+      daemon.kill()
+    }
   })
 
   test('that answers more than it said is taken at its word', async () => {

@@ -70,7 +70,7 @@ describe.runIf(hasCompiler)('the native shim', () => {
     child.stdout.destroy()
   })
 
-  test.each(['answer', 'settings', 'environment'])(
+  test.each(['answer', 'settings', 'environment', 'problem'])(
     'reads nothing beyond what came, whatever that is: %s',
     (target) => {
       const program = join(dir, `fuzz-${target}`)

@@ -29,7 +29,7 @@ bool print(const char *bytes, size_t length) {
   return write_waiting(STDOUT_FILENO, bytes, length);
 }
 
-// As the inside of a JSON string, which takes up to six times the room. Of bytes beyond ASCII it is not known what they mean.
+// As the inside of a JSON string. Of bytes beyond ASCII it is not known what they mean.
 static size_t escape(char *into, const char *text) {
   char *at = into;
   for (; *text; text++) {
@@ -44,13 +44,18 @@ static size_t escape(char *into, const char *text) {
   return (size_t)(at - into);
 }
 
-void print_problem(const struct problem *problem) {
-  static char json[6 * sizeof problem->message + 128];
+size_t format_problem(const struct problem *problem, char json[PROBLEM_JSON]) {
   size_t length = (size_t)sprintf(json, "{\"cniVersion\":\"1.1.0\",\"code\":%d,\"msg\":\"", problem->code);
   length += escape(json + length, problem->message);
   memcpy(json + length, "\"}\n", 3);
+  return length + 3;
+}
+
+void print_problem(const struct problem *problem) {
+  static char json[PROBLEM_JSON];
+  size_t length = format_problem(problem, json);
   allow_last_words(LAST_WORDS_MS);
-  print(json, length + 3);
+  print(json, length);
 }
 
 void print_notice(const struct problem *problem) {

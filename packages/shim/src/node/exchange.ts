@@ -1,6 +1,7 @@
 import { lstatSync, realpathSync, type Stats } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CNI_DOOR } from '../protocol.ts'
 import { errnoOf, Problem, reasonOf, TRY_AGAIN_LATER } from './problem.ts'
 
@@ -17,7 +18,7 @@ export async function askDaemon(socketPath: string, body: Buffer, signal: AbortS
   try {
     const why = whyUntrusted(socketPath)
     if (why !== undefined) throw new Error(why)
-    return await ask(socketPath, body, signal)
+    return await askInTurn(socketPath, body, signal)
   } catch (error) {
     const why = signal.aborted ? signal.reason.message : explain(error)
     throw new Problem(TRY_AGAIN_LATER, `the podwire daemon can't be asked at ${socketPath}: ${why}`)
@@ -49,6 +50,18 @@ function whyUntrusted(socketPath: string): string | undefined {
 }
 
 const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.()
+
+/** Too many may wait for it already: of a Unix socket nobody is told when there is room. */
+async function askInTurn(socketPath: string, body: Buffer, signal: AbortSignal): Promise<Reply> {
+  for (;;) {
+    try {
+      return await ask(socketPath, body, signal)
+    } catch (error) {
+      if (errnoOf(error) !== 'EAGAIN') throw error
+      await sleep(5, undefined, { signal })
+    }
+  }
+}
 
 // To find out that there is none takes Node a regular expression of all addresses there are.
 const noTls = { servername: '' }
