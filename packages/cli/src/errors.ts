@@ -137,6 +137,11 @@ export const errors = defineErrors({
     remedy: 'Take it away, or give another name with --name.',
     exitCode: 2,
   },
+  CNI_CHAIN_VERSIONS: {
+    message: ({ chain }: { chain: readonly string[] }) =>
+      `There is no version of CNI that all of ${chain.join(', ')} speak`,
+    remedy: 'Update them: they are from the package containernetworking-plugins.',
+  },
   CNI_CHAINED_MISSING: {
     message: ({ type, dir }: { type: string; dir: string }) => `There is no plugin ${type} in ${dir}`,
     remedy:

@@ -56,9 +56,7 @@ describe.skipIf(!isIsolated())('podwire cni install', () => {
     await runtime.check(network, attachment)
     await runtime.status(network)
     await runtime.gc(network, [attachment])
-    expect(
-      JSON.parse(podwire('ps', '--json').stdout).pods ?? JSON.parse(podwire('ps', '--json').stdout),
-    ).toHaveLength(1)
+    expect(JSON.parse(podwire('ps', '--json').stdout)).toHaveLength(1)
     await runtime.del(network, attachment)
 
     expect(cni('uninstall')).toMatchObject({ status: 0, stderr: '' })
@@ -76,12 +74,15 @@ describe.skipIf(!isIsolated())('podwire cni install', () => {
     await once(running, 'spawn')
     expect(cni('status').stdout).toContain('another version')
     const chain = join(binDir, 'portmap')
-    writeFileSync(chain, '#!/bin/sh\n', { mode: 0o755 })
+    const spoken = '{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}'
+    writeFileSync(chain, `#!/bin/sh\necho '${spoken}'\n`, { mode: 0o755 })
     expect(cni('install', '--chain', 'portmap')).toMatchObject({ status: 0, stderr: '' })
     expect(running.exitCode).toBeNull()
     running.kill('SIGKILL')
     expect(statSync(shim).ino).not.toBe(before)
-    const { plugins } = JSON.parse(readFileSync(conflist, 'utf8'))
+    const { plugins, cniVersions } = JSON.parse(readFileSync(conflist, 'utf8'))
+    // It speaks no newer one.
+    expect(cniVersions).toEqual(['1.0.0'])
     expect(plugins).toMatchObject([
       { type: 'podwire', capabilities: { bandwidth: true } },
       { type: 'portmap', capabilities: { portMappings: true } },

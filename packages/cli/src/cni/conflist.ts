@@ -7,7 +7,7 @@ import { PLUGIN_TYPE } from './places.ts'
 const MARK = 'podwire.dev/installed'
 
 /** Old runtimes know the first alone, and newer ones take the newest of all. */
-const cniVersions = ['1.0.0', '1.1.0'] as const
+const ownVersions = ['1.0.0', '1.1.0'] as const
 
 /** Plugins that may stand behind this one, with what they do in its place. */
 const chained: Readonly<Record<string, readonly string[]>> = {
@@ -21,8 +21,19 @@ export const chainable: readonly string[] = Object.keys(chained)
 
 const ownCapabilities = ['portMappings', 'bandwidth', 'dns', 'ips', 'mac', 'ipRanges'] as const
 
+/**
+ * The versions of a network's configuration, the oldest first: those that all plugins behind ours speak too.
+ * @param spoken by each of them; empty where there is none
+ */
+export function versionsOf(spoken: readonly (readonly string[])[]): readonly string[] {
+  const both = ownVersions.filter((version) => spoken.every((versions) => versions.includes(version)))
+  // One of before 1.0.0: what it speaks is in the order of the versions.
+  const older = spoken[0]?.findLast((version) => spoken.every((versions) => versions.includes(version)))
+  return both.length > 0 || older === undefined ? both : [older]
+}
+
 /** The configuration of a network whose first plugin is this one. */
-export function conflistOf(name: string, chain: readonly string[]): string {
+export function conflistOf(name: string, chain: readonly string[], cniVersions: readonly string[]): string {
   const taken = new Set(chain.flatMap((type) => chained[type] ?? []))
   const own = ownCapabilities.filter((capability) => !taken.has(capability))
   const plugins = [

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { messageOf } from '@podwire/api'
 import { formatShimSettings, shimSettingsPath } from '@podwire/shim'
 import type { Command } from 'commander'
-import { chainable, conflistOf, ownerOfConflist } from '../../cni/conflist.ts'
+import { chainable, conflistOf, ownerOfConflist, versionsOf } from '../../cni/conflist.ts'
 import { listNetworks } from '../../cni/networks.ts'
 import { type PlaceFlags, placeDefaults, placesOf } from '../../cni/places.ts'
 import { replaceFile } from '../../cni/replace-file.ts'
@@ -72,6 +72,8 @@ async function install({ chain = [], ...flags }: InstallFlags): Promise<void> {
   for (const type of chain)
     if (!existsSync(join(dirname(places.shim), type)))
       throw errors.CNI_CHAINED_MISSING({ type, dir: dirname(places.shim) })
+  const versions = versionsOf(await Promise.all(chain.map((type) => spokenBy(type, dirname(places.shim)))))
+  if (versions.length === 0) throw errors.CNI_CHAIN_VERSIONS({ chain })
   await assertReady(socket)
 
   replaceFile(
@@ -80,12 +82,17 @@ async function install({ chain = [], ...flags }: InstallFlags): Promise<void> {
     0o644,
   )
   replaceFile(places.shim, content, 0o755)
-  replaceFile(places.conflist, conflistOf(name, chain), 0o644)
+  replaceFile(places.conflist, conflistOf(name, chain, versions), 0o644)
   print(`${places.shim} (${shim.kind}) passes calls to ${socket}`)
   print(`${places.conflist} is the network ${name}`)
   const first = (await listNetworks(places.confDir)).find(({ problem }) => problem === undefined)
   if (first && first.file !== places.conflist)
     printNote(`${first.file} comes before it: runtimes that take the first network go on with ${first.name}`)
+}
+
+async function spokenBy(type: string, dir: string): Promise<readonly string[]> {
+  const { createCni } = await import('@podwire/libcni')
+  return (await createCni({ pluginDirectories: [dir] }).version(type)).supportedVersions
 }
 
 /** @throws PodwireError what `connectNetworkHost` throws; `NOT_READY` */
