@@ -21,7 +21,7 @@ import { createJournal, type Outcome } from './journal.ts'
 import { createDoorStatus } from './readiness.ts'
 
 /** An answer, and what undoes it where nobody takes it. */
-export interface DoorAnswer extends CniAnswer {
+interface DoorAnswer extends CniAnswer {
   /** Of an ADD that succeeded. */
   readonly undo?: () => Promise<void>
 }
