@@ -45,7 +45,7 @@ export async function shim(): Promise<Figure[]> {
     return [
       figure({
         bench: 'shim',
-        row: `CNI shim (${installed.kind}), start to exit, p50, of a daemon that answers at once; a C program that does nothing`,
+        row: `CNI shim (${installed.kind}), start to exit, p50; a C program that does nothing`,
         unit: 'ms',
         ours: median(pairs.map(([ours = 0]) => ours)),
         reference: median(pairs.map(([, reference = 0]) => reference)),

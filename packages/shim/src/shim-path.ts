@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 export interface Shim {
   /** The file as it is in this installation of the package: for {@link readShim}, not to be started from here. */
   readonly path: string
-  /** `native`: needs nothing else. `node`: JavaScript, ten times slower to start. */
+  /** `native`: needs nothing else. `node`: JavaScript, which takes the start of a Node. */
   readonly kind: 'native' | 'node'
 }
 

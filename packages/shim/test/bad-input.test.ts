@@ -20,13 +20,13 @@ import {
   describeShims,
   environment,
   hasOtherUsers,
+  hasPython,
   type InstalledShim,
   SOMEBODY,
 } from './shims.ts'
 
 // Whatever the runtime, the daemon and the disk have for it, a shim ends in time, with a sentence.
 
-const hasPython = spawnSync('python3', ['--version']).status === 0
 const daemons = useDaemons()
 const errorOf = ({ stdout }: Call) => JSON.parse(stdout) as { code: number; msg: string }
 const head = (length: number | string, more = '') =>

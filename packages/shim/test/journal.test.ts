@@ -122,13 +122,15 @@ describeShims('without a daemon, DEL', (install) => {
   test('uses no journal that others may write', async () => {
     const shim = await install()
     mkdirSync(shim.journal, { recursive: true })
-    chmodSync(shim.journal, 0o1777)
-    const call = await shim.call({ env: environment('DEL') })
-    expect({ status: call.status, ...errorOf(call) }).toMatchObject({
-      status: 1,
-      code: 5,
-      msg: expect.stringContaining('others may write to it'),
-    })
+    for (const mode of [0o1777, 0o770]) {
+      chmodSync(shim.journal, mode)
+      const call = await shim.call({ env: environment('DEL') })
+      expect({ status: call.status, ...errorOf(call) }).toMatchObject({
+        status: 1,
+        code: 5,
+        msg: expect.stringContaining('others may write to it'),
+      })
+    }
     expect(readdirSync(shim.journal)).toEqual([])
   })
 

@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { useDaemons } from './daemon.ts'
-import { configuration, environment, hasCompiler, makeDir, script, useShim } from './shims.ts'
+import { configuration, environment, hasCompiler, hasPython, makeDir, script, useShim } from './shims.ts'
 
 // What holds for the shim in C alone.
 
@@ -68,6 +68,23 @@ describe.runIf(hasCompiler)('the native shim', () => {
     child.stdin.end(configuration)
     expect(await once(child, 'exit')).toEqual([1, null])
     child.stdout.destroy()
+  })
+
+  test.runIf(hasPython)('has its settings though an update replaces it while it starts', async () => {
+    const shim = await install()
+    const questions = await daemons.answering(shim.socket)
+    copyFileSync(shim.path, `${shim.path}.new`)
+    // Opened before it is replaced, and started after.
+    const program = [
+      'import os, sys',
+      'path = sys.argv[1]',
+      'fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)',
+      'os.rename(path + ".new", path)',
+      'os.execve(fd, [path], {"CNI_COMMAND": "ADD"})',
+    ].join('\n')
+    const child = spawn('python3', ['-c', program, shim.path], { stdio: ['ignore', 'ignore', 'inherit'] })
+    expect(await once(child, 'exit')).toEqual([0, null])
+    expect(questions).toHaveLength(1)
   })
 
   test.each(['answer', 'settings', 'environment', 'problem'])(

@@ -20,6 +20,9 @@ const isSanitized = process.env['PODWIRE_FAULTS'] === 'all'
 
 export const hasCompiler = spawnSync('gcc', ['--version']).status === 0
 
+/** Of what neither Node nor a shell starts. */
+export const hasPython = spawnSync('python3', ['--version']).status === 0
+
 /** A directory of the test, short enough for sockets. */
 export function makeDir(): string {
   return mkdtempSync(join(isIsolated() ? '/run' : tmpdir(), 'shim-'))
