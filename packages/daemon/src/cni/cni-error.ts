@@ -4,6 +4,7 @@ import { CniCode, type CniError, isCniError, pluginError } from '@podwire/libcni
 // By the code of the error that is nearest to what happened. All others are 999.
 const codes: Readonly<Record<string, number>> = {
   ADDRESSES_EXHAUSTED: CniCode.tryAgainLater,
+  DAEMON_STOPPING: CniCode.tryAgainLater,
   DEADLINE_EXCEEDED: CniCode.tryAgainLater,
   OPERATION_ABORTED: CniCode.tryAgainLater,
   PLUGIN_CRASHED: CniCode.tryAgainLater,

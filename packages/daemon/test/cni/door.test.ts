@@ -252,6 +252,20 @@ describe.skipIf(!isIsolated())('the door of container runtimes', () => {
     expect(performance.now() - began).toBeLessThan(1_000)
   })
 
+  test('says at STATUS that pods lack something where the process of the plugin is down', async () => {
+    const mortal = `${able} event: (name) => { if (name === 'die') process.kill(process.pid, 'SIGKILL') },`
+    const { daemon, ask } = await startTestDaemon(mortal, { isolation: 'process' })
+    const { call } = container(daemon.socket)
+    expect((await call('STATUS')).status).toBe(200)
+    await until(async () => {
+      await ask('POST', '/v1/event', { name: 'die' })
+      const { status, printed } = await call('STATUS')
+      return status === 422 && printed.code === 51
+    })
+    await ask('POST', '/v1/plugins/reset', { name: 'odd' })
+    await until(async () => (await call('STATUS')).status === 200)
+  })
+
   test('says at STATUS that addresses are exhausted, until one is free', async () => {
     const full = `${able} setUpPod: async (pod) => {
       globalThis.podwireTestFull ??= 0
