@@ -1,6 +1,6 @@
 import { lstatSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { errnoOf, type Logger, messageOf } from '@podwire/api'
+import { type Logger, messageOf } from '@podwire/api'
 import { namesIn } from '@podwire/api/files'
 import type { HostEmitter } from '@podwire/core'
 import { readWhole } from './read-whole.ts'
@@ -123,7 +123,7 @@ function assertOwn(dir: string): void {
 function sweep(file: string): void {
   try {
     if (Date.now() - lstatSync(file).mtimeMs > abandonedMs) rmSync(file, { force: true })
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
+  } catch {
+    // It is there no more, or stays: what begins with a dot is in nobody's way.
   }
 }

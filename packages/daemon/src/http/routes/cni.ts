@@ -36,8 +36,8 @@ export function addCniDoor(app: FastifyInstance, door: CniDoor, operations: Oper
     const answer = await operations.run({ onGone }, (signal) => door.answer(body, signal))
     undo = answer.undo
     if (isGone) await undoNow()
-    if (undo) {
-      // Kept open until the caller closes it: the kernel says then whether all of the answer was read.
+    if (undo && request.headers.connection === 'close') {
+      // Kept open until the caller, which asks nothing else by it, closes it: the kernel says then whether all was read.
       reply.raw.shouldKeepAlive = true
       request.raw.socket.once('error', () => void undoNow())
     }
