@@ -12,15 +12,13 @@ import type { TestResult } from './result.ts'
 
 /** The native CNI shim of every other processor, which QEMU emulates for that one program: seconds, where a machine takes minutes. */
 export async function tryShims(tell: (result: TestResult) => void): Promise<void> {
-  for (const { name, triplet } of architectures.filter(({ name }) => name !== process.arch)) {
+  for (const { name, debian, triplet } of architectures.filter(({ name }) => name !== process.arch)) {
     const compiler = `${triplet}-gnu-gcc`
     const emulator = `qemu-${triplet.split('-')[0]}-static`
     const tools = [
       { command: compiler, package: `gcc-${triplet.split('-')[0]?.replace('_', '-')}-linux-gnu` },
       { command: emulator, package: 'qemu-user-static' },
-      ...(name === 'arm64'
-        ? [{ command: '/usr/aarch64-linux-gnu/include', package: 'libc6-dev-arm64-cross' }]
-        : []),
+      { command: `/usr/${triplet}-gnu/include`, package: `libc6-dev-${debian}-cross` },
     ]
     installDebianPackages(tools, 'test:platforms')
     const missing = tools.filter(({ command }) => !isInstalled(command)).map((tool) => tool.package)

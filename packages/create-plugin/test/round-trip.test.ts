@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -25,6 +27,8 @@ const root = new URL('../../..', import.meta.url).pathname
 const guide = markedBlocks(readFileSync(join(root, 'packages/docs/pages/plugin-authors.md'), 'utf8'))
 const packageName = 'podwire-plugin-acme.io__wire'
 const pluginName = 'acme.io/wire'
+// What is built without a compiler has none.
+const nativeShim = spawnSync('gcc', ['--version']).status === 0 ? 'native' : 'node'
 
 // Each goes on where the one before has stopped.
 describe.runIf(isIsolated())('an author and an operator', { timeout: 300_000, retry: 0 }, () => {
@@ -113,6 +117,21 @@ describe.runIf(isIsolated())('an author and an operator', { timeout: 300_000, re
     await tryPod(cwd)
     expect(readdirSync(cwd)).toContain('pnpm-lock.yaml')
     expect(readdirSync(cwd)).not.toContain('package-lock.json')
+  })
+
+  test.each([
+    ['npm install', ['shim', `shim-linux-${process.arch}`], nativeShim],
+    ['npm install --omit=optional', ['shim'], 'node'],
+  ])('the CNI shim comes for this machine alone, by %s', async (install, packages, kind) => {
+    const cwd = join(dir, `shim-${packages.length}`)
+    mkdirSync(cwd)
+    writeFileSync(join(cwd, 'package.json'), '{"private": true}')
+    await command(cwd, `${install} --ignore-scripts @podwire/shim`)
+    expect(readdirSync(join(cwd, 'node_modules/@podwire'))).toEqual(packages)
+    const find = "import('@podwire/shim').then(({ shimPath }) => console.log(JSON.stringify(shimPath())))"
+    const found = JSON.parse(await command(cwd, `'${process.execPath}' -e "${find}"`))
+    expect(found).toEqual({ path: expect.stringContaining(`${cwd}/node_modules/@podwire/shim`), kind })
+    expect(existsSync(found.path)).toBe(true)
   })
 
   test('a copy of the contract of its own in the plugin makes no difference', async () => {
