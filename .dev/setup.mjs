@@ -14,6 +14,11 @@ const tools = [
   { command: 'nft', package: 'nftables' },
   { command: 'unshare', package: 'util-linux' },
   { command: '/usr/lib/cni/bridge', package: 'containernetworking-plugins' },
+  // Container runtimes, which call the daemon; and what runs in their containers.
+  { command: 'containerd', package: 'containerd' },
+  { command: 'runc', package: 'runc' },
+  { command: 'podman', package: 'podman' },
+  { command: '/bin/busybox', package: 'busybox-static' },
   { command: 'gcc', package: 'gcc' },
   { command: '/usr/include/arpa', package: 'libc6-dev' },
 ]

@@ -13,6 +13,7 @@ const path = (name) => new URL(name, import.meta.url).pathname
 const suites = {
   '--attacks': ['packages/faults/test/attack'],
   '--daemon': ['packages/cli/test/daemon-killed.test.ts', 'packages/cli/test/daemon-faults.test.ts'],
+  '--cni': ['packages/cli/test/cni-killed.test.ts'],
 }
 const chosen = Object.keys(suites).filter((flag) => args.includes(flag))
 

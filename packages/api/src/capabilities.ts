@@ -17,6 +17,8 @@ export const Capability = {
   multiNetwork: 1 << 5,
   /** Enforces a pod's policy. */
   policy: 1 << 6,
+  /** Gives a pod's interface the name that is asked for, and one sandbox several of them. */
+  interfaceNames: 1 << 7,
 } as const
 
 /** The name of a capability: `shaping`, `portMappings` … */

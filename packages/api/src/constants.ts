@@ -16,5 +16,11 @@ export const NET_PLUGIN_EVENT_POD_CIDR_CHANGE = 'pod-cidr-change'
  */
 export const NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR = 'pod-cidr'
 
+/** The annotation that asks for addresses: `10.88.0.7`, or one of each family separated by a comma. */
+export const IP_ANNOTATION = 'podwire.dev/ip'
+
+/** The annotation that asks for the MAC address of the pod's interface: `02:42:0a:58:00:07`. */
+export const MAC_ANNOTATION = 'podwire.dev/mac'
+
 /** The version of this contract, stated by a package's manifest and by its `definePlugin`. */
 export const API_VERSION = 1

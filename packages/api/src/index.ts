@@ -53,6 +53,8 @@ export type {
   PortMappingGetter,
 } from './plugin.ts'
 export {
+  type InterfaceAddress,
+  type InterfaceRoute,
   type Pod,
   type PodInterface,
   type PodNetworkStatus,

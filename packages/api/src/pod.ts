@@ -24,12 +24,29 @@ export interface PortMapping {
 export interface Pod extends PodRef {
   /** The path of the sandbox's network namespace. */
   readonly netns: string
+  /** What the interface in the sandbox is to be called; absent: `eth0`. Asked of plugins with {@link Capability}.interfaceNames alone. */
+  readonly ifName?: string
   readonly annotations: Readonly<Record<string, string>>
   readonly portMappings: readonly PortMapping[]
   /** Limits that the annotations ask for, parsed; absent: none. */
   readonly bandwidth?: Bandwidth
   /** What it may reach, and who may reach it; absent: no limits. */
   readonly policy?: Policy
+}
+
+/** An address of a pod's interface, as the kernel has it. */
+export interface InterfaceAddress {
+  /** With prefix length: `10.88.0.7/32` */
+  readonly address: string
+  /** The way out from it. */
+  readonly gateway?: string
+}
+
+/** A way that leads out of a pod. */
+export interface InterfaceRoute {
+  /** With prefix length: `0.0.0.0/0` */
+  readonly destination: string
+  readonly gateway?: string
 }
 
 /** One interface of a pod beyond its first address. */
@@ -41,6 +58,13 @@ export interface PodInterface {
   /** Addresses without prefix length. */
   readonly ips: readonly string[]
   readonly mac?: string
+  /** The same addresses with what belongs to them, where the plugin tells. */
+  readonly addresses?: readonly InterfaceAddress[]
+  readonly routes?: readonly InterfaceRoute[]
+  /** In bytes. */
+  readonly mtu?: number
+  /** Its other end, where that is a link of the host. */
+  readonly host?: { readonly name: string; readonly mac?: string }
 }
 
 /** The network status of a pod. Source: `network.PodNetworkStatus`, v1beta1. */

@@ -117,6 +117,38 @@ export const errors = defineErrors({
       `An error that nobody caught${by ? `, from ${by}` : ''}: ${messageOf(cause)}`,
   },
 
+  // Container runtimes
+  CNI_FILE: {
+    message: ({ file, what }: { file: string; what: 'read' | 'written' }, cause: unknown) =>
+      `${file} can't be ${what}: ${messageOf(cause)}`,
+    remedy:
+      'It takes root where container runtimes are root’s; --bin-dir and --conf-dir name other directories.',
+  },
+  CNI_NOT_OURS: {
+    message: ({ file }: { file: string }) =>
+      `${file} was not written by podwire cni install, and is left alone`,
+    remedy:
+      'Move it away, or name another directory with --bin-dir or --conf-dir, or another network with --name.',
+    exitCode: 2,
+  },
+  CNI_NETWORK_TAKEN: {
+    message: ({ name, file }: { name: string; file: string }) =>
+      `${file} is a network called ${name} already, and names have to be different`,
+    remedy: 'Take it away, or give another name with --name.',
+    exitCode: 2,
+  },
+  CNI_CHAIN_VERSIONS: {
+    message: ({ chain }: { chain: readonly string[] }) =>
+      `There is no version of CNI that all of ${chain.join(', ')} speak`,
+    remedy: 'Update them: they are from the package containernetworking-plugins.',
+  },
+  CNI_CHAINED_MISSING: {
+    message: ({ type, dir }: { type: string; dir: string }) => `There is no plugin ${type} in ${dir}`,
+    remedy:
+      'Install it there (Debian: containernetworking-plugins, in /usr/lib/cni), or name where plugins are with --bin-dir.',
+    exitCode: 2,
+  },
+
   CNITOOL_USAGE: {
     message: () => `podwire cnitool add|check|del NETWORK NETNS, or gc|status|version NETWORK
   NETCONFPATH  the directory of network configurations (default: /etc/cni/net.d)

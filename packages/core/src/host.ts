@@ -108,6 +108,8 @@ export interface LocalNetworkHost extends NetworkHost {
   readonly configuration: LoadedConfig
   readonly catalog: PluginCatalog
   plugin(): Promise<RunningPlugin>
+  /** What is known of the pod in a sandbox; undefined when nothing is. */
+  sandbox(sandboxId: string): Promise<SandboxRecord | undefined>
 }
 
 /**
@@ -184,6 +186,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       return tearDownSandbox(context, pod, operation)
     },
     pod: async (pod) => findRecord(store, pod),
+    sandbox: async (sandboxId) => store.get(sandboxId),
     pods: async () => store.list().records,
     checkPod: async (pod, { signal } = {}) => {
       const record = findRecord(store, pod)

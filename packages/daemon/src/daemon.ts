@@ -8,10 +8,12 @@ import {
   validateConfiguration,
 } from '@podwire/core'
 import { hostEventNames } from '@podwire/core/events'
+import { createCniDoor } from './cni/door.ts'
 import { connectionLimit } from './descriptors.ts'
 import { createEventLog, type EventLog } from './events/event-log.ts'
 import { limitConnections } from './http/connections.ts'
 import { openApiDocument } from './http/openapi.ts'
+import { addCniDoor } from './http/routes/cni.ts'
 import { hostRoutes } from './http/routes/host.ts'
 import { podRoutes } from './http/routes/pods.ts'
 import { addProbes } from './http/routes/probes.ts'
@@ -115,6 +117,8 @@ async function serve(
   const server = await createServer({ routes, events, operations, log, onAnswered: metrics.answered })
   const most = connectionLimit()
   const streams = addEventStreams(server, events, Math.max(2, Math.floor(most / 4)))
+  const door = createCniDoor({ host, stateDir: host.configuration.config.stateDir, log })
+  addCniDoor(server, door, operations, log)
   addProbes(server, { host, operations, metrics, document: openApiDocument(routes, version) })
   const connections = limitConnections(server.server, most)
   await server.ready()
@@ -123,6 +127,8 @@ async function serve(
   const socket = `${config.stateDir}/podwire.sock`
   await listenOnSocket(server.server, socket, gid)
   log.info(`listening at ${socket}`, { version, ...(file === undefined ? {} : { configuration: file }) })
+  // Whoever attaches something waits for it.
+  void door.open()
   manager.ready(`network plugin ${config.networkPlugin}`)
 
   const reload = createReload({ host, load, manager, log })

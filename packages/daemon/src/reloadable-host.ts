@@ -98,6 +98,7 @@ export async function createReloadableHost(
     setUpPod: (pod, options) => use((host) => host.setUpPod(pod, options)),
     tearDownPod: (pod, options) => use((host) => host.tearDownPod(pod, options)),
     pod: (pod) => use((host) => host.pod(pod)),
+    sandbox: (sandboxId) => use((host) => host.sandbox(sandboxId)),
     pods: () => use((host) => host.pods()),
     checkPod: (pod, options) => use((host) => host.checkPod(pod, options)),
     repair: (options) => use((host) => host.repair(options)),

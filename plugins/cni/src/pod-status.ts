@@ -30,9 +30,23 @@ export function addressesOf(result: AnyResult): string[] {
 }
 
 function podInterface({ network, ifName, result }: AttachmentResult): PodInterface {
-  const { interfaces = [] } = convertResult(result, '1.1.0')
-  const mac = interfaces.find(({ name, sandbox }) => name === ifName && sandbox)?.mac
-  return { name: ifName, network, ips: ipv4First(addressesOf(result)), ...(mac ? { mac } : {}) }
+  const { interfaces = [], ips = [], routes = [] } = convertResult(result, '1.1.0')
+  const own = interfaces.find(({ name, sandbox }) => name === ifName && sandbox)
+  // Plugins tell of a bridge first, and then of the end of the pair that is a port of it.
+  const host = interfaces.findLast(({ sandbox }) => !sandbox)
+  const inside = ips.filter((ip) => ip.interface === undefined || interfaces[ip.interface]?.sandbox)
+  return {
+    name: ifName,
+    network,
+    ips: ipv4First(addressesOf(result)),
+    ...(own?.mac ? { mac: own.mac } : {}),
+    ...(own?.mtu ? { mtu: own.mtu } : {}),
+    addresses: inside.map(({ address, gateway }) => ({ address, ...(gateway ? { gateway } : {}) })),
+    ...(routes.length > 0
+      ? { routes: routes.map(({ dst, gw }) => ({ destination: dst, ...(gw ? { gateway: gw } : {}) })) }
+      : {}),
+    ...(host ? { host: { name: host.name, ...(host.mac ? { mac: host.mac } : {}) } } : {}),
+  }
 }
 
 function ipv4First(cidrs: readonly string[]): string[] {

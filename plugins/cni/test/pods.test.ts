@@ -20,7 +20,15 @@ describe('setting a pod up', () => {
     expect(status).toEqual({
       ip: '10.1.0.5',
       ips: ['10.1.0.5'],
-      interfaces: [{ name: 'eth0', network: 'net', ips: ['10.1.0.5'], mac: '02:00:00:00:00:01' }],
+      interfaces: [
+        {
+          name: 'eth0',
+          network: 'net',
+          ips: ['10.1.0.5'],
+          mac: '02:00:00:00:00:01',
+          addresses: [{ address: '10.1.0.5/24' }],
+        },
+      ],
     })
   })
 

@@ -39,6 +39,15 @@ export const errors = defineErrors({
       `the address "${printable(address)}" that the pod asks for can't be given: ${reason}`,
     remedy: 'Change the annotation podwire.dev/ip.',
   },
+  MAC_NOT_USABLE: {
+    message: ({ mac }: { mac: string }) =>
+      `"${printable(mac)}", which the pod asks for, is not a MAC address of one interface`,
+    remedy: 'Write six bytes as 02:42:0a:58:00:07 into the annotation podwire.dev/mac.',
+  },
+  INTERFACE_NAME_NOT_USABLE: {
+    message: ({ name }: { name: string }) => `an interface can't be called "${printable(name)}"`,
+    remedy: 'Take 1–15 letters, digits, or "-", "_", ".".',
+  },
   ADDRESS_IN_USE: {
     message: ({ address, owner }: { address: string; owner: string }) =>
       `the address ${address} that the pod asks for belongs to ${owner}`,

@@ -2,10 +2,10 @@ import { definePlugin } from '@podwire/api'
 import { type KubenetOptions, optionsSchema } from './options.ts'
 import { createKubenet } from './plugin.ts'
 
+export { IP_ANNOTATION } from '@podwire/api'
 export { findFreePodCIDR } from './node/free-cidr.ts'
 export type { KubenetOptions } from './options.ts'
 export { createKubenet, type KubenetContext } from './plugin.ts'
-export { IP_ANNOTATION } from './pods/set-up.ts'
 
 /** Offers `kubenet`: every pod at a link of its own, or on a bridge, all of it done in process. */
 export default definePlugin<KubenetOptions>({

@@ -8,7 +8,6 @@ import {
   type PodNetworkStatus,
   podKey,
 } from '@podwire/api'
-import { macFor } from './datapath/mac.ts'
 import { errors } from './errors.ts'
 import { collectGarbage } from './node/garbage.ts'
 import { type Node, openNode } from './node/node.ts'
@@ -17,6 +16,7 @@ import type { KubenetOptions } from './options.ts'
 import type { PodRecord } from './pod-record.ts'
 import { untilAborted } from './pods/aborting.ts'
 import { podDifferences } from './pods/check.ts'
+import type { PodContext } from './pods/context.ts'
 import { setUpPod } from './pods/set-up.ts'
 import { tearDownPod } from './pods/tear-down.ts'
 
@@ -49,14 +49,15 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
       repairing ??= startRepairing(node(), options.repairInterval, log)
     },
     capabilities() {
-      const always = capabilitySet('shaping', 'dualStack', 'check', 'gc')
+      const always = capabilitySet('shaping', 'dualStack', 'check', 'gc', 'interfaceNames')
       return initialised?.firewall.problem === undefined
         ? always | Capability.portMappings | Capability.policy
         : always
     },
     async setUpPod(pod, signal) {
       signal.throwIfAborted()
-      return statusOf(await setUpPod(await prepare(node()), pod, signal))
+      const context = await prepare(node())
+      return statusOf(context, await setUpPod(context, pod, signal))
     },
     async tearDownPod(pod, signal) {
       await untilAborted(tearDownPod(node(), pod), signal)
@@ -64,7 +65,7 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     },
     async getPodNetworkStatus(pod) {
       const record = node().records.read(pod.sandboxId)
-      return record && statusOf(record)
+      return record && (await statusOf(node(), record))
     },
     status: async () => node().check(),
     async checkPod(pod) {
@@ -84,14 +85,13 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
   }
 }
 
-function statusOf({ addresses, interfaceName }: PodRecord): PodNetworkStatus {
-  const ips = addresses.map(({ address }) => address)
-  const ip = ips[0] ?? ''
+async function statusOf({ datapath }: PodContext, record: PodRecord): Promise<PodNetworkStatus> {
+  const ips = record.addresses.map(({ address }) => address)
   return {
     kind: 'PodNetworkStatus',
     apiVersion: 'v1beta1',
-    ip,
+    ip: ips[0] ?? '',
     ips,
-    interfaces: [{ name: interfaceName, ips, mac: macFor(ip) }],
+    interfaces: [await datapath.describe(record)],
   }
 }

@@ -23,6 +23,8 @@ export interface PodRecord extends PodRef, PodSettings {
   readonly interfaceName: string
   /** In bytes. */
   readonly mtu: number
+  readonly mac?: string
+  readonly isFurther?: true
   /** The primary one first. */
   readonly addresses: readonly PodAddress[]
   /** The nflog group that what its policy denies is told to. */

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { PodNetworkStatus } from '@podwire/api'
+import { type PodNetworkStatus, parseCIDR } from '@podwire/api'
 import * as z from 'zod/mini'
 import { errors } from '../errors.ts'
 import { once } from '../once.ts'
@@ -8,12 +8,21 @@ import { firstIssue } from '../zod-issue.ts'
 /** A pod's network status as a plugin returned it or a record kept it. */
 export const podNetworkStatus = once(() => {
   const ip = z.string().check(z.refine((text) => isIP(text) !== 0, { error: 'not an IP address' }))
+  const cidr = z
+    .string()
+    .check(
+      z.refine((text) => parseCIDR(text) !== undefined, { error: 'not an address with a prefix length' }),
+    )
   const interfaces = z.array(
     z.object({
       name: z.string(),
       network: z.optional(z.string()),
       ips: z.array(ip),
       mac: z.optional(z.string()),
+      addresses: z.optional(z.array(z.object({ address: cidr, gateway: z.optional(ip) }))),
+      routes: z.optional(z.array(z.object({ destination: cidr, gateway: z.optional(ip) }))),
+      mtu: z.optional(z.int()),
+      host: z.optional(z.object({ name: z.string(), mac: z.optional(z.string()) })),
     }),
   )
   return z.object({

@@ -47,7 +47,7 @@ async function askForStatus(
   const told = await manager.getPodNetworkStatus(podRef(pod), signal)
   if (told || manager.name === DEFAULT_PLUGIN_NAME) return told
   try {
-    const ips = await getPodIPs(pod.netns, DEFAULT_INTERFACE_NAME, signal ? { signal } : {})
+    const ips = await getPodIPs(pod.netns, pod.ifName ?? DEFAULT_INTERFACE_NAME, signal ? { signal } : {})
     return { ip: ips[0] ?? '', ips }
   } catch (cause) {
     signal?.throwIfAborted()

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import {
   bandwidthOf,
+  DEFAULT_INTERFACE_NAME,
   describeValue,
   type Pod,
   type PodRef,
@@ -32,8 +33,21 @@ export interface PodRequest {
   readonly policy?: Policy
   /** A pod that ends without an address is an error otherwise, unless the plugin is the no-op. */
   readonly allowNoAddress?: boolean
+  /** Which attachment of a container runtime the pod is; its interface gets the attachment's name. */
+  readonly attachment?: CniAttachment
   /** A pod that is set up already is an error, instead of being kept or changed. */
   readonly mustBeNew?: boolean
+}
+
+/** What a container runtime calls a pod that it brought by CNI. */
+export interface CniAttachment {
+  /** Of the network's configuration. */
+  readonly network: string
+  readonly containerId: string
+  /** Of the interface in the sandbox. */
+  readonly ifName: string
+  /** The orchestrator's, where it said so. */
+  readonly podUid?: string
 }
 
 /** What names a pod that may be set up already. */
@@ -56,15 +70,18 @@ export function parsePodRequest(request: PodRequest, basePolicy?: Policy): Pod {
   const problems = [
     ...podProblems({ ...request, annotations, portMappings }),
     ...sandboxProblems(request),
+    ...interfaceProblems(request.attachment?.ifName),
     ...(own?.problems ?? []),
   ]
   if (problems.length > 0) throw errors.INVALID_POD({ pod: request, problems })
   const bandwidth = bandwidthOf(annotations)
   const ref = parsePodName(request)
   const policy = effectivePolicy(basePolicy, own?.policy)
+  const ifName = request.attachment?.ifName ?? DEFAULT_INTERFACE_NAME
   return {
     ...ref,
     netns: askedNetns(request) ?? netnsPathOf(ref.sandboxId),
+    ...(ifName === DEFAULT_INTERFACE_NAME ? {} : { ifName }),
     annotations: { ...annotations },
     portMappings: portMappings.map(withOwnKeys),
     ...(bandwidth.ingress === undefined && bandwidth.egress === undefined ? {} : { bandwidth }),
@@ -90,10 +107,11 @@ export function parsePodName(pod: PodName): PodRef {
 
 /** What is wrong with a pod, each in a phrase, wherever it comes from; empty when nothing is. */
 export function podProblems(
-  pod: PodName & Pick<Pod, 'annotations' | 'portMappings'> & { netns?: string },
+  pod: PodName & Pick<Pod, 'annotations' | 'portMappings'> & { netns?: string; ifName?: string },
 ): string[] {
   return [
     ...nameProblems(pod),
+    ...interfaceProblems(pod.ifName),
     ...annotationProblems(pod.annotations),
     ...portProblems(pod.portMappings),
     ...netnsProblems(pod.netns),
@@ -174,6 +192,16 @@ function netnsProblems(netns: string | undefined): string[] {
   if (netns === undefined || (typeof netns === 'string' && netns.startsWith('/') && !netns.includes('\0')))
     return []
   return [`netns ${describeValue(netns)} must be an absolute path`]
+}
+
+function interfaceProblems(name: string | undefined): string[] {
+  // What the kernel takes as the name of a link.
+  if (
+    name === undefined ||
+    (/^[^/:\s\0]{1,15}$/.test(name) && !/^\.\.?$/.test(name) && Buffer.byteLength(name) < 16)
+  )
+    return []
+  return [`interface ${describeValue(name)} must be 1–15 bytes without "/", ":" and spaces`]
 }
 
 function withOwnKeys({ hostPort, containerPort, protocol, hostIP }: PortMapping): PortMapping {

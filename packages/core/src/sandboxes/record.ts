@@ -6,7 +6,7 @@ import type { PluginStart } from '../plugins/start-plugin.ts'
 import { policySchema } from '../policy/schema.ts'
 import { firstIssue } from '../zod-issue.ts'
 import { type NetnsIdentity, netnsPathOf } from './netns.ts'
-import { parsePodName, podProblems } from './pod-request.ts'
+import { type CniAttachment, parsePodName, podProblems } from './pod-request.ts'
 
 /** One process, though its number be used again: `startTime` is in clock ticks since boot. */
 export interface ProcessIdentity {
@@ -37,6 +37,8 @@ export interface SandboxRecord {
   readonly phase: SandboxPhase
   /** Why the last operation on it failed; a pod that is stuck says so here. */
   readonly problem?: string
+  /** It came from a container runtime by CNI, which calls it so, and takes it down by this name. */
+  readonly attachment?: CniAttachment
   /** The pod was asked for without an address. */
   readonly allowNoAddress?: boolean
   /** What the plugin said of the pod. */
@@ -57,6 +59,7 @@ const schema = once(() => {
     name: z.string(),
     sandboxId: z.string(),
     netns: z.string(),
+    ifName: z.optional(z.string()),
     annotations: z.record(z.string(), z.string()),
     portMappings: z.array(
       z.object({
@@ -89,6 +92,14 @@ const schema = once(() => {
     }),
     phase: z.enum(['setting-up', 'ready', 'changing', 'tearing-down']),
     problem: z.optional(z.string()),
+    attachment: z.optional(
+      z.object({
+        network: z.string(),
+        containerId: z.string(),
+        ifName: z.string(),
+        podUid: z.optional(z.string()),
+      }),
+    ),
     allowNoAddress: z.optional(z.boolean()),
     status: z.optional(podNetworkStatus()),
     owner: z.optional(z.object({ pid: z.int(), startTime: z.string() })),

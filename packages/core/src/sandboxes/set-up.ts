@@ -28,7 +28,8 @@ export async function setUpSandbox(
     context.checkCapabilities(pod, manager)
     const kept = await keepOrTearDown(context, pod, request)
     if (!kept) return create(context, pod, request, signal)
-    const wanted: Pod = { ...pod, ...podRef(kept.pod), netns: kept.pod.netns }
+    const { netns, ifName } = kept.pod
+    const wanted: Pod = { ...pod, ...podRef(kept.pod), netns, ...(ifName === undefined ? {} : { ifName }) }
     return isDeepStrictEqual(kept.pod, wanted)
       ? convergePod(context, kept, signal)
       : changePod(context, kept, wanted, signal)
@@ -93,6 +94,7 @@ async function create(
     plugin: manager.name,
     pluginStart: start,
     phase: 'setting-up',
+    ...(request.attachment ? { attachment: request.attachment } : {}),
     ...(request.allowNoAddress ? { allowNoAddress: true } : {}),
     createdAt: new Date().toISOString(),
   }

@@ -113,7 +113,9 @@ export function createSandboxStore(stateDir: string): SandboxStore {
       const other = otherNameOf(record)
       const file = fileOf(record.pod.sandboxId, suffixes[record.phase])
       guarded(file, () => {
-        if (other) writeFileWhole(other, record.pod.sandboxId)
+        // A further attachment doesn't take the place of the one that the pod is known by.
+        const isFurther = record.pod.ifName !== undefined
+        if (other && !(isFurther && existsSync(other))) writeFileWhole(other, record.pod.sandboxId)
         writeFileWhole(file, JSON.stringify(record))
         if (record.phase === 'ready') removeFile(fileOf(record.pod.sandboxId, suffixes.changing))
       })

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { callContentType } from '../cni/call-body.ts'
 import type { Route } from './route.ts'
 import { errorJson, eventsQuery } from './schemas.ts'
 
@@ -13,7 +14,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
   const { make, named } = schemaMaker()
   make(errorJson, 'output')
   for (const route of routes) add(route.path, route.method, operationOf(route, make))
-  for (const { path, ...operation } of others) add(path, 'GET', operation)
+  for (const { path, method = 'GET', ...operation } of others) add(path, method, operation)
   return {
     openapi: '3.1.0',
     info: {
@@ -84,7 +85,7 @@ const plain = (description: string) => ({
 })
 
 /** What is no question about pods. */
-const others: readonly (Json & { readonly path: string })[] = [
+const others: readonly (Json & { readonly path: string; readonly method?: 'POST' })[] = [
   {
     path: '/v1/events',
     operationId: 'followEvents',
@@ -100,6 +101,37 @@ const others: readonly (Json & { readonly path: string })[] = [
     ],
     responses: {
       200: { description: 'The stream.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+      default: failure,
+    },
+  },
+  {
+    path: '/v1/cni',
+    method: 'POST',
+    operationId: 'callCniPlugin',
+    summary: 'A call that a container runtime made of a CNI plugin, as its executable got it.',
+    requestBody: {
+      required: true,
+      description: 'The CNI variables, each NAME=VALUE and a NUL; another NUL; stdin.',
+      content: { [callContentType]: { schema: { type: 'string', format: 'binary' } } },
+    },
+    responses: {
+      200: {
+        description: 'It succeeded: what goes to stdout.',
+        content: asJson({ type: 'object', description: 'A result of ADD or VERSION; else nothing.' }),
+      },
+      422: {
+        description: 'It failed: what goes to stdout.',
+        content: asJson({
+          type: 'object',
+          properties: {
+            cniVersion: { type: 'string' },
+            code: { type: 'integer' },
+            msg: { type: 'string' },
+            details: { type: 'string' },
+          },
+          required: ['cniVersion', 'code', 'msg'],
+        }),
+      },
       default: failure,
     },
   },

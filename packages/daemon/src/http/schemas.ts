@@ -102,6 +102,7 @@ const podRef = z
 const pod = podRef
   .extend({
     netns: text('The path of its network namespace'),
+    ifName: text('Of the interface in there, where it is not eth0').optional(),
     annotations,
     portMappings: z.array(portMapping),
     bandwidth: z
@@ -125,6 +126,10 @@ const podStatus = z
           network: z.string().optional(),
           ips: z.array(z.string()),
           mac: z.string().optional(),
+          addresses: z.array(z.object({ address: z.string(), gateway: z.string().optional() })).optional(),
+          routes: z.array(z.object({ destination: z.string(), gateway: z.string().optional() })).optional(),
+          mtu: z.number().optional(),
+          host: z.object({ name: z.string(), mac: z.string().optional() }).optional(),
         }),
       )
       .optional(),
@@ -155,6 +160,15 @@ export const sandboxRecord = z
     pluginStart,
     phase: z.enum(phases),
     problem: text('Why the last operation on it failed').optional(),
+    attachment: z
+      .object({
+        network: z.string(),
+        containerId: z.string(),
+        ifName: z.string(),
+        podUid: z.string().optional(),
+      })
+      .meta({ description: 'What a container runtime calls it that brought it by CNI' })
+      .optional(),
     allowNoAddress: z.boolean().optional(),
     status: podStatus.optional(),
     owner: z.object({ pid: z.number(), startTime: z.string() }).optional(),

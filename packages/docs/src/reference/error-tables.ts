@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { root, type WorkspacePackage } from '../workspace.ts'
@@ -20,6 +20,8 @@ export interface ErrorDescription {
 /** Every entry of every `defineErrors` table of a package, read from its sources: the tables keep no text at run time. */
 export function errorsOf({ name, dir }: WorkspacePackage): ErrorDescription[] {
   const source = join(root, dir, 'src')
+  // A package of a compiled program has no sources of its own.
+  if (!existsSync(source)) return []
   return readdirSync(source, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))
     .map((file) => readFileSync(join(source, file), 'utf8'))

@@ -44,8 +44,11 @@ export function pluginEnvironment(
 }
 
 /** The environment of a delegate: the plugin's own, with another command. */
-export function delegateEnvironment(command: Command): NodeJS.ProcessEnv {
-  return { ...process.env, CNI_COMMAND: command }
+export function delegateEnvironment(
+  command: Command,
+  env: Readonly<Record<string, string | undefined>>,
+): NodeJS.ProcessEnv {
+  return { ...env, CNI_COMMAND: command }
 }
 
 /** @throws CniError `ERR_CNI_ARGUMENT` for what can't be told to a plugin as it stands */

@@ -7,7 +7,7 @@ import { parseResult } from '../result/parse.ts'
 import type { Result } from '../result/result.ts'
 import { parseVersion } from '../version.ts'
 import { type Delegate, delegateWith } from './delegate.ts'
-import type { PluginEnvironment } from './environment.ts'
+import type { CniEnvironment, PluginEnvironment } from './environment.ts'
 import { normaliseRuntimeConfig } from './runtime-config.ts'
 
 /** What every command but VERSION tells a plugin. */
@@ -67,6 +67,7 @@ export function parseConfig(stdin: string): { config: JsonObject; name: string; 
 export function networkRequest(
   { config, name, cniVersion }: ReturnType<typeof parseConfig>,
   { path }: PluginEnvironment,
+  env: CniEnvironment,
 ): NetworkRequest {
   const runtimeConfig = readKey(config, 'runtimeConfig') ?? {}
   if (!isObject(runtimeConfig)) throw pluginError(CniCode.invalidConfig, 'runtimeConfig is not an object')
@@ -76,7 +77,7 @@ export function networkRequest(
     config,
     runtimeConfig: normaliseRuntimeConfig(runtimeConfig),
     path,
-    delegate: delegateWith(config, path),
+    delegate: delegateWith(config, env, path),
   }
 }
 

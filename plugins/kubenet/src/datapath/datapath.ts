@@ -1,4 +1,4 @@
-import type { PodRef } from '@podwire/api'
+import type { PodInterface, PodRef } from '@podwire/api'
 import type { PodAddress } from '../ipam/allocator.ts'
 import type { PodNetwork } from '../ipam/network.ts'
 
@@ -15,6 +15,10 @@ export interface PodLink extends PodRef {
   readonly interfaceName: string
   /** In bytes. */
   readonly mtu: number
+  /** Asked for by the pod; else it follows from the primary address. */
+  readonly mac?: string
+  /** The sandbox had a way out before this interface came: only what is sent from the interface's own addresses leaves by it. */
+  readonly isFurther?: true
   /** The primary one first. */
   readonly addresses: readonly PodAddress[]
 }
@@ -83,6 +87,8 @@ export interface Datapath {
   differences(pod: PodLink): Promise<string[]>
   /** Puts right what differs: as little as possible. Returns the index of the host's end. */
   mend(pod: PodLink, sandbox: number): Promise<number>
+  /** What there is to tell of the pod's interface, as {@link connect} made it. */
+  describe(pod: PodLink): Promise<PodInterface>
   /** Takes the connection away; what isn't there is no error. */
   disconnect(pod: LeavingPod): Promise<void>
 }

@@ -98,6 +98,7 @@ export function createDatapaths(
     },
     differences: (pod) => of(pod).differences(pod),
     mend: (pod, sandbox) => of(pod).mend(pod, sandbox),
+    describe: (pod) => of(pod).describe(pod),
     async disconnect(pod) {
       if (pod.addresses && pod.datapath === 'routed' && areBoth()) await bridge.answerNoMore(pod.addresses)
       // The link is found by the sandbox, whichever kind it is.

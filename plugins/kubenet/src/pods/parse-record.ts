@@ -1,5 +1,6 @@
 import type { Bandwidth, Policy, PortMapping } from '@podwire/api'
 import { datapathNames } from '../datapath/datapath.ts'
+import { isUsableMac } from '../datapath/mac.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import { isLinkName } from '../kernel/link-name.ts'
@@ -36,6 +37,8 @@ export function parseRecord(value: unknown, sandboxId: string): PodRecord {
     datapath,
     interfaceName: stringOf(record['interfaceName'], 'interfaceName', isLinkName),
     mtu: numberOf(record['mtu'], 'mtu', 68, 65_535),
+    ...(record['mac'] === undefined ? {} : { mac: stringOf(record['mac'], 'mac', isUsableMac) }),
+    ...(record['isFurther'] === true ? { isFurther: true } : {}),
     addresses,
     ...(record['logGroup'] === undefined
       ? {}

@@ -1,7 +1,18 @@
 import { closeSync } from 'node:fs'
-import { DEFAULT_INTERFACE_NAME, isPodwireError, messageOf, type Pod } from '@podwire/api'
+import {
+  DEFAULT_INTERFACE_NAME,
+  IP_ANNOTATION,
+  isPodwireError,
+  MAC_ANNOTATION,
+  messageOf,
+  type Pod,
+} from '@podwire/api'
 import { netnsId, openNetns } from '@podwire/netlink'
+import { hasWayOut } from '../datapath/inside.ts'
+import { isUsableMac } from '../datapath/mac.ts'
+import { errors } from '../errors.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
+import { isLinkName } from '../kernel/link-name.ts'
 import { isNetnsOf, type PodRecord, settingsOf } from '../pod-record.ts'
 import { shape } from '../shaping/shaping.ts'
 import { untilAborted } from './aborting.ts'
@@ -10,9 +21,6 @@ import { converge } from './converge.ts'
 import { shapedLink } from './links.ts'
 import { stepsOf } from './steps.ts'
 import { tearDownPod } from './tear-down.ts'
-
-/** Asks for addresses: `10.88.0.7`, or one of each family separated by a comma. */
-export const IP_ANNOTATION = 'podwire.dev/ip'
 
 /** Gives a pod its network; one that has it is mended where it differs, and gets the settings that are wanted now. */
 export async function setUpPod(context: SetUpContext, pod: Pod, signal: AbortSignal): Promise<PodRecord> {
@@ -65,14 +73,21 @@ async function allocate(
 ): Promise<PodRecord> {
   const { datapath, records, allocator, mtu } = context
   const netns = { path: pod.netns, ...netnsId(sandbox) }
+  const interfaceName = pod.ifName ?? DEFAULT_INTERFACE_NAME
+  if (!isLinkName(interfaceName)) throw errors.INTERFACE_NAME_NOT_USABLE({ name: interfaceName })
+  // Of the usual name there is one, and it is the pod's way out.
+  const isFurther = interfaceName !== DEFAULT_INTERFACE_NAME && (await hasWayOut(context.kernel, sandbox))
+  const mac = macOf(pod)
   const recordWith = (addresses: readonly PodAddress[]): PodRecord => ({
     namespace: pod.namespace,
     name: pod.name,
     sandboxId: pod.sandboxId,
     netns,
     datapath: datapath.name,
-    interfaceName: DEFAULT_INTERFACE_NAME,
+    interfaceName,
     mtu,
+    ...(mac === undefined ? {} : { mac }),
+    ...(isFurther ? { isFurther } : {}),
     addresses,
     ...settingsOf(pod),
     // Whose a port is that two pods want at once is settled when it is published. The policy holds from the first moment.
@@ -94,6 +109,12 @@ async function allocate(
     await untilAborted(Promise.all(gone.map((record) => tearDownPod(context, record))), signal)
     return claim()
   }
+}
+
+function macOf({ annotations }: Pod): string | undefined {
+  const mac = annotations[MAC_ANNOTATION]?.toLowerCase()
+  if (mac === undefined || isUsableMac(mac)) return mac
+  throw errors.MAC_NOT_USABLE({ mac })
 }
 
 const settled = ({ changing, ...record }: PodRecord): PodRecord => ({ ...record, ...changing })

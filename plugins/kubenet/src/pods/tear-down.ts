@@ -1,7 +1,8 @@
 import { errnoOf, ignoring, isPodwireError, messageOf, type PodRef, podKey } from '@podwire/api'
 import type { LeavingPod } from '../datapath/datapath.ts'
+import { forgetSources } from '../datapath/inside.ts'
 import { addressOf } from '../firewall/port-elements.ts'
-import { type PodRecord, publishedFor } from '../pod-record.ts'
+import { isNetnsOf, type PodRecord, publishedFor } from '../pod-record.ts'
 import { removeShaping } from '../shaping/shaping.ts'
 import type { PodContext } from './context.ts'
 
@@ -22,6 +23,8 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
     return
   }
   if (record) await withdrawPorts(context, record)
+  // Before its link, by which the kernel would forget the table that is looked for.
+  if (record?.isFurther && isNetnsOf(record)) await forgetSources(context.kernel, record)
   await cutOff(context, record ?? pod)
   if (record) {
     context.policies.remove(record)

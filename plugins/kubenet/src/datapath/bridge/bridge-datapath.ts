@@ -13,7 +13,7 @@ import { ensureSysctls, type Sysctl } from '../../kernel/sysctls.ts'
 import { parseMark } from '../../ownership/mark.ts'
 import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { Datapath, PodLink } from '../datapath.ts'
-import { insideDifferences, insideIndex } from '../inside.ts'
+import { describeInside, insideDifferences, insideIndex } from '../inside.ts'
 import { isPodMac } from '../mac.ts'
 import { bridgeDifferences, ensureBridge, findBridge, gatewayOf } from './bridge.ts'
 import type { BridgeOwner } from './bridge-owner.ts'
@@ -158,6 +158,14 @@ export function createBridgeDatapath(
       if (portDifferences(link, settings).length > 0) await mendPort(kernel, link, settings)
       await configureInside(kernel, pod, sandbox, inside)
       return link.index
+    },
+    async describe(pod) {
+      const link = await hostLink(pod)
+      return describeInside(
+        pod,
+        insideOf(pod),
+        link && { name: link.name, ...(link.address ? { mac: link.address } : {}) },
+      )
     },
     disconnect: (pod) => kernel.removeLinks([podLinks.names(pod.sandboxId).host]),
 

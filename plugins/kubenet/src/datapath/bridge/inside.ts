@@ -1,14 +1,19 @@
 import { errnoOf } from '@podwire/api'
 import { writeSysctl } from '@podwire/netlink'
+import { formatCidr, parseCidr } from '../../ipam/cidr.ts'
 import { hasIpv6, withoutOwnAddress } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { PodLink } from '../datapath.ts'
-import { type Inside, insideRequests } from '../inside.ts'
+import { bringUpInside, type Inside } from '../inside.ts'
 
 /** All of the network is on the link. */
 export const insideOf = ({ addresses }: PodLink): Inside => ({
   addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
   gateways: addresses.map(({ gateway }) => gateway),
+  networks: addresses.flatMap(({ address, prefixLength }) => {
+    const network = parseCidr(`${address}/${prefixLength}`)
+    return network ? [formatCidr(network)] : []
+  }),
 })
 
 /**
@@ -21,10 +26,12 @@ export async function configureInside(kernel: Kernel, pod: PodLink, sandbox: num
   let isOff = false
   // In the same visit to the namespace, as each takes time.
   using inside = kernel.open(sandbox, () => {
+    // All interfaces of the sandbox hear the question, and who asks would believe the last answer.
+    if (pod.isFurther) writeSysctl(`net/ipv4/conf/${interfaceName}/arp_ignore`, 1)
     if (isV6) listenToNobody(interfaceName)
     else isOff = turnOffIpv6(interfaceName)
   })
-  await inside.batch(insideRequests(pod, dev, insideOf(pod), isV6 || isOff ? {} : withoutOwnAddress(mtu)))
+  await bringUpInside(inside, pod, dev, insideOf(pod), isV6 || isOff ? {} : withoutOwnAddress(mtu))
 }
 
 /**

@@ -5,7 +5,7 @@ import { withoutOwnAddress } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { PodLink } from '../datapath.ts'
-import { macFor } from '../mac.ts'
+import { podMac } from '../mac.ts'
 import { carrierOf, explainPair } from '../pair.ts'
 import { configureInside } from './inside.ts'
 
@@ -40,7 +40,7 @@ export async function connectPort(
 function pairFor(podLinks: PodLinks, { bridge, hairpin }: PortSettings, pod: PodLink, sandbox: number) {
   const { interfaceName, mtu } = pod
   const name = podLinks.names(pod.sandboxId).host
-  const mac = macFor(pod.addresses[0]?.address ?? '0.0.0.0')
+  const mac = podMac(pod)
   return [
     links.add({
       kind: 'veth',

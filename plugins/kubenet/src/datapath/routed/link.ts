@@ -4,14 +4,14 @@ import { withoutOwnAddress } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { PodLink } from '../datapath.ts'
-import { type Inside, insideRequests } from '../inside.ts'
-import { macFor } from '../mac.ts'
+import { bringUpInside, type Inside } from '../inside.ts'
+import { macFor, podMac } from '../mac.ts'
 import { carrierOf, explainPair } from '../pair.ts'
 import { freeIndex } from './link-index.ts'
 
 /** Where pods send everything: addresses that nobody has, as each link has one other end alone. */
 const LINK_GATEWAYS = { 4: '169.254.1.1', 6: 'fe80::1' } as const
-const GATEWAY_MAC = macFor(LINK_GATEWAYS[4])
+export const GATEWAY_MAC = macFor(LINK_GATEWAYS[4])
 
 /** What holds of all pods' links. */
 export interface LinkSettings {
@@ -30,8 +30,6 @@ export const insideOf = ({ addresses }: PodLink): Inside => ({
 
 /** The address as a network of its own. */
 export const hostPrefix = (address: string) => `${address}/${address.includes(':') ? 128 : 32}`
-
-const podMac = ({ addresses }: Pick<PodLink, 'addresses'>) => macFor(addresses[0]?.address ?? '0.0.0.0')
 
 /**
  * Makes the pod's veth pair, with all that the host knows of it in one exchange with the kernel and all that the pod knows in
@@ -108,15 +106,14 @@ const ipv4Of = ({ isLoopbackRouted }: LinkSettings): Ipv4Settings => ({
  */
 export async function configureInside(kernel: Kernel, pod: PodLink, sandbox: number, dev: number) {
   const own = { ...withoutOwnAddress(pod.mtu), ipv4: { accept_redirects: 0 } }
-  const requests = insideRequests(pod, dev, insideOf(pod), own)
   using inside = kernel.open(sandbox)
   try {
-    await inside.batch(requests)
+    await bringUpInside(inside, pod, dev, insideOf(pod), own)
   } catch (error) {
     if (errnoOf(error) !== 'EACCES') throw error
     // Container runtimes turn IPv6 off in namespaces that they expect to have none.
     writeSysctl(`net/ipv6/conf/${pod.interfaceName}/disable_ipv6`, 0, sandbox)
-    await inside.batch(requests)
+    await bringUpInside(inside, pod, dev, insideOf(pod), own)
   }
 }
 

@@ -11,11 +11,12 @@ import { hasIpv6 } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { Datapath } from '../datapath.ts'
-import { insideDifferences, insideIndex } from '../inside.ts'
+import { describeInside, insideDifferences, insideIndex } from '../inside.ts'
 import { createGateways, GATEWAY_PROTOCOL, LOOPBACK } from './gateways.ts'
 import {
   configureInside,
   connectLink,
+  GATEWAY_MAC,
   hostPrefix,
   insideOf,
   known,
@@ -120,6 +121,8 @@ export function createRoutedDatapath(kernel: Kernel, podLinks: PodLinks, stateDi
       await configureInside(kernel, pod, sandbox, inside)
       return link.index
     },
+    describe: async (pod) =>
+      describeInside(pod, insideOf(pod), { name: podLinks.names(pod.sandboxId).host, mac: GATEWAY_MAC }),
     async disconnect({ sandboxId, addresses: own = [] }) {
       const link = await hostLink({ sandboxId })
       if (!link) return

@@ -1,0 +1,39 @@
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { errors } from '../errors.ts'
+
+/**
+ * Replaces a file in one step, also one that runs now: whoever started the old one goes on with it. Makes the directory where
+ * there is none.
+ * @throws PodwireError `CNI_FILE`
+ */
+export function replaceFile(file: string, content: string | Buffer, mode: number): void {
+  const directory = dirname(file)
+  // What begins with a dot no runtime takes for a configuration or a plugin.
+  const temporary = join(directory, `.podwire-${process.pid}.tmp`)
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o755 })
+    const fd = openSync(temporary, 'wx', mode)
+    try {
+      writeFileSync(fd, content)
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    // Whatever the mask of this process.
+    chmodSync(temporary, mode)
+    renameSync(temporary, file)
+  } catch (cause) {
+    rmSync(temporary, { force: true })
+    throw errors.CNI_FILE({ file, what: 'written' }, cause)
+  }
+}
