@@ -174,6 +174,18 @@ export const limit = ({
   readonly over?: boolean
 }): Stateful => ({ limit: { rate, per, burst, unit, flags: over ? ['inverted'] : [] } })
 
+/**
+ * The rule goes on while no more than `count` connections are open of those whose packets came by here, or, `over`, when there are more;
+ * the packet's own is one of them. For packets that begin a connection. TCP connections that are closed are not counted.
+ */
+export const connectionLimit = ({
+  count,
+  over = false,
+}: {
+  readonly count: number
+  readonly over?: boolean
+}): Stateful => ({ connlimit: { count, flags: over ? ['inverted'] : [] } })
+
 /** Sends the packet to those who listen to an nflog group: see `watchNflog`. */
 export const log = ({
   group,

@@ -50,8 +50,13 @@ const limit = attributes({
   flags: [5, inverted],
 })
 
+const connlimit = attributes({ count: [1, be32], flags: [2, inverted] })
+
 /** What keeps count for itself: in a rule, or in each element of a set. */
-export type Stateful = { readonly counter: Values<typeof counter> } | { readonly limit: Values<typeof limit> }
+export type Stateful =
+  | { readonly counter: Values<typeof counter> }
+  | { readonly limit: Values<typeof limit> }
+  | { readonly connlimit: Values<typeof connlimit> }
 
 // Some expressions hold such, which are expressions themselves.
 export const stateful: Field<Stateful> = {
@@ -178,6 +183,7 @@ const layouts = {
   redir: attributes({ port: [1, register], portEnd: [2, register], flags: [3, natFlags] }),
   counter,
   limit,
+  connlimit,
   log: attributes({
     group: [1, be16],
     prefix: [2, text],

@@ -42,6 +42,7 @@ describe('expressions', () => {
     nft.verdict({ goto: 'elsewhere' }),
     nft.verdict('return'),
     nft.updateSet('s', { op: 'add', timeout: 2 ** 40, each: [nft.counter, nft.limit({ rate: 1 })] }),
+    nft.updateSet('s', { op: 'add', each: [nft.connectionLimit({ count: 7, over: true })] }),
     nft.log({ group: 65_535, prefix: 'p', length: 1 }),
     nft.limit({ rate: 1e9, unit: 'bytes', over: true }),
     nft.fib('oif', ['saddr', 'iif']),
