@@ -83,7 +83,8 @@ const commands = {
   async resolveAll({ names, server }) {
     const resolver = new Resolver({ timeout: 500, tries: 1 })
     resolver.setServers([server])
-    await Promise.allSettled(names.map((name) => resolver.resolve4(name)))
+    for (let at = 0; at < names.length; at += 50)
+      await Promise.allSettled(names.slice(at, at + 50).map((name) => resolver.resolve4(name)))
   },
 
   async serveNames({ port, addresses }) {
@@ -142,13 +143,14 @@ const commands = {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     socket.on('error', () => {})
     return new Promise((resolve) => {
-      let sent = 0
+      let [begun, sent] = [0, 0]
+      const onSent = () => {
+        if (++sent === ports) resolve(socket.close() && undefined)
+      }
       const send = () => {
-        for (let more = Math.min(100, ports - sent); more > 0; more--)
-          socket.send('x', 10_000 + sent++, host, () => {})
-        if (sent < ports) return void setImmediate(send)
-        socket.close()
-        resolve()
+        for (let more = Math.min(100, ports - begun); more > 0; more--)
+          socket.send('x', 10_000 + begun++, host, onSent)
+        if (begun < ports) setImmediate(send)
       }
       socket.bind(0, send)
     })
