@@ -46,7 +46,7 @@ export interface Native {
 }
 
 /** Calls back while there is something to read. */
-export interface Readiness {
+interface Readiness {
   stop(): void
   unref(): void
   /** After an error of the socket, such as an overrun, of which libuv calls back once and then no more. */
