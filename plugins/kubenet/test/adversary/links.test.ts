@@ -116,8 +116,8 @@ describeIsolated('an adversary that makes links in its pod', () => {
 
   // A VLAN's frames carry a tag that no link of the host speaks.
   for (const [what, { kind, make, device }] of Object.entries(makings))
-    it.skipIf(kind !== undefined && lacks(kind))(
-      `sends nothing under another pod's address by ${what}${kind ? ` (needs the kernel's ${kind})` : ''}`,
+    it.skipIf(kind !== undefined && lacks(kind)).each([kind ? `${what} (needs the kernel's ${kind})` : what])(
+      "sends nothing under another pod's address by %s",
       async () => {
         const { host, evil } = await start()
         await evil.say('10.88.0.1', 7000, 'rightful')
