@@ -25,7 +25,7 @@ export const optionProperties = {
   connections: {
     type: 'integer',
     minimum: 0,
-    default: 4096,
+    default: 8192,
     description:
       'How many connections a pod may have open that it began itself. 0: as many as the kernel takes.',
   },

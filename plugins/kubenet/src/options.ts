@@ -27,7 +27,7 @@ export const defaultOptions: KubenetOptions = {
   bridge: 'cbr0',
   exclude: [],
   nameServers: [],
-  connections: 4_096,
+  connections: 8_192,
   repairInterval: 30_000,
 }
 

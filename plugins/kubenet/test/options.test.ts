@@ -11,7 +11,7 @@ describe('the options', () => {
         bridge: 'cbr0',
         exclude: [],
         nameServers: [],
-        connections: 4_096,
+        connections: 8_192,
         repairInterval: 30_000,
       },
     }

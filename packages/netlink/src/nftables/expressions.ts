@@ -181,6 +181,16 @@ const layouts = {
   }),
   masq: attributes({ flags: [1, natFlags], port: [2, register], portEnd: [3, register] }),
   redir: attributes({ port: [1, register], portEnd: [2, register], flags: [3, natFlags] }),
+  /** Of what some registers hold, in bytes: a number below the modulus. */
+  hash: attributes({
+    register: [1, register],
+    into: [2, register],
+    length: [3, be32],
+    modulus: [4, be32],
+    seed: [5, be32],
+    offset: [6, be32],
+    type: [7, oneOf({ jenkins: 0, symmetric: 1 })],
+  }),
   counter,
   limit,
   connlimit,

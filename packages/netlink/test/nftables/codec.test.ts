@@ -42,6 +42,8 @@ describe('expressions', () => {
     nft.verdict({ goto: 'elsewhere' }),
     nft.verdict('return'),
     nft.updateSet('s', { op: 'add', timeout: 2 ** 40, each: [nft.counter, nft.limit({ rate: 1 })] }),
+    nft.hashOf(5, { length: 12, modulus: 32, into: 4 }),
+    nft.ctOriginal('dport', 7),
     nft.updateSet('s', { op: 'add', each: [nft.connectionLimit({ count: 7, over: true })] }),
     nft.log({ group: 65_535, prefix: 'p', length: 1 }),
     nft.limit({ rate: 1e9, unit: 'bytes', over: true }),

@@ -102,7 +102,10 @@ export const policyMaps = { egress: 'egress', ingress: 'ingress' } as const
 /** Holds, for each link, how much of what its policy denies is told. */
 export const TOLD_SET = 'told'
 
-/** Counts, for each link, the connections that its pod began. Of a pod that has none the kernel drops the element by itself. */
+/**
+ * Counts the connections that pods began: by link, and by a number that says which part of the pod's connections. What there is none of
+ * the kernel drops by itself.
+ */
 export const CONNECTIONS_SET = 'connections'
 
 /** What policies have in common. */
@@ -112,7 +115,7 @@ export function policySets(table: TableRef): [SetRef, NewSet][] {
     [ref(policyMaps.egress), { key: 'ifname', value: 'verdict' }],
     [ref(policyMaps.ingress), { key: 'ifname', value: 'verdict' }],
     [ref(TOLD_SET), { key: 'ifname', dynamic: true, timeout: 0, size: 65_535 }],
-    [ref(CONNECTIONS_SET), { key: 'ifname', dynamic: true, size: 65_535 }],
+    [ref(CONNECTIONS_SET), { key: ['ifname', 'mark'], dynamic: true, size: 1 << 20 }],
   ]
 }
 
