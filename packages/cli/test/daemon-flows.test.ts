@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connectNetworkHost } from '@podwire/client'
 import { isIsolated } from '@podwire/testing'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { daemonProject } from './daemon-process.ts'
 
 const port = 8124
@@ -32,6 +32,7 @@ describe.skipIf(!isIsolated())('flows, by a daemon', () => {
     const daemon = await startDaemon()
     const begun = (...args: string[]) => {
       const child = start(...args)
+      onTestFinished(() => void child.kill('SIGKILL'))
       let said = ''
       child.stdout.on('data', (chunk) => (said += chunk))
       return { child, said: () => said }
