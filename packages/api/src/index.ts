@@ -32,7 +32,17 @@ export {
   type PodwireErrorInit,
   printable,
 } from './errors.ts'
-export { type DeniedFlow, FLOW_DENIED } from './flow.ts'
+export {
+  type AllowedFlow,
+  type ClosedFlow,
+  type DeniedFlow,
+  FLOW_ALLOWED,
+  FLOW_CLOSED,
+  FLOW_DENIED,
+  FLOW_LOST,
+  FLOWS_WANTED,
+  type FlowTraffic,
+} from './flow.ts'
 export type { Logger } from './logger.ts'
 export {
   escapePluginName,

@@ -12,6 +12,7 @@ import { many } from './many.ts'
 import { memory } from './memory.ts'
 import { pod } from './pod.ts'
 import { policyBench } from './policy.ts'
+import { policyTraffic } from './policy-traffic.ts'
 import { shim } from './shim.ts'
 import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
@@ -27,7 +28,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   many,
   tcp,
   dns,
-  policy: policyBench,
+  policy: async () => [...(await policyBench()), ...(await policyTraffic())],
   shim,
   cni,
   kubenet,

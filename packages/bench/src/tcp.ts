@@ -52,7 +52,7 @@ const twoPods = async (host: NetworkHost, name: string): Promise<Pair> => [
 ]
 
 /** Gbit in a second, as the receiver counts them. */
-async function stream([server, client]: Pair): Promise<number> {
+export async function stream([server, client]: Pair): Promise<number> {
   const address = server.status?.ip
   if (!address) throw new Error('the server has no address')
   const serving = await inSandbox(server, () => spawn('iperf3', ['-s', '-1', '--forceflush']))

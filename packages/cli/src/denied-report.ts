@@ -1,6 +1,7 @@
 import type { DeniedFlow, PodRef } from '@podwire/api'
 import type { NetworkHost } from '@podwire/core'
 import { printNote } from './output.ts'
+import { peerText } from './peer.ts'
 
 /** What policies denied while it was watched; packets of one kind are one. */
 export interface DeniedWatch {
@@ -25,15 +26,8 @@ export function printDenied(flows: readonly DeniedFlow[]): void {
   if (flows.length === 0) printNote('nothing was denied')
   for (const flow of flows) {
     const times = flow.count === 1 ? 'once' : `${flow.count} times`
-    const way = flow.direction === 'egress' ? 'to' : 'from'
-    printNote(`denied ${times} by ${flow.rule}: ${flow.protocol} ${way} ${otherEnd(flow)}`)
+    printNote(`denied ${times} by ${flow.rule}: ${peerText(flow)}`)
   }
-}
-
-function otherEnd({ address, port, name }: DeniedFlow): string {
-  const host = address?.includes(':') ? `[${address}]` : address
-  const at = host === undefined ? undefined : port === undefined ? host : `${host}:${port}`
-  return name === undefined ? (at ?? 'unknown') : at === undefined ? name : `${name} (${at})`
 }
 
 /** The flags that would have allowed what no rule allowed. */

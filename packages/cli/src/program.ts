@@ -25,6 +25,7 @@ const commands = new Map<string, Load>([
   ['event', () => import('./commands/event.ts')],
   ['daemon', () => import('./commands/daemon.ts')],
   ['events', () => import('./commands/events.ts')],
+  ['flows', () => import('./commands/flows.ts')],
   ['top', () => import('./commands/top.ts')],
   ['doctor', () => import('./commands/doctor.ts')],
   ['cni', () => import('./commands/cni.ts')],

@@ -81,6 +81,25 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     })
   })
 
+  test('says with --report what was reached too, with what went by it', () => {
+    const { podwire } = made()
+    const flags = ['--allow', `10.88.0.1:${port}`, '--report']
+    const both = `(${connect(port)}); (${connect(port)}); (${connect(9)})`
+    const { stderr } = podwire('run', ...flags, '--', 'bash', '-c', both)
+    expect(stderr).toMatch(
+      new RegExp(`reached 2 times: tcp to 10.88.0.1:${port}, \\d+ B sent, \\d+ B received`),
+    )
+    expect(stderr).toMatch(/denied .*: tcp to 10.88.0.1:9/)
+    expect(stderr.match(/reached/g)).toHaveLength(1)
+    const json = podwire('run', '--report', '--json', '--', 'bash', '-c', connect(port))
+    const { reached, ...rest } = JSON.parse(json.stdout)
+    expect(reached).toMatchObject([{ protocol: 'tcp', address: '10.88.0.1', port, connections: 1 }])
+    // The bytes of the headers and of what was said.
+    expect(reached[0].received.bytes).toBeGreaterThan(reached[0].received.packets * 40 + 'hello'.length - 1)
+    expect(rest).not.toHaveProperty('denied')
+    expect(podwire('run', '--report', '--', 'true').stderr).toContain('nothing was reached')
+  })
+
   test('up refuses names, which nobody would resolve, and keeps what else it is given', () => {
     const { podwire } = made()
     const refused = podwire('up', 'default/web', '--allow', 'registry.npmjs.org')

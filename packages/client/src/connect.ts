@@ -59,7 +59,7 @@ export async function connectNetworkHost({
 }: ConnectOptions = {}): Promise<RemoteNetworkHost> {
   assertSocketTrusted(socket)
   const connection = createConnection(socket)
-  const { events, begun, heard, close } = createRemoteEvents(socket, log)
+  const { events, begun, heard, watchFlows, close } = createRemoteEvents(socket, log)
 
   // What comes is the answer of a daemon that is trusted, to a question of the same version: its shape is the one asked for.
   const ask = async <T>(question: Question): Promise<T> => {
@@ -109,6 +109,7 @@ export async function connectNetworkHost({
         .wasDown,
     status: async () =>
       (await ask<{ readiness: Readiness }>({ method: 'GET', path: '/v1/status' })).readiness,
+    watchFlows,
     event: (name, details) => ask<void>({ method: 'POST', path: '/v1/event', body: { name, details } }),
     close: async () => {
       close()

@@ -14,8 +14,10 @@ export interface StreamedEvent {
   readonly payload: unknown
 }
 
-/** Where a stream begins and ends. */
+/** What a stream tells, where it begins and ends. */
 export interface StreamOptions {
+  /** `flows`: of pods, allowed ones too, which the daemon watches as long as the stream is open; `denied`: without those. Default: all that happens, but allowed flows. */
+  readonly of?: 'events' | 'flows' | 'denied'
   /** The last event that is known already. Default: begins with what happens from now on. */
   readonly after?: string | undefined
   /** Begins with the oldest event that the daemon still has. */
@@ -57,12 +59,13 @@ export async function* streamEvents(socket: string, options: StreamOptions): Asy
 }
 
 async function* connect(socket: string, options: StreamOptions): AsyncGenerator<StreamedEvent> {
-  const { after, fromStart = false, untilNow = false, signal, background = false } = options
+  const { of = 'events', after, fromStart = false, untilNow = false, signal, background = false } = options
   const query = new URLSearchParams({
     ...(fromStart ? { from: 'start' } : {}),
     ...(untilNow ? { until: 'now' } : {}),
+    ...(of === 'denied' ? { only: 'denied' } : {}),
   })
-  const path = `/v1/events${query.size > 0 ? `?${query}` : ''}`
+  const path = `/v1/${of === 'events' ? 'events' : 'flows'}${query.size > 0 ? `?${query}` : ''}`
   const sent = nodeHttp().request({
     socketPath: socket,
     agent: false,

@@ -1,4 +1,4 @@
-import { errorFromJson, type Logger, messageOf } from '@podwire/api'
+import { errorFromJson, FLOW_DENIED, type Logger, messageOf } from '@podwire/api'
 import type { NetworkHost } from '@podwire/core'
 import { createHostEmitter, type HostEvents, hostEventNames } from '@podwire/core/events'
 import { type StreamedEvent, streamEvents } from './event-stream.ts'
@@ -11,6 +11,8 @@ export interface RemoteEvents {
   begun(): Promise<void>
   /** Resolves when listeners have heard of all up to this event. */
   heard(lastEvent: string | undefined): Promise<void>
+  /** As the host's: a stream of its own, which the daemon watches allowed flows for. */
+  watchFlows(): Promise<() => Promise<void>>
   close(): void
 }
 
@@ -81,8 +83,40 @@ export function createRemoteEvents(socket: string, log: Logger): RemoteEvents {
       if (isFollowing && lastEvent !== undefined)
         await until(() => !isFollowing || isAtOrAfter(last, lastEvent))
     },
+    watchFlows: async () => {
+      const over = new AbortController()
+      const signal = AbortSignal.any([ended.signal, over.signal])
+      const stream = streamEvents(socket, { of: 'flows', background: true, signal })
+      // The stream alone doesn't keep the process running, which waits for its beginning all the same.
+      const running = setInterval(() => {}, patienceMs)
+      const first = await stream.next().finally(() => clearInterval(running))
+      let last: string | undefined = first.done ? undefined : first.value.id
+      const following = follow(stream)
+      return async () => {
+        const wanted = await lastFlow(socket).catch(() => '')
+        await until(() => isAtOrAfter(last, wanted))
+        over.abort()
+        await following
+      }
+
+      async function follow(events: AsyncIterable<StreamedEvent>) {
+        for await (const { id, event, payload } of events) {
+          // Denied ones come with all other events.
+          if (known.has(event) && event !== FLOW_DENIED)
+            emitter.emit(event as keyof HostEvents, payload as never) // as above
+          last = id
+          for (const look of waiting) look()
+        }
+      }
+    },
     close: () => ended.abort(),
   }
+}
+
+/** The id of the newest flow that a daemon has told. */
+async function lastFlow(socket: string): Promise<string> {
+  for await (const { id } of streamEvents(socket, { of: 'denied', untilNow: true })) return id
+  return ''
 }
 
 /** Ids are `EPOCH-NUMBER`; a daemon that was started anew has another epoch, and what was before it is no more. */

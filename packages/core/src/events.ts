@@ -1,4 +1,11 @@
-import type { DeniedFlow, EventDetails, PodNetworkStatus, PodRef } from '@podwire/api'
+import type {
+  AllowedFlow,
+  ClosedFlow,
+  DeniedFlow,
+  EventDetails,
+  PodNetworkStatus,
+  PodRef,
+} from '@podwire/api'
 import { EventEmitter } from 'eventemitter3'
 
 interface OfPlugin {
@@ -39,6 +46,12 @@ export interface HostEvents {
   'pod:teardown:failed': OfPod & Ended & Failed
   /** A pod's policy denied something. Packets of one kind are told of together. */
   'flow:denied': OfPlugin & DeniedFlow
+  /** Connections of a pod that began, while somebody watches: `host.watchFlows()`. */
+  'flow:allowed': OfPlugin & AllowedFlow
+  /** Connections of a pod that ended. */
+  'flow:closed': OfPlugin & ClosedFlow
+  /** There were more of these than could be told. */
+  'flow:lost': OfPlugin
   /** The plugin became able or unable to set pods up. */
   'status:changed': OfPlugin & { readonly ready: boolean; readonly reason?: string }
   'pod-cidr-change': { readonly 'pod-cidr': string }
@@ -70,6 +83,9 @@ export const hostEventNames = [
   'pod:teardown:done',
   'pod:teardown:failed',
   'flow:denied',
+  'flow:allowed',
+  'flow:closed',
+  'flow:lost',
   'status:changed',
   'pod-cidr-change',
   'sandbox:recovered',

@@ -1,6 +1,7 @@
 import {
   Capability,
   type EventDetails,
+  FLOWS_WANTED,
   type Logger,
   messageOf,
   missingCapabilities,
@@ -13,6 +14,7 @@ import { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/
 import type { PodwireConfig } from './config/schema.ts'
 import { errors } from './errors.ts'
 import { createHostEmitter, type HostEmitter } from './events.ts'
+import { createFlowWatch } from './flow-watch.ts'
 import { silentLogger } from './log.ts'
 import type { Installation } from './plugins/candidates.ts'
 import { createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
@@ -97,6 +99,12 @@ export interface NetworkHost {
    * @throws PodwireError `PLUGIN_QUARANTINED` where it crashes again
    */
   resetPlugin(name: string): Promise<boolean>
+  /**
+   * Has allowed flows told too, where the plugin can: `flow:allowed` when they begin, those first that are there, and `flow:closed`
+   * when they end. It costs something for each connection, so end it: resolves with what does, which resolves when all that happened
+   * before was told.
+   */
+  watchFlows(): Promise<() => Promise<void>>
   /** Passes an event to the plugin. */
   event(name: string, details: EventDetails): Promise<void>
   /** Stops timers and watchers; pods keep their networks. */
@@ -139,6 +147,13 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
     { catalog, deadlines: config.deadlines, sandboxes: store, events, log },
     configuration,
   )
+
+  const flows = createFlowWatch(async () => {
+    const tell = async (wanted: boolean) => (await started.active()).manager.event(FLOWS_WANTED, { wanted })
+    await tell(true)
+    return () => tell(false)
+  })
+  events.on('plugin:restarted', flows.again)
 
   let collecting: Promise<void> | undefined
   const context: SandboxContext = {
@@ -222,6 +237,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
       return readiness
     },
     resetPlugin: started.reset,
+    watchFlows: flows.join,
     event: async (name, details) => {
       const { manager } = await started.active()
       const cidr = details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]

@@ -5,6 +5,7 @@ export { type Config, type Deadlines, defineConfig, type ProgramConfig } from '.
 export type { PodwireConfig } from './config/schema.ts'
 export { currentOperation, type PluginOperation } from './current-operation.ts'
 export type { HostEmitter, HostEvents, HostListener } from './events.ts'
+export { createFlowWatch, type FlowWatch } from './flow-watch.ts'
 export {
   createNetworkHost,
   type LocalNetworkHost,

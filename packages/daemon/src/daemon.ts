@@ -10,14 +10,14 @@ import {
 import { hostEventNames } from '@podwire/core/events'
 import { createCniDoor } from './cni/door.ts'
 import { connectionLimit } from './descriptors.ts'
-import { createEventLog, type EventLog } from './events/event-log.ts'
+import { createEventLogs, type EventLogs } from './events/event-logs.ts'
 import { limitConnections } from './http/connections.ts'
 import { openApiDocument } from './http/openapi.ts'
 import { addCniDoor } from './http/routes/cni.ts'
 import { hostRoutes } from './http/routes/host.ts'
 import { podRoutes } from './http/routes/pods.ts'
 import { addProbes } from './http/routes/probes.ts'
-import { addEventStreams } from './http/routes/streams.ts'
+import { addStreams } from './http/routes/streams.ts'
 import { createServer } from './http/server.ts'
 import { logEvents } from './log-events.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -69,7 +69,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const manager = connectServiceManager(env, log)
   const configuration = await load()
   const unlock = await lockStateDir(configuration.config.stateDir)
-  const events = createEventLog({ events: 4_096, bytes: 4 * 2 ** 20 })
+  const events = createEventLogs()
   let host: ReloadableHost | undefined
   try {
     host = await startHost(configuration, events, options)
@@ -84,7 +84,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
 function startHost(
   configuration: LoadedConfig,
-  events: EventLog,
+  events: EventLogs,
   { installation, log }: DaemonOptions,
 ): Promise<ReloadableHost> {
   return createReloadableHost(
@@ -105,7 +105,7 @@ function startHost(
 
 async function serve(
   host: ReloadableHost,
-  events: EventLog,
+  events: EventLogs,
   manager: ServiceManager,
   unlock: () => void,
   { load, log, gid, version }: DaemonOptions,
@@ -114,9 +114,15 @@ async function serve(
   const metrics = createMetrics(host, version)
   const startedAt = new Date().toISOString()
   const routes = [...podRoutes(host), ...hostRoutes({ host, operations, version, startedAt })]
-  const server = await createServer({ routes, events, operations, log, onAnswered: metrics.answered })
+  const server = await createServer({
+    routes,
+    events: events.all,
+    operations,
+    log,
+    onAnswered: metrics.answered,
+  })
   const most = connectionLimit()
-  const streams = addEventStreams(server, events, Math.max(2, Math.floor(most / 4)))
+  const streams = addStreams(server, { events, host, most: Math.max(2, Math.floor(most / 4)), log })
   const door = createCniDoor({ host, stateDir: host.configuration.config.stateDir, log })
   addCniDoor(server, door, operations, log)
   addProbes(server, { host, operations, metrics, document: openApiDocument(routes, version) })

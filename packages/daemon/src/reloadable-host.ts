@@ -1,5 +1,5 @@
 import { type Logger, messageOf } from '@podwire/api'
-import type { LoadedConfig, LocalNetworkHost, NetworkHost } from '@podwire/core'
+import { createFlowWatch, type LoadedConfig, type LocalNetworkHost, type NetworkHost } from '@podwire/core'
 import { createHostEmitter, type HostEmitter, type HostEvents, hostEventNames } from '@podwire/core/events'
 
 /** A host that can be exchanged for one of another configuration while it works. */
@@ -53,6 +53,7 @@ export async function createReloadableHost(
       )
   let current = await begin(configuration, true)
   await takeUp(current.host)
+  const flows = createFlowWatch(() => current.host.watchFlows())
   // The ends of the hosts before it; a collection of garbage must not run beside their set-ups.
   let earlier: Promise<void> = Promise.resolve()
 
@@ -92,6 +93,9 @@ export async function createReloadableHost(
       const next = await begin(by, false)
       const before = current
       current = next
+      await flows
+        .again()
+        .catch((error: unknown) => log.warn(`allowed flows are not told any more: ${messageOf(error)}`))
       earlier = Promise.all([earlier, ended(before)]).then(() => use(takeUp))
     },
     plugin: () => use((host) => host.plugin()),
@@ -107,6 +111,7 @@ export async function createReloadableHost(
       await earlier
       await use((host) => host.collectGarbage(options))
     },
+    watchFlows: flows.join,
     resetPlugin: (name) => use((host) => host.resetPlugin(name)),
     status: () => use((host) => host.status()),
     event: (name, details) => use((host) => host.event(name, details)),

@@ -13,7 +13,12 @@ export {
   removeNetns,
   withNetns,
 } from './namespaces.ts'
-export type { Connection, ConnectionTuple } from './netfilter/connection.ts'
+export type { Connection, ConnectionTraffic, ConnectionTuple } from './netfilter/connection.ts'
+export {
+  type ConnectionEvent,
+  type ConnectionWatchOptions,
+  watchConnections,
+} from './netfilter/connection-events.ts'
 export * as conntrack from './netfilter/conntrack.ts'
 export { type LoggedPacket, type NflogOptions, watchNflog } from './netfilter/nflog.ts'
 export type { Address } from './rtnetlink/address.ts'

@@ -41,8 +41,16 @@ export interface Native {
     fromLength: Uint32Array,
   ): number
   /** Calls back whenever the descriptor is readable, until stopped. Keeps the process alive meanwhile, unless it is let go of. */
-  whenReadable(fd: number, callback: () => void): { stop(): void; unref(): void }
+  whenReadable(fd: number, callback: () => void): Readiness
   errno(): number
+}
+
+/** Calls back while there is something to read. */
+interface Readiness {
+  stop(): void
+  unref(): void
+  /** After an error of the socket, such as an overrun, of which libuv calls back once and then no more. */
+  again(): void
 }
 
 let loaded: Native | undefined
@@ -80,8 +88,21 @@ function load(): Native {
         }),
       recvfrom: libc.func('intptr_t recvfrom(int, void *, size_t, int, void *, void *)'),
       whenReadable(fd, callback) {
-        const handle = koffi.node.poll(fd, { readable: true }, callback)
-        return { stop: () => handle.close(), unref: () => handle.unref() }
+        const begin = () => koffi.node.poll(fd, { readable: true }, callback)
+        let handle = begin()
+        let isRef = true
+        return {
+          stop: () => handle.close(),
+          unref() {
+            isRef = false
+            handle.unref()
+          },
+          again() {
+            handle.close()
+            handle = begin()
+            if (!isRef) handle.unref()
+          },
+        }
       },
       errno: () => koffi.errno(),
     }

@@ -22,6 +22,13 @@ export const optionProperties = {
     default: [],
     description: 'Whom the resolver of pods with names in their policy asks. None: whom the host asks.',
   },
+  connections: {
+    type: 'integer',
+    minimum: 0,
+    default: 8192,
+    description:
+      'How many connections a pod may have open that it began itself. 0: as many as the kernel takes.',
+  },
   repairInterval: {
     anyOf: [{ type: 'string' }, { const: 0 }],
     default: '30s',

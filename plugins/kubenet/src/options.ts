@@ -16,6 +16,8 @@ export interface KubenetOptions {
   readonly exclude: readonly AddressRange[]
   /** Whom the resolver of pods with names in their policy asks: `10.0.0.53`, `[fd00::53]:5353`; empty: whom the host asks. */
   readonly nameServers: readonly string[]
+  /** How many connections a pod may have open that it began itself; 0: as many as the kernel takes. Of the routed data path. */
+  readonly connections: number
   /** How often to look for what someone else deleted, in milliseconds; 0: only when asked. */
   readonly repairInterval: number
 }
@@ -25,8 +27,12 @@ export const defaultOptions: KubenetOptions = {
   bridge: 'cbr0',
   exclude: [],
   nameServers: [],
+  connections: 8_192,
   repairInterval: 30_000,
 }
+
+/** What the kernel's number for it holds. */
+const mostConnections = 2 ** 31 - 1
 
 type Parser = (value: unknown, fail: (message: string) => void) => unknown
 
@@ -54,6 +60,11 @@ const parsers: Readonly<Record<keyof KubenetOptions, Parser>> = {
     if (Array.isArray(value) && value.every((server) => typeof server === 'string' && parseServer(server)))
       return value
     fail('expected a list of addresses with or without port, such as ["10.0.0.53", "[fd00::53]:5353"]')
+  },
+  connections(value, fail) {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= mostConnections)
+      return value
+    fail(`expected a whole number up to ${mostConnections}, or 0 for as many as the kernel takes`)
   },
   repairInterval(value, fail) {
     if (value === 0 || value === '0') return 0

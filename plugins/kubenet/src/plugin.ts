@@ -1,6 +1,7 @@
 import {
   Capability,
   capabilitySet,
+  FLOWS_WANTED,
   type Logger,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
@@ -44,6 +45,7 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
     async event(name, details) {
       if (name === 'repair') await repair(node(), [], details['resident'] === true)
       if (name === 'reset') await node().reset()
+      if (name === FLOWS_WANTED) await node().flows.watch(details['wanted'] === true)
       if (name !== NET_PLUGIN_EVENT_POD_CIDR_CHANGE) return
       await node().setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))
       repairing ??= startRepairing(node(), options.repairInterval, log)

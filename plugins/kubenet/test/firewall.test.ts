@@ -12,6 +12,7 @@ const plan: FirewallPlan = {
   networks: parsePodCidrs('10.88.0.0/16,fd88::/64'),
   direct: [parseCidr('10.0.0.0/8')!],
   hairpin: true,
+  connections: 1000,
   dropDuplicatesFrom: undefined,
 }
 

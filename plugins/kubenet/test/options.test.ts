@@ -6,7 +6,14 @@ const validate = (value: unknown) => kubenet.options!['~standard'].validate(valu
 describe('the options', () => {
   it('have defaults', () => {
     const defaults = {
-      value: { datapath: 'routed', bridge: 'cbr0', exclude: [], nameServers: [], repairInterval: 30_000 },
+      value: {
+        datapath: 'routed',
+        bridge: 'cbr0',
+        exclude: [],
+        nameServers: [],
+        connections: 8_192,
+        repairInterval: 30_000,
+      },
     }
     expect(validate(undefined)).toEqual(defaults)
     expect(validate({})).toEqual(defaults)
@@ -45,11 +52,13 @@ describe('the options', () => {
     ].map((bridge) => [{ bridge }, 'bridge', /name of a link/] as const),
     [{ exclude: ['10.88.0.9-10.88.0.1'] }, 'exclude', /list of addresses/],
     [{ exclude: '10.88.0.1' }, 'exclude', /list of addresses/],
+    [{ connections: -1 }, 'connections', /whole number/],
+    [{ connections: '100' }, 'connections', /whole number/],
     [{ repairInterval: 30 }, 'repairInterval', /duration such as "30s"/],
     [
       { brigde: 'cbr0' },
       'brigde',
-      /unknown option; there are datapath, bridge, exclude, nameServers, repairInterval/,
+      /unknown option; there are datapath, bridge, exclude, nameServers, connections, repairInterval/,
     ],
   ])('%j is refused with the key and what was expected', (input, key, message) => {
     expect(validate(input)).toMatchObject({

@@ -16,6 +16,7 @@ import {
 import { withHost } from '../host.ts'
 import { printJson, printNote } from '../output.ts'
 import { podJson } from '../pod.ts'
+import { printReached, watchReached } from '../reached-report.ts'
 import { runCommand } from '../run-command.ts'
 import { interrupted } from '../signals.ts'
 
@@ -47,7 +48,7 @@ const define: DefineCommand = (does) =>
       parseTimeout,
     )
     .option('--dns <address>', 'the name server of the command; may be repeated', collect(parseNameServer))
-    .option('--report', 'print on stderr what was denied, at the end')
+    .option('--report', 'print on stderr what was reached and what was denied, at the end')
     .option('--suggest', 'print on stderr the flags that would have allowed it, at the end')
     .option('--json', 'print how it ended as JSON; what the command prints goes to stderr')
     .passThroughOptions()
@@ -66,22 +67,33 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
   return withHost(flags, async (host, { stateDir }) => {
     // To listen to a daemon takes time, which nobody needs to wait who doesn't ask.
     const denied = report || suggest || json ? watchDenied(host.events) : undefined
+    const reached = report ? await watchReached(host) : undefined
     if (replace) await host.tearDownPod(pod, { signal: interrupted })
     // Should this process be killed, the next one tears the pod down.
     const request = { ...asked, ownerPid: process.pid, mustBeNew: true }
     const record = await host.setUpPod(request, { signal: interrupted })
-    try {
-      const ended = await runCommand(words, record, { dns, stateDir, timeout, keepStdout: json })
-      // What it tried last is told a little later.
-      if (record.pod.policy && denied) await sleep(deniedDelayMs)
-      const flows = denied?.of(record.pod) ?? []
-      if (report) printDenied(flows)
-      if (suggest) for (const flag of suggestFlags(flows)) printNote(flag)
-      if (json) printJson({ ...podJson(record), ...ended, ...(record.pod.policy ? { denied: flows } : {}) })
-      return ended.exitCode
-    } finally {
-      await tearDownOurs(host, record)
+    const ended = await runCommand(words, record, { dns, stateDir, timeout, keepStdout: json }).finally(
+      async () => {
+        // What it tried last is told a little later.
+        if (record.pod.policy && denied) await sleep(deniedDelayMs)
+        await tearDownOurs(host, record)
+        // All that it reached is known when it is gone.
+        await reached?.end()
+      },
+    )
+    const flows = denied?.of(record.pod) ?? []
+    const ways = reached?.of(record.pod)
+    if (report) {
+      if (ways) printReached(ways, reached?.isIncomplete ?? false)
+      else printNote('what was reached is not known: the network plugin does not tell')
+      printDenied(flows)
     }
+    if (suggest) for (const flag of suggestFlags(flows)) printNote(flag)
+    if (json) {
+      const told = { ...(ways ? { reached: ways } : {}), ...(record.pod.policy ? { denied: flows } : {}) }
+      printJson({ ...podJson(record), ...ended, ...told })
+    }
+    return ended.exitCode
   })
 }
 

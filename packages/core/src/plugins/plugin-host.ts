@@ -1,7 +1,7 @@
-import { type EventDetails, FLOW_DENIED, type Host, type Pod } from '@podwire/api'
+import type { EventDetails, Host, Pod } from '@podwire/api'
 import { errors } from '../errors.ts'
 import type { HostEmitter } from '../events.ts'
-import { parseDeniedFlow } from '../policy/denied-flow.ts'
+import { parseFlow } from '../policy/flow.ts'
 
 /** What a host can look up of a sandbox. */
 export interface SandboxLookUp {
@@ -23,8 +23,9 @@ export function createPluginHost(plugin: string, sandboxes: SandboxLookUp, event
     getContainerRuntime: () => undefined,
     supportsLegacyFeatures: () => true,
     report: (event: string, details: EventDetails) => {
-      const flow = event === FLOW_DENIED ? parseDeniedFlow(details) : undefined
-      if (flow) events.emit(FLOW_DENIED, { plugin, ...flow })
+      const told = parseFlow(event, details)
+      // What it is agrees with its name.
+      if (told) events.emit(told.event, { plugin, ...told.flow } as never)
       else events.emit('plugin:report', { plugin, event, details })
     },
   }

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { callContentType } from '../cni/call-body.ts'
 import type { Route } from './route.ts'
-import { errorJson, eventsQuery } from './schemas.ts'
+import { errorJson, eventsQuery, flowsQuery } from './schemas.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -84,25 +84,37 @@ const plain = (description: string) => ({
   content: { 'text/plain': { schema: { type: 'string' } } },
 })
 
+const stream = (query: z.ZodType) => ({
+  parameters: [
+    ...parametersOf('query', query),
+    {
+      name: 'last-event-id',
+      in: 'header',
+      description: 'Begin after this event. What is no longer kept is told as events:dropped.',
+      schema: { type: 'string' },
+    },
+  ],
+  responses: {
+    200: { description: 'The stream.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+    default: failure,
+  },
+})
+
 /** What is no question about pods. */
 const others: readonly (Json & { readonly path: string; readonly method?: 'POST' })[] = [
   {
     path: '/v1/events',
     operationId: 'followEvents',
     summary: 'What happens, as server-sent events: {"at", "payload"}, by the name of the event.',
-    parameters: [
-      ...parametersOf('query', eventsQuery),
-      {
-        name: 'last-event-id',
-        in: 'header',
-        description: 'Begin after this event. What is no longer kept is told as events:dropped.',
-        schema: { type: 'string' },
-      },
-    ],
-    responses: {
-      200: { description: 'The stream.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
-      default: failure,
-    },
+    ...stream(eventsQuery),
+  },
+  {
+    path: '/v1/flows',
+    operationId: 'followFlows',
+    summary:
+      'What pods reached, and what they were denied, likewise: flow:allowed, flow:closed, flow:denied, and flow:lost where there was more. ' +
+      'Allowed flows are watched while a stream is open, beginning with those there are.',
+    ...stream(flowsQuery),
   },
   {
     path: '/v1/cni',

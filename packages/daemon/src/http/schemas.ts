@@ -268,6 +268,13 @@ export const eventsQuery = z.strictObject({
   until: z.enum(['now']).meta({ description: 'End with the newest there is' }).optional(),
 })
 
+export const flowsQuery = eventsQuery.extend({
+  only: z
+    .enum(['denied'])
+    .meta({ description: 'Have no allowed flows watched, which costs something for each connection' })
+    .optional(),
+})
+
 /** An error's own cause is one too. */
 export const errorJson = z
   .object({

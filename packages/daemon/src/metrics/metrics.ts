@@ -58,6 +58,18 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
     help: 'What an earlier process left half done, and was torn down or undone.',
     registers,
   })
+  const denied = new Counter({
+    name: 'podwire_flows_denied_total',
+    help: 'Packets, and names asked for, that policies of pods denied and that were told; a flood is not counted to the end.',
+    labelNames: ['plugin', 'direction', 'protocol', 'rule'] as const,
+    registers,
+  })
+  const flowsLost = new Counter({
+    name: 'podwire_flows_lost_total',
+    help: 'How often more allowed flows began or ended than could be told, while somebody watched.',
+    labelNames: ['plugin'] as const,
+    registers,
+  })
   const pods = new Gauge({
     name: 'podwire_pods',
     help: 'Pods by the phase of their records.',
@@ -91,6 +103,11 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
     events.on('plugin:restarted', ({ plugin }) => restarted.labels(plugin).inc()),
     events.on('pod:repaired', ({ plugin }) => repaired.labels(plugin).inc()),
     events.on('sandbox:recovered', () => recovered.inc()),
+    events.on('flow:denied', ({ plugin, direction, protocol, rule, count }) =>
+      // No more series than there are of these, whatever pods send and whichever rules they have.
+      denied.labels(plugin, direction, knownProtocol(protocol), ruleKind(rule)).inc(Math.max(0, count)),
+    ),
+    events.on('flow:lost', ({ plugin }) => flowsLost.labels(plugin).inc()),
     events.on('status:changed', (event) => ready.set(event.ready ? 1 : 0)),
   ]
 
@@ -121,6 +138,12 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
     },
   }
 }
+
+/** `deny[3]` is `deny`; what isn't one of the host's own words is `other`. */
+const ruleKind = (rule: string) => /^(default|deny|limit)\b/.exec(rule)?.[1] ?? 'other'
+
+const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp', 'sctp', 'dns'])
+const knownProtocol = (protocol: string) => (protocols.has(protocol) ? protocol : 'other')
 
 type Family = 'ipv4' | 'ipv6'
 

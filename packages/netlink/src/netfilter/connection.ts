@@ -7,13 +7,15 @@ import {
   optional,
   present,
 } from '../wire/attributes.ts'
-import { readBe16, readU8, slice } from '../wire/bytes.ts'
+import { readBe16, readBe64, readU8, slice } from '../wire/bytes.ts'
 import { AF_INET6, decodeIp, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
 
 // linux/netfilter/nfnetlink_conntrack.h
 const CTA_TUPLE_ORIG = 1
 const CTA_TUPLE_REPLY = 2
+const CTA_COUNTERS_ORIG = 9
+const CTA_COUNTERS_REPLY = 10
 const CTA_ID = 12
 const CTA_ZONE = 18
 const CTA_TUPLE_IP = 1
@@ -25,6 +27,8 @@ const CTA_IP_V6_DST = 4
 const CTA_PROTO_NUM = 1
 const CTA_PROTO_SRC_PORT = 2
 const CTA_PROTO_DST_PORT = 3
+const CTA_COUNTERS_PACKETS = 1
+const CTA_COUNTERS_BYTES = 2
 
 /** One direction of a connection. */
 export interface ConnectionTuple {
@@ -36,6 +40,12 @@ export interface ConnectionTuple {
   destinationPort?: number
 }
 
+/** What went one way, with all headers from the network's on. */
+export interface ConnectionTraffic {
+  packets: number
+  bytes: number
+}
+
 /** A connection that the kernel keeps track of. */
 export interface Connection {
   family: Family
@@ -45,16 +55,29 @@ export interface Connection {
   reply: ConnectionTuple
   /** The kernel's own name of it. */
   key: Buffer
+  /** What was sent so far, where the kernel counts: of connections that began while `net/netfilter/nf_conntrack_acct` was 1. */
+  traffic?: { original: ConnectionTraffic; reply: ConnectionTraffic }
 }
 
 export function decodeConnection({ body }: Message): Connection {
   const family = readU8(slice(body, 0, 4))
   const attributes = decodeAttributes(body, 4)
+  const original = optional(attributes, CTA_COUNTERS_ORIG, decodeTraffic)
+  const reply = optional(attributes, CTA_COUNTERS_REPLY, decodeTraffic)
   return {
     family: familyName(family),
     original: decodeTuple(nested(attributes, CTA_TUPLE_ORIG), family),
     reply: decodeTuple(nested(attributes, CTA_TUPLE_REPLY), family),
     key: encodeAttributes(keyOf(attributes)),
+    ...(original && reply ? { traffic: { original, reply } } : {}),
+  }
+}
+
+function decodeTraffic(bytes: Buffer): ConnectionTraffic {
+  const counters = decodeAttributes(bytes)
+  return {
+    packets: optional(counters, CTA_COUNTERS_PACKETS, readBe64) ?? 0,
+    bytes: optional(counters, CTA_COUNTERS_BYTES, readBe64) ?? 0,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { NetlinkError } from '../errors.ts'
+import { errors, type NetlinkError } from '../errors.ts'
 import type { Netlink } from '../socket/netlink.ts'
 import type { Request } from '../socket/request.ts'
 import { NLM_F_ACK, NLM_F_DUMP } from '../wire/constants.ts'
@@ -30,6 +30,21 @@ export function list(filter: ConnectionFilter = {}): Request<Connection[]> {
     flags: NLM_F_DUMP,
     body: () => encodeNetfilter(filter.family ? familyValue(filter.family) : AF_UNSPEC),
     parse: (messages) => messages.map(decodeConnection).filter((connection) => agrees(connection, filter)),
+  })
+}
+
+/** A connection as it is now. Errors: `ENOENT` when it is forgotten. */
+export function get({ family, key, original }: Connection): Request<Connection> {
+  return netfilterRequest({
+    operation: `get connection from ${original.source} to ${original.destination}`,
+    subsystem: 'conntrack',
+    message: IPCTNL_MSG_CT_GET,
+    flags: NLM_F_ACK,
+    body: () => Buffer.concat([encodeNetfilter(familyValue(family)), key]),
+    parse([message]) {
+      if (!message) throw errors.ERR_NETLINK_MALFORMED({ what: 'an answer without a connection' })
+      return decodeConnection(message)
+    },
   })
 }
 

@@ -58,6 +58,17 @@ export const meta = (key: Field<'meta', 'key'>, register: Register = 0): Express
 /** Loads what is known of the packet's connection. */
 export const ct = (key: Field<'ct', 'key'>, register: Register = 0): Expression => ({ ct: { register, key } })
 
+/** Loads what a connection's first packet said: `ctOriginal('dport', 0)`; a port is 0 where the protocol has none. */
+export const ctOriginal = (key: Field<'ct', 'key'>, register: Register): Expression => ({
+  ct: { register, key, direction: 'original' },
+})
+
+/** Replaces what is in some registers, in bytes, by a number below the modulus: the same for the same. */
+export const hashOf = (
+  register: Register,
+  { length, modulus, into }: { readonly length: number; readonly modulus: number; readonly into: Register },
+): Expression => ({ hash: { register, into, length, modulus, type: 'jenkins' } })
+
 /** Loads what the routing tables say of an address: `fib('oif', ['saddr', 'iif'])` is 0 where no route leads back by that link. */
 export const fib = (
   result: Field<'fib', 'result'>,
@@ -173,6 +184,18 @@ export const limit = ({
   readonly unit?: 'packets' | 'bytes'
   readonly over?: boolean
 }): Stateful => ({ limit: { rate, per, burst, unit, flags: over ? ['inverted'] : [] } })
+
+/**
+ * The rule goes on while no more than `count` connections are open of those whose packets came by here, or, `over`, when there are more;
+ * the packet's own is one of them. For packets that begin a connection. TCP connections that are closed are not counted.
+ */
+export const connectionLimit = ({
+  count,
+  over = false,
+}: {
+  readonly count: number
+  readonly over?: boolean
+}): Stateful => ({ connlimit: { count, flags: over ? ['inverted'] : [] } })
 
 /** Sends the packet to those who listen to an nflog group: see `watchNflog`. */
 export const log = ({

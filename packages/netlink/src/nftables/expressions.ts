@@ -50,8 +50,13 @@ const limit = attributes({
   flags: [5, inverted],
 })
 
+const connlimit = attributes({ count: [1, be32], flags: [2, inverted] })
+
 /** What keeps count for itself: in a rule, or in each element of a set. */
-export type Stateful = { readonly counter: Values<typeof counter> } | { readonly limit: Values<typeof limit> }
+export type Stateful =
+  | { readonly counter: Values<typeof counter> }
+  | { readonly limit: Values<typeof limit> }
+  | { readonly connlimit: Values<typeof connlimit> }
 
 // Some expressions hold such, which are expressions themselves.
 export const stateful: Field<Stateful> = {
@@ -176,8 +181,19 @@ const layouts = {
   }),
   masq: attributes({ flags: [1, natFlags], port: [2, register], portEnd: [3, register] }),
   redir: attributes({ port: [1, register], portEnd: [2, register], flags: [3, natFlags] }),
+  /** Of what some registers hold, in bytes: a number below the modulus. */
+  hash: attributes({
+    register: [1, register],
+    into: [2, register],
+    length: [3, be32],
+    modulus: [4, be32],
+    seed: [5, be32],
+    offset: [6, be32],
+    type: [7, oneOf({ jenkins: 0, symmetric: 1 })],
+  }),
   counter,
   limit,
+  connlimit,
   log: attributes({
     group: [1, be16],
     prefix: [2, text],

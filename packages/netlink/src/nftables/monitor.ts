@@ -44,6 +44,7 @@ export function watchLosses(
         }
     } catch {
       // More than the socket holds, or something that can't be read: all may be lost.
+      poll.again()
       return callback(undefined)
     }
     if (lost.size > 0) callback([...lost.values()])

@@ -14,12 +14,17 @@ export interface Subscription<T> {
   readonly ref?: boolean
   /** How many may wait to be read: the newest are lost beyond that, and when the kernel has lost some. Otherwise that is an error. */
   readonly capacity?: number
+  /** With a capacity: what stands in the iteration where some were lost, once for all that were lost in a row. */
+  readonly lost?: T
 }
+
+/** So many datagrams are read in one turn of the event loop: who is flooded must still do all else. */
+const MOST_AT_ONCE = 256
 
 /** What a socket hears from now on, until the loop is left or the signal aborts. The socket is closed then. */
 export function subscribe<T>(
   fd: number,
-  { operation, read, signal, ref = true, capacity }: Subscription<T>,
+  { operation, read, signal, ref = true, capacity, lost }: Subscription<T>,
 ): AsyncIterableIterator<T> {
   const queue: T[] = []
   let isEnded = false
@@ -30,16 +35,29 @@ export function subscribe<T>(
     for (const message of messages)
       for (const value of read(message))
         if (capacity === undefined || queue.length < capacity) queue.push(value)
+        else missed()
+  }
+
+  function missed() {
+    if (lost !== undefined && queue.at(-1) !== lost) queue.push(lost)
   }
 
   const poll = native().whenReadable(fd, () => {
     try {
-      for (let messages = receive(fd); messages; messages = receive(fd)) take(messages)
+      // The poll calls again while there is more.
+      for (let left = MOST_AT_ONCE; left > 0; left--) {
+        const messages = receive(fd)
+        if (!messages) break
+        take(messages)
+      }
     } catch (error) {
       const isOverrun = (error as NetlinkError).code === 'ENOBUFS' // other errors have other codes
       if (!isOverrun || capacity === undefined) {
         failure = isOverrun ? errors.overrun({ operation, errno: ENOBUFS }) : error
         end()
+      } else {
+        missed()
+        poll.again()
       }
     }
     wake()

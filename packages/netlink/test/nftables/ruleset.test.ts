@@ -414,4 +414,26 @@ describeIsolated('nf_tables', () => {
     await new Promise((resolve) => setImmediate(resolve))
     expect(told).toEqual([])
   })
+
+  it('losses are told of after more of them than could be told, too', async () => {
+    const set = { ...t, set: 's' }
+    commit(netlink, nft.tables.add(t), nft.sets.add(set, { key: 'ipv4_addr' }))
+    const told: unknown[] = []
+    const watch = nft.watchLosses(netlink, (tables) => told.push(...(tables ?? [undefined])))
+    const keys = Array.from({ length: 10_000 }, (_, index) => ({
+      key: Buffer.of(10, 0, index >> 8, index & 0xff),
+    }))
+    // The event loop, which would hear of it, is not back before this is over.
+    for (let round = 0; round < 20; round++)
+      commit(netlink, nft.elements.add(set, keys), nft.elements.del(set, keys))
+    await expect.poll(() => told).toContain(undefined)
+    await expect
+      .poll(() => {
+        told.length = 0
+        commit(netlink, nft.elements.add(set, keys.slice(0, 1)), nft.elements.del(set, keys.slice(0, 1)))
+        return new Promise((resolve) => setImmediate(() => setImmediate(() => resolve(told[0]))))
+      })
+      .toEqual(t)
+    watch.stop()
+  })
 })

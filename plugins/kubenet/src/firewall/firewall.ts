@@ -334,7 +334,7 @@ function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
 }
 
 // One more whenever the same plan leads to other rules.
-const VERSION = 5
+const VERSION = 6
 
 /** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
 function fingerprint(plan: FirewallPlan): string {

@@ -28,6 +28,8 @@ export interface FirewallPlan {
   readonly direct: readonly AddressRange[] | undefined
   /** Whether a pod with a link of its own may reach itself by the host. */
   readonly hairpin: boolean
+  /** How many connections each pod with a link of its own may have open that it began; 0: as many as the kernel takes. */
+  readonly connections: number
   /** Drop what a promiscuous bridge delivers twice: its MAC address. */
   readonly dropDuplicatesFrom: string | undefined
 }
@@ -100,6 +102,12 @@ export const policyMaps = { egress: 'egress', ingress: 'ingress' } as const
 /** Holds, for each link, how much of what its policy denies is told. */
 export const TOLD_SET = 'told'
 
+/**
+ * Counts the connections that pods began: by link, and by a number that says which part of the pod's connections. What there is none of
+ * the kernel drops by itself.
+ */
+export const CONNECTIONS_SET = 'connections'
+
 /** What policies have in common. */
 export function policySets(table: TableRef): [SetRef, NewSet][] {
   const ref = (set: string): SetRef => ({ ...table, set })
@@ -107,6 +115,7 @@ export function policySets(table: TableRef): [SetRef, NewSet][] {
     [ref(policyMaps.egress), { key: 'ifname', value: 'verdict' }],
     [ref(policyMaps.ingress), { key: 'ifname', value: 'verdict' }],
     [ref(TOLD_SET), { key: 'ifname', dynamic: true, timeout: 0, size: 65_535 }],
+    [ref(CONNECTIONS_SET), { key: ['ifname', 'mark'], dynamic: true, size: 1 << 20 }],
   ]
 }
 

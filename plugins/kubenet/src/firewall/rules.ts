@@ -1,7 +1,9 @@
 import {
   accept,
   between,
+  connectionLimit,
   ct,
+  ctOriginal,
   differs,
   dnat,
   drop,
@@ -9,6 +11,7 @@ import {
   equals,
   fib,
   type HeaderField,
+  hashOf,
   header,
   isIn,
   isNotIn,
@@ -18,13 +21,22 @@ import {
   masquerade,
   meta,
   payload,
+  updateSet,
   verdict,
   verdictOf,
 } from '@podwire/netlink/nftables'
 import { be16, encodeIp, u8, u32 } from '@podwire/netlink/transport'
 import { addressToNumber, type IpFamily, numberToAddress } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
-import { type ChainName, type FirewallPlan, families, layouts, policyMaps, setNames } from './layout.ts'
+import {
+  type ChainName,
+  CONNECTIONS_SET,
+  type FirewallPlan,
+  families,
+  layouts,
+  policyMaps,
+  setNames,
+} from './layout.ts'
 
 export type Rule = readonly Expression[]
 
@@ -52,7 +64,7 @@ export function rules(plan: FirewallPlan): ChainRule[] {
     ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
     ...loopback(),
     ...fromPods(plan),
-    ...policies(),
+    ...policies(plan),
   ]
 }
 
@@ -189,20 +201,53 @@ function fromPods({ linkPrefix, hairpin }: FirewallPlan): ChainRule[] {
 
 /**
  * What begins something goes to the rules of the pod that sends it, and then to those of the pod that it is for, where they have any.
- * What the host sends is looked at only when it begins something: answers, and errors about what was denied, pass.
+ * What the host sends is looked at only when it begins something: answers, and errors about what was denied, pass. What they let
+ * pass is counted, as the kernel keeps track of so many connections and no more, for the host and all pods together.
  */
-function policies(): ChainRule[] {
+function policies({ linkPrefix, connections }: FirewallPlan): ChainRule[] {
   const isKnown: Rule = [ct('state'), mask(u32(CT_ESTABLISHED | CT_RELATED)), differs(NONE), accept]
   const isNew: Rule = [ct('state'), mask(u32(CT_NEW)), differs(NONE)]
   const ofSender: Rule = [meta('iifname'), verdictOf(policyMaps.egress)]
   const ofReceiver: Rule = [meta('oifname'), verdictOf(policyMaps.ingress)]
+  const limited = (chain: ChainName): ChainRule[] =>
+    families.flatMap((family) =>
+      connections > 0 ? [[chain, tooMany(family, linkPrefix, connections)] as const] : [],
+    )
   return [
     ['forward', isKnown],
     ['forward', ofSender],
     ['forward', ofReceiver],
+    ...limited('forward'),
     ['input', isKnown],
     ['input', ofSender],
+    ...limited('input'),
     ['host', [...isNew, ...ofReceiver]],
+  ]
+}
+
+/** The kernel goes through all that it counted together for each that is new. */
+const MOST_IN_PART = 128
+
+/** What begins a connection of a pod that has its share of them. They are counted in parts, by whom they are with. */
+function tooMany(family: IpFamily, linkPrefix: string, connections: number): Rule {
+  const parts = Math.max(1, Math.floor(connections / MOST_IN_PART))
+  const { bytes } = layouts[family]
+  // After the link's name, which has four registers, and the number of the part.
+  const [part, peer] = [4, 5]
+  const afterPeer = peer + bytes / 4
+  return [
+    ...isFamily(family),
+    meta('iifname'),
+    equals(Buffer.from(linkPrefix)),
+    ctOriginal(family === 4 ? 'ip daddr' : 'ip6 daddr', peer),
+    ctOriginal('sport', afterPeer),
+    ctOriginal('dport', afterPeer + 1),
+    hashOf(peer, { length: bytes + 8, modulus: parts, into: part }),
+    updateSet(CONNECTIONS_SET, {
+      op: 'add',
+      each: [connectionLimit({ count: Math.floor(connections / parts), over: true })],
+    }),
+    drop,
   ]
 }
 

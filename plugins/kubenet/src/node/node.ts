@@ -29,6 +29,7 @@ import { isNetnsOf, publishedPorts } from '../pod-record.ts'
 import type { PodContext, SetUpContext } from '../pods/context.ts'
 import { openRecords } from '../pods/records.ts'
 import { createDenials } from '../policy/denials.ts'
+import { createFlows } from '../policy/flows.ts'
 import { createNaming } from '../policy/naming.ts'
 import { createPolicies } from '../policy/policies.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
@@ -92,6 +93,12 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     pods: () => records.list(),
     linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     hostAddresses,
+    nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
+  })
+  const flows = createFlows({
+    log,
+    report: (event, flow) => host.report(event, { ...flow }),
+    podOf: (address) => podOf(claims.ownerOf(address) ?? ''),
     nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
   })
   const naming = createNaming({
@@ -168,7 +175,12 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     if (inTheWay) throw errors.POD_CIDR_IN_USE({ podCidr: networks.map(formatCidr).join(), inTheWay })
   }
 
-  const planned = () => planShared({ networks, claims, podOf, direct, hairpinMode: init.hairpinMode })
+  const planned = () =>
+    planShared({
+      ...{ networks, claims, podOf, direct },
+      hairpinMode: init.hairpinMode,
+      connections: options.connections,
+    })
 
   async function build(): Promise<readonly string[]> {
     stateId.keep()
@@ -217,6 +229,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     firewall,
     hostPorts,
     policies,
+    flows,
     logGroup: denials.group,
     records,
     claims,
@@ -291,6 +304,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       return { ...this, allocator, mtu }
     },
     async close() {
+      flows.close()
       await naming.close()
       denials.close()
       kernel.close()

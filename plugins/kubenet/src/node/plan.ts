@@ -24,9 +24,18 @@ export interface PlanInput {
   podOf(sandboxId: string): PodRecord | undefined
   readonly direct: readonly AddressRange[] | undefined
   readonly hairpinMode: HairpinMode
+  /** How many a pod may have open. */
+  readonly connections: number
 }
 
-export function planShared({ networks, claims, podOf, direct, hairpinMode }: PlanInput): SharedPlan {
+export function planShared({
+  networks,
+  claims,
+  podOf,
+  direct,
+  hairpinMode,
+  connections,
+}: PlanInput): SharedPlan {
   const all = [...networks, ...earlierNetworks(networks, claims, podOf)]
   const families = new Set(all.map(({ family }) => family))
   return {
@@ -38,6 +47,7 @@ export function planShared({ networks, claims, podOf, direct, hairpinMode }: Pla
       networks: all,
       direct,
       hairpin: hairpinMode !== 'none',
+      connections,
       dropDuplicatesFrom,
     }),
   }

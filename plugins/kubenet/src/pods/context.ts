@@ -6,6 +6,7 @@ import type { Allocator } from '../ipam/allocator.ts'
 import type { Claims } from '../ipam/claims.ts'
 import type { Kernel } from '../kernel/kernel.ts'
 import type { PodLinks } from '../ownership/pod-links.ts'
+import type { Flows } from '../policy/flows.ts'
 import type { Policies } from '../policy/policies.ts'
 import type { HostPorts } from '../ports/host-ports.ts'
 import type { Records } from './records.ts'
@@ -18,6 +19,7 @@ export interface PodContext {
   readonly firewall: Firewall
   readonly hostPorts: HostPorts
   readonly policies: Policies
+  readonly flows: Flows
   /** The nflog group that this process is told of what policies deny. */
   logGroup(): number
   readonly records: Records

@@ -27,12 +27,19 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
   if (record?.isFurther && isNetnsOf(record)) await forgetSources(context.kernel, record)
   await cutOff(context, record ?? pod)
   if (record) {
+    await context.flows.end(record).catch(untold(record))
     context.policies.remove(record)
     forget(
       context,
       pod,
       record.addresses.map(({ address }) => address),
     )
+  }
+
+  // A pod goes, whoever wants to hear of it.
+  function untold(gone: PodRecord) {
+    return (error: unknown) =>
+      log.warn(`kubenet does not know what pod ${podKey(gone)} reached at last: ${messageOf(error)}`)
   }
 
   function readRecord({ report }: PodContext, { sandboxId }: PodRef) {

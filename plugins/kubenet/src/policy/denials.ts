@@ -7,6 +7,7 @@ import { compilePolicy } from './compile.ts'
 import { passes, type Tried } from './connections.ts'
 import { parseLogPrefix } from './log-prefix.ts'
 import { parsePacket } from './packet.ts'
+import { protocolName } from './protocols.ts'
 import { isSelected } from './selectors.ts'
 
 /** Tells what policies deny. */
@@ -121,7 +122,7 @@ export function createDenials(context: DenialsContext): Denials {
     return {
       pod: podRef(pod),
       direction: tried.direction,
-      protocol: protocolNames[tried.protocol] ?? String(tried.protocol),
+      protocol: protocolName(tried.protocol),
       address: tried.address,
       ...(tried.port === undefined ? {} : { port: tried.port }),
       ...(name === undefined ? {} : { name }),
@@ -187,14 +188,4 @@ export function createDenials(context: DenialsContext): Denials {
       netlink?.close()
     },
   }
-}
-
-const protocolNames: Readonly<Record<number, string>> = {
-  1: 'icmp',
-  2: 'igmp',
-  6: 'tcp',
-  17: 'udp',
-  47: 'gre',
-  58: 'icmp',
-  132: 'sctp',
 }

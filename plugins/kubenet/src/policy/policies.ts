@@ -1,7 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { errnoOf, messageOf, type PodRef, podKey } from '@podwire/api'
-import { namesIn } from '@podwire/api/files'
 import {
   type Change,
   chains,
@@ -16,11 +13,12 @@ import { encodeIp } from '@podwire/netlink/transport'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import { families, layouts, policyMaps, setNames } from '../firewall/layout.ts'
-import { familyOf, type IpFamily } from '../ipam/cidr.ts'
+import { familyOf } from '../ipam/cidr.ts'
 import { isUdpPortOpen } from '../kernel/udp-ports.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { type CompiledPolicy, compilePolicy, type Direction, directions } from './compile.ts'
+import { type CompiledPolicy, compilePolicy, type Direction } from './compile.ts'
 import { familiesOf, passes, triedBy } from './connections.ts'
+import { hasElement as hasElementIn, ifThere, isThere, removed, renewed } from './in-kernel.ts'
 import { hasNames, type Naming } from './naming.ts'
 import {
   additions,
@@ -33,6 +31,7 @@ import {
   removals,
   suffixOf,
 } from './objects.ts'
+import { addressesOf, createOthersPolicies, isPresent } from './others-policies.ts'
 import type { PolicedPod } from './rules.ts'
 import { isSelected } from './selectors.ts'
 
@@ -79,8 +78,12 @@ const maxAttempts = 5
 
 export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming } = context
-  // Names the pods whose policies speak of other pods: most hosts have none, and need not look through all records.
-  const selecting = join(context.stateDir, 'selecting')
+  const others = createOthersPolicies({
+    firewall,
+    stateDir: context.stateDir,
+    read: readOr,
+    memberSets: (record) => memberSets(compile(record), policed(record)),
+  })
 
   function policed(record: PodRecord): PolicedPod {
     const resolver = naming.resolverOf(record)
@@ -102,7 +105,7 @@ export function createPolicies(context: PolicyContext): Policies {
     }
   }
 
-  const readOr = (sandboxId: string) => {
+  function readOr(sandboxId: string) {
     try {
       return context.read(sandboxId)
     } catch {
@@ -110,14 +113,14 @@ export function createPolicies(context: PolicyContext): Policies {
     }
   }
 
-  function objects(record: PodRecord, others: () => readonly PodRecord[]): PolicyObjects {
+  function objects(record: PodRecord, present: () => readonly PodRecord[]): PolicyObjects {
     const policy = compile(record)
     const membersOf: MembersOf = ({ direction, list, index, group, family }) =>
       group.kind === 'names'
         ? isLedTo(direction, list)
           ? naming.membersOf(record.sandboxId, index, family)
           : []
-        : others()
+        : present()
             .filter((other) => isSelected(group.pods, other))
             .flatMap((other) => addressesOf(other, family))
     return objectsOf(policed(record), policy, membersOf)
@@ -129,56 +132,16 @@ export function createPolicies(context: PolicyContext): Policies {
       .flatMap((sandboxId) => readOr(sandboxId) ?? [])
       .filter(isPresent)
 
-  /** The sets of other pods' policies that this pod's addresses belong to, or may belong to. */
-  function setsWith(
-    record: PodRecord,
-  ): { readonly set: string; readonly keys: readonly Buffer[]; readonly isMember: boolean }[] {
-    return namesIn(selecting)
-      .flatMap((sandboxId) => (sandboxId === record.sandboxId ? [] : (readOr(sandboxId) ?? [])))
-      .filter((other) => other.policy && isPresent(other))
-      .flatMap((other) =>
-        memberSets(compile(other), policed(other))
-          .filter(({ group }) => group.kind === 'pods')
-          .map(({ group, family, set }) => ({
-            set,
-            keys: addressesOf(record, family).map(({ address }) => address),
-            isMember: isSelected(group.pods, record),
-          })),
-      )
-      .filter(({ keys }) => keys.length > 0)
-  }
-
-  const hasElement = (set: string, key: Uint8Array) =>
-    isThere(() => firewall.ask((table) => elements.get({ ...table, set }, key)))
-
-  /** Into the sets that it belongs to, and out of those that it doesn't. */
-  function joinOthers(table: TableRef, record: PodRecord, isLeaving = false): Change[] {
-    return setsWith(record).flatMap(({ set, keys, isMember }) => {
-      const ref = { ...table, set }
-      if (isMember && !isLeaving)
-        return elements.add(
-          ref,
-          keys.map((key) => ({ key })),
-        )
-      const there = keys.filter((key) => hasElement(set, key))
-      return there.length > 0
-        ? elements.del(
-            ref,
-            there.map((key) => ({ key })),
-          )
-        : []
-    })
-  }
+  const hasElement = (set: string, key: Uint8Array) => hasElementIn(firewall, set, key)
 
   /** Removes what there is, whatever it is: by what names end with. */
   function leftovers(table: TableRef, link: string): Change[] {
     const suffix = suffixOf(link)
     const key = linkName(link)
-    const maps = entryMaps.filter((map) => hasElement(map, key))
     const ownChains = firewall.ask(chains.list).filter(({ chain }) => chain.endsWith(suffix))
     const ownSets = firewall.ask(sets.list).filter(({ set }) => set.endsWith(suffix))
     return [
-      ...maps.flatMap((map) => elements.del({ ...table, set: map }, [{ key }])),
+      ...entryMaps.flatMap((map) => removed(firewall, { ...table, set: map }, [key])),
       ...ownChains.map(({ chain }) => chains.del({ ...table, chain })),
       ...ownSets.map(({ set }) => sets.del({ ...table, set })),
     ]
@@ -198,23 +161,10 @@ export function createPolicies(context: PolicyContext): Policies {
 
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
-  function announce({ sandboxId, policy }: PodRecord) {
-    const speaksOfPods = directions.some((direction) =>
-      [...(policy?.[direction]?.allow ?? []), ...(policy?.[direction]?.deny ?? [])].some(
-        ({ pod }) => pod !== undefined,
-      ),
-    )
-    const file = join(selecting, sandboxId)
-    if (speaksOfPods) {
-      mkdirSync(selecting, { recursive: true, mode: 0o700 })
-      writeFileSync(file, '')
-    } else rmSync(file, { force: true })
-  }
-
   const isAnsweredHere = (record: PodRecord) =>
     !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined
 
-  const isForNobody = (record: PodRecord) => !record.policy && namesIn(selecting).length === 0
+  const isForNobody = (record: PodRecord) => !record.policy && others.areNone()
 
   return {
     async add(record) {
@@ -224,7 +174,7 @@ export function createPolicies(context: PolicyContext): Policies {
         await forgetEarlier(record)
         await naming.serve(record)
       }
-      announce(record)
+      others.announce(record)
       retrying((attempt) => {
         const wanted = objects(record, everybody)
         // What another process made anew from the records may be there already.
@@ -232,20 +182,20 @@ export function createPolicies(context: PolicyContext): Policies {
         firewall.transact((table) => [
           ...(isNew ? [] : leftovers(table, linkOf(record.sandboxId))),
           ...additions(table, wanted, isNew ? 'create' : 'add'),
-          ...joinOthers(table, record),
+          ...others.join(table, record),
         ])
       })
     },
     async replace(record) {
       if (record.policy) refuseBridge(record)
-      announce(record)
+      others.announce(record)
       await naming.serve(record)
       retrying(() => {
         const wanted = objects(record, everybody)
         firewall.transact((table) => [
           ...leftovers(table, linkOf(record.sandboxId)),
           ...additions(table, wanted),
-          ...joinOthers(table, record),
+          ...others.join(table, record),
         ])
       })
       await cut(record)
@@ -257,11 +207,7 @@ export function createPolicies(context: PolicyContext): Policies {
       retrying(() => {
         const leading = objects(record, everybody).entries.filter(({ map }) => resolverMaps.includes(map))
         firewall.transact((table) =>
-          leading.flatMap(({ map, element }) => {
-            const ref = { ...table, set: map }
-            const before = hasElement(map, element.key) ? elements.del(ref, [{ key: element.key }]) : []
-            return [...before, ...elements.add(ref, [element])]
-          }),
+          leading.flatMap(({ map, element }) => renewed(firewall, { ...table, set: map }, [element])),
         )
       })
     },
@@ -277,10 +223,10 @@ export function createPolicies(context: PolicyContext): Policies {
         const known = isUnknown || attempt > 1 ? undefined : objects(record, () => [])
         firewall.transact((table) => [
           ...(known ? removals(table, known) : leftovers(table, link)),
-          ...(record ? joinOthers(table, record, true) : []),
+          ...(record ? others.leave(table, record) : []),
         ])
       })
-      rmSync(join(selecting, pod.sandboxId), { force: true })
+      others.withdraw(pod.sandboxId)
     },
     isAnswered: isAnsweredHere,
     admit(record, groups, members) {
@@ -290,24 +236,12 @@ export function createPolicies(context: PolicyContext): Policies {
       retrying(() =>
         firewall.transact((table) =>
           wanted.flatMap(({ set, family }) => {
-            const ref = { ...table, set }
             const own = members.filter(({ address }) => address.length === layouts[family].bytes)
-            // An element that is there keeps its timeout, unless it is taken out in the same step.
-            const there = own.filter(({ address }) => hasElement(set, address))
-            return [
-              ...(there.length > 0
-                ? elements.del(
-                    ref,
-                    there.map(({ address }) => ({ key: address })),
-                  )
-                : []),
-              ...(own.length > 0
-                ? elements.add(
-                    ref,
-                    own.map(({ address, timeout }) => ({ key: address, timeout })),
-                  )
-                : []),
-            ]
+            return renewed(
+              firewall,
+              { ...table, set },
+              own.map(({ address, timeout }) => ({ key: address, timeout })),
+            )
           }),
         ),
       )
@@ -411,28 +345,8 @@ const cutOff = (table: TableRef, link: string): Change[] =>
 /** Names lead a pod to addresses where its egress allows them, and nowhere else. */
 const isLedTo = (direction: Direction, list: 'allow' | 'deny') => direction === 'egress' && list === 'allow'
 
-/** A pod that is being torn down belongs to nobody's policy. */
-const isPresent = ({ leaving }: PodRecord) => !leaving
-
 const isRecord = (pod: PodRef & Partial<PodRecord>): pod is PodRecord => pod.addresses !== undefined
-
-const addressesOf = ({ addresses }: PodRecord, family: IpFamily): Member[] =>
-  addresses
-    .filter(({ address }) => familyOf(address) === family)
-    .map(({ address }) => ({ address: encodeIp(address) }))
 
 function refuseBridge(record: PodRecord) {
   if (record.datapath === 'bridge') throw errors.POLICY_NEEDS_ROUTED({ pod: podKey(record) })
 }
-
-/** Undefined where the kernel has no such thing. */
-function ifThere<T>(ask: () => T): T | undefined {
-  try {
-    return ask()
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-const isThere = (ask: () => unknown) => ifThere(ask) !== undefined

@@ -35,17 +35,82 @@ export function ipv4(frame: Ethernet, source: string, destination: string, packe
 export const datagram = (port: number, length: number) =>
   Buffer.concat([be16(5000), be16(port), be16(length), be16(0), Buffer.alloc(length - 8, 'x')])
 
-/** An IPv6 packet with a header of destination options before UDP. */
-export function ipv6WithOptions(frame: Ethernet, source: string, destination: string, port: number): Buffer {
-  const addresses = Buffer.concat([encodeIp(source), encodeIp(destination)])
-  const udp = datagram(port, 12)
-  const pseudo = Buffer.concat([addresses, Buffer.of(0, 0, 0, udp.length, 0, 0, 0, 17), udp])
-  checksum(pseudo).copy(udp, 6)
-  const options = Buffer.of(17, 0, 1, 4, 0, 0, 0, 0)
-  const payload = Buffer.concat([options, udp])
-  const header = Buffer.concat([Buffer.of(0x60, 0, 0, 0), be16(payload.length), Buffer.of(60, 64), addresses])
-  return ethernet(frame, 0x86dd, Buffer.concat([header, payload]))
+/** A TCP segment without options. @param flags FIN 1, SYN 2, RST 4, PSH 8, ACK 16 */
+export function segment(source: string, destination: string, port: number, flags: number, text = ''): Buffer {
+  const header = Buffer.concat([
+    be16(5000),
+    be16(port),
+    Buffer.alloc(8),
+    Buffer.of(0x50, flags, 0x10, 0),
+    be16(0),
+    be16(0),
+  ])
+  const whole = Buffer.concat([header, Buffer.from(text)])
+  const pseudo = Buffer.concat([encodeIp(source), encodeIp(destination), Buffer.of(0, 6), be16(whole.length)])
+  checksum(Buffer.concat([pseudo, whole])).copy(whole, 16)
+  return whole
 }
+
+/** A header of IPv6 before the transport's, without its first byte, which is the next header. */
+export interface Extension {
+  readonly type: number
+  readonly rest: Uint8Array
+}
+
+/** An IPv6 packet made by hand. @param payload UDP without its checksum, or what has none */
+export function ipv6(
+  frame: Ethernet,
+  source: string,
+  destination: string,
+  protocol: number,
+  payload: Buffer,
+  extensions: readonly Extension[] = [],
+): Buffer {
+  const addresses = Buffer.concat([encodeIp(source), encodeIp(destination)])
+  const whole = Buffer.from(payload)
+  if (protocol === 17 || protocol === 58) {
+    const pseudo = Buffer.concat([
+      addresses,
+      Buffer.of(0, 0),
+      be16(whole.length),
+      Buffer.of(0, 0, 0, protocol),
+    ])
+    checksum(Buffer.concat([pseudo, whole])).copy(whole, protocol === 17 ? 6 : 2)
+  }
+  const types = [...extensions.map(({ type }) => type), protocol]
+  const before = extensions.map(({ rest }, index) => Buffer.concat([Buffer.of(types[index + 1]!), rest]))
+  const after = Buffer.concat([...before, whole])
+  const header = Buffer.concat([
+    Buffer.of(0x60, 0, 0, 0),
+    be16(after.length),
+    Buffer.of(types[0]!, 64),
+    addresses,
+  ])
+  return ethernet(frame, 0x86dd, Buffer.concat([header, after]))
+}
+
+/** The same in two fragments. */
+export function ipv6Fragments(
+  frame: Ethernet,
+  source: string,
+  destination: string,
+  payload: Buffer,
+  at: number,
+): Buffer[] {
+  const whole = ipv6(frame, source, destination, 17, payload).subarray(14 + 40)
+  const piece = (from: number, to: number, more: number) =>
+    ipv6(frame, source, destination, NONE, whole.subarray(from, to), [
+      { type: 44, rest: Buffer.concat([Buffer.of(0), be16(from | more), be16(0), be16(4242)]) },
+    ])
+  // What follows is UDP, whose checksum is of the whole.
+  return [piece(0, at, 1), piece(at, whole.length, 0)].map((bytes) => {
+    bytes[14 + 40] = 17
+    return bytes
+  })
+}
+
+/** "No next header" of IPv6: nobody adds anything to what is in it. */
+const NONE = 59
 
 function checksum(bytes: Buffer): Buffer {
   let sum = 0

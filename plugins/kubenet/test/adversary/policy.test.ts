@@ -3,7 +3,7 @@ import type { Policy } from '@podwire/api'
 import { expect, it } from 'vitest'
 import { sendFrame } from '../support/frames.ts'
 import { describeIsolated, run, useMachine } from '../support/machine.ts'
-import { datagram, type Ipv4, ipv4, ipv6WithOptions } from './packets.ts'
+import { datagram, type Ipv4, ipv4, ipv6, ipv6Fragments, segment } from './packets.ts'
 
 const own = '0a:58:0a:58:00:03'
 const hosts = '0a:58:a9:fe:01:01'
@@ -22,6 +22,16 @@ describeIsolated('an adversary in a pod with a policy', () => {
   /** `evil` is 10.88.0.3, `victim` 10.88.0.2 with a published port; servers everywhere. */
   async function start(settings: { policy?: Policy }) {
     const outside = await machine.outside()
+    run('nsenter', [
+      `--net=${machine.netnsOf('outside')}`,
+      'ip',
+      'addr',
+      'add',
+      '169.254.169.254/32',
+      'dev',
+      'eth0',
+    ])
+    run('ip', ['route', 'add', '169.254.169.254', 'via', '192.0.2.2'])
     await machine.start()
     const published = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }] }
     await machine.pod('victim', published)
@@ -39,6 +49,7 @@ describeIsolated('an adversary in a pod with a policy', () => {
       for (const port of [53, 80, 443, 853]) await peer.serve('tcp', port, label)
       for (const port of [53, 80]) await peer.serve('udp', port, label)
     }
+    await outside.serve('udp', 81, 'outside', '169.254.169.254')
     await evil.serve('tcp', 7000, 'evil')
     return { outside, host, victim, evil }
   }
@@ -67,47 +78,83 @@ describeIsolated('an adversary in a pod with a policy', () => {
     ['tcp', '10.88.0.1', 8080, 'another pod by its published port on the gateway'],
     ['tcp', '192.0.2.1', 8080, 'another pod by its published port outside'],
     ['tcp', '2001:db8::1', 8080, 'another pod by its published port in IPv6'],
+    ['tcp', '169.254.169.254', 80, 'the metadata service'],
+    ['udp', '169.254.169.254', 81, 'the metadata service by UDP'],
+    ['udp', 'ff02::1%eth0', 80, 'the host by a multicast to all'],
   ]
 
-  const half = Buffer.alloc(0)
-  const raw: Readonly<Record<string, { readonly counted: string; readonly packets: readonly Ipv4[] }>> = {
-    'ICMP, a tunnel': {
-      counted: 'ip protocol icmp',
-      packets: [{ protocol: 1, payload: Buffer.from('0800f7ff00000000', 'hex') }],
-    },
-    GRE: { counted: 'ip protocol gre', packets: [{ protocol: 47, payload: Buffer.alloc(16) }] },
-    SCTP: { counted: 'ip protocol sctp', packets: [{ protocol: 132, payload: Buffer.alloc(16) }] },
-    'a protocol of its own': {
-      counted: 'ip protocol 253',
-      packets: [{ protocol: 253, payload: Buffer.alloc(16) }],
-    },
-    'a protocol of its own, and nothing in it': {
-      counted: 'ip protocol 254',
-      packets: [{ protocol: 254, payload: half }],
-    },
-    'UDP with IPv4 options': {
-      counted: 'udp dport 4001',
-      packets: [{ protocol: 17, payload: datagram(4001, 16), options: Buffer.of(1, 1, 1, 0) }],
-    },
-    'UDP with a tiny TTL': {
-      counted: 'udp dport 4002',
-      packets: [{ protocol: 17, payload: datagram(4002, 16), ttl: 2 }],
-    },
-    'UDP in fragments': {
-      counted: 'udp dport 4003',
-      packets: [
-        { protocol: 17, payload: datagram(4003, 32).subarray(0, 16), fragment: { more: true, offset: 0 } },
-        { protocol: 17, payload: datagram(4003, 32).subarray(16), fragment: { more: false, offset: 16 } },
-      ],
-    },
-    'UDP in fragments, the last one first': {
-      counted: 'udp dport 4004',
-      packets: [
-        { protocol: 17, payload: datagram(4004, 32).subarray(16), fragment: { more: false, offset: 16 } },
-        { protocol: 17, payload: datagram(4004, 32).subarray(0, 16), fragment: { more: true, offset: 0 } },
-      ],
-    },
-    VXLAN: { counted: 'udp dport 4789', packets: [{ protocol: 17, payload: datagram(4789, 32) }] },
+  type Attack = readonly [counted: string, ...frames: readonly Buffer[]]
+  const OUTSIDE = '192.0.2.2'
+  const [EVIL6, OUTSIDE6] = ['fd88::3', '2001:db8::2']
+  const v4 = (counted: string, ...packets: readonly Ipv4[]): Attack => [
+    `ip saddr { 192.0.2.1, ${EVIL} } ${counted}`,
+    ...packets.map((packet) => ipv4(frame, EVIL, OUTSIDE, packet)),
+  ]
+  const v6 = (counted: string, ...frames: readonly Buffer[]): Attack => [
+    `ip6 saddr { 2001:db8::1, ${EVIL6} } ${counted}`,
+    ...frames,
+  ]
+  const protocol = (number: number, payload: Buffer = Buffer.alloc(16)): Attack =>
+    v4(`ip protocol ${number}`, { protocol: number, payload })
+  const tcp = (port: number, flags: number, text?: string): Attack =>
+    v4(`tcp dport ${port}`, { protocol: 6, payload: segment(EVIL, OUTSIDE, port, flags, text) })
+  const udp6 = (port: number, type: number, rest: number[]): Attack =>
+    v6(
+      `udp dport ${port}`,
+      ipv6(frame, EVIL6, OUTSIDE6, 17, datagram(port, 12), [{ type, rest: Buffer.from(rest) }]),
+    )
+  const fragments = (port: number): [Ipv4, Ipv4] => [
+    { protocol: 17, payload: datagram(port, 32).subarray(0, 16), fragment: { more: true, offset: 0 } },
+    { protocol: 17, payload: datagram(port, 32).subarray(16), fragment: { more: false, offset: 16 } },
+  ]
+  const echo = Buffer.from('0800f7ff00000000', 'hex')
+  const [inner4, inner6] = [
+    ipv4(frame, EVIL, OUTSIDE, { protocol: 17, payload: datagram(4020, 16) }).subarray(14),
+    ipv6(frame, EVIL6, OUTSIDE6, 17, datagram(4021, 16)).subarray(14),
+  ]
+
+  const raw: Readonly<Record<string, Attack>> = {
+    'ICMP, a tunnel': v4('ip protocol icmp', { protocol: 1, payload: echo }),
+    GRE: protocol(47),
+    SCTP: protocol(132),
+    DCCP: protocol(33),
+    'UDP-Lite': protocol(136, datagram(4009, 16)),
+    ESP: protocol(50),
+    AH: protocol(51),
+    'IPv4 in IPv4': protocol(4, inner4),
+    'IPv6 in IPv4': protocol(41, inner6),
+    'a protocol of its own': protocol(253),
+    'a protocol of its own, and nothing in it': protocol(254, Buffer.alloc(0)),
+    'UDP with IPv4 options': v4('udp dport 4001', {
+      ...{ protocol: 17, payload: datagram(4001, 16) },
+      options: Buffer.of(1, 1, 1, 0),
+    }),
+    'UDP that has its route recorded': v4('udp dport 4006', {
+      ...{ protocol: 17, payload: datagram(4006, 16) },
+      options: Buffer.of(7, 7, 4, 0, 0, 0, 0, 0),
+    }),
+    'UDP with a tiny TTL': v4('udp dport 4002', { protocol: 17, payload: datagram(4002, 16), ttl: 2 }),
+    'UDP in fragments': v4('udp dport 4003', ...fragments(4003)),
+    'UDP in fragments, the last one first': v4('udp dport 4004', ...fragments(4004).reverse()),
+    VXLAN: v4('udp dport 4789', { protocol: 17, payload: datagram(4789, 32) }),
+    'TCP that begins in the middle': tcp(4011, 0x10),
+    'TCP that begins with data': tcp(4012, 0x02, 'data'),
+    'TCP that begins and ends at once': tcp(4013, 0x03),
+    'TCP without flags': tcp(4014, 0),
+    'a reset of TCP': tcp(4015, 0x04),
+    'UDP after IPv6 options': udp6(4005, 60, [0, 1, 4, 0, 0, 0, 0]),
+    'UDP after hop-by-hop options': udp6(4016, 0, [0, 1, 4, 0, 0, 0, 0]),
+    'UDP after a routing header': udp6(4017, 43, [0, 4, 0, 0, 0, 0, 0]),
+    'UDP in IPv6 fragments': v6(
+      'udp dport 4018',
+      ...ipv6Fragments(frame, EVIL6, OUTSIDE6, datagram(4018, 32), 16),
+    ),
+    'ICMPv6, a tunnel': v6(
+      'meta l4proto ipv6-icmp',
+      ipv6(frame, EVIL6, OUTSIDE6, 58, Buffer.from('8000000000000000', 'hex')),
+    ),
+    'IPv6 in IPv6': v6('ip6 nexthdr 41', ipv6(frame, EVIL6, OUTSIDE6, 41, inner6)),
+    'IPv4 in IPv6': v6('ip6 nexthdr 4', ipv6(frame, EVIL6, OUTSIDE6, 4, inner4)),
   }
 
   /** What reached the server outside, by the names above. */
@@ -115,20 +162,16 @@ describeIsolated('an adversary in a pod with a policy', () => {
     const names = Object.keys(raw)
     const outside = machine.netnsOf('outside')
     const nft = (...args: string[]) => run('nsenter', [`--net=${outside}`, 'nft', ...args])
-    const rules = Object.values(raw).map(
-      ({ counted }, index) => `ip saddr { 192.0.2.1, ${EVIL} } ${counted} counter comment "${index}"`,
-    )
     nft('add table inet seen; add chain inet seen c { type filter hook prerouting priority 0; }')
     nft('flush chain inet seen c')
-    for (const rule of [...rules, 'meta l4proto udp ip6 nexthdr 60 counter comment "v6"'])
-      nft(`add rule inet seen c ${rule}`)
-    for (const { packets } of Object.values(raw))
-      for (const packet of packets) sendFrame(machine.netnsOf('evil'), ipv4(frame, EVIL, '192.0.2.2', packet))
-    sendFrame(machine.netnsOf('evil'), ipv6WithOptions(frame, 'fd88::3', '2001:db8::2', 4005))
+    for (const [index, [counted]] of Object.values(raw).entries())
+      nft(`add rule inet seen c ${counted} counter comment "${index}"`)
+    for (const [, ...frames] of Object.values(raw))
+      for (const bytes of frames) sendFrame(machine.netnsOf('evil'), bytes)
     await sleep(500)
     const listed = nft('list', 'chain', 'inet', 'seen', 'c')
-    return [...listed.matchAll(/counter packets ([1-9]\d*) .*comment "(\w+)"/g)].map(([, , index]) =>
-      index === 'v6' ? 'UDP after IPv6 options' : (names[Number(index)] ?? ''),
+    return [...listed.matchAll(/counter packets ([1-9]\d*) .*comment "(\d+)"/g)].map(
+      ([, , index]) => names[Number(index)] ?? '',
     )
   }
 
@@ -160,7 +203,6 @@ describeIsolated('an adversary in a pod with a policy', () => {
       ...asks.map(([, , , what]) => what),
       ...['outside', 'victim', 'host'].map((who) => `reached by ${who}`),
       ...Object.keys(raw),
-      'UDP after IPv6 options',
     ]
     expect((await reached(scene)).sort()).toEqual(names.sort())
   })

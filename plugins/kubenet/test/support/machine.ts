@@ -48,6 +48,8 @@ export interface Machine {
   linkOf(id: string): string
   /** A program in a sandbox, stopped after the test; without a sandbox on the host. */
   peer(id?: string): Promise<Peer>
+  /** A program in a namespace of whatever path. */
+  peerIn(path: string): Promise<Peer>
   /** A namespace that the host reaches by a link of its own: 192.0.2.2, 10.99.0.2 and 2001:db8::2. */
   outside(): Promise<Peer>
   /** What a tear-down of everything must leave as it found it. */
@@ -171,6 +173,11 @@ export function useMachine(datapath: DatapathName = 'routed'): Machine {
     },
     async peer(id) {
       const peer = await startPeer(id === undefined ? undefined : namespace(id))
+      peers.push(peer)
+      return peer
+    },
+    async peerIn(path) {
+      const peer = await startPeer(path)
       peers.push(peer)
       return peer
     },

@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram'
 import { Resolver } from 'node:dns/promises'
 import { connect, createServer } from 'node:net'
+import { decode, encode } from 'dns-packet'
 
 const heard = []
 let lines
@@ -61,6 +62,52 @@ const commands = {
     }
   },
 
+  resolveByTcp({ name, server }) {
+    const question = encode({ id: 7, flags: 0x100, questions: [{ type: 'A', name }] })
+    return new Promise((resolve) => {
+      const socket = connect({ host: server, port: 53, timeout: 2000 }, () =>
+        socket.write(Buffer.concat([Buffer.of(question.length >> 8, question.length & 255), question])),
+      )
+      const done = (answer) => resolve(socket.destroy() && answer)
+      socket.on('error', ({ code }) => done(code)).on('timeout', () => done('timeout'))
+      let bytes = Buffer.alloc(0)
+      socket.on('data', (more) => {
+        bytes = Buffer.concat([bytes, more])
+        if (bytes.length < 2 || bytes.length < 2 + bytes.readUInt16BE()) return
+        const { answers } = decode(bytes.subarray(2))
+        done(answers.map(({ data }) => data).join() || `rcode ${bytes[5] & 15}`)
+      })
+    })
+  },
+
+  async resolveAll({ names, server }) {
+    const resolver = new Resolver({ timeout: 500, tries: 1 })
+    resolver.setServers([server])
+    for (let at = 0; at < names.length; at += 50)
+      await Promise.allSettled(names.slice(at, at + 50).map((name) => resolver.resolve4(name)))
+  },
+
+  async serveNames({ port, addresses }) {
+    const answer = (bytes) => {
+      const { id, questions } = decode(bytes)
+      const [{ name, type }] = questions
+      const data = type === 'A' && addresses[name.toLowerCase()]
+      return encode({ type: 'response', id, questions, answers: data ? [{ type, name, ttl: 60, data }] : [] })
+    }
+    const udp = createSocket('udp4')
+    udp.on('message', (bytes, { port, address }) => udp.send(answer(bytes), port, address))
+    const tcp = createServer((socket) => {
+      socket
+        .on('error', () => {})
+        .on('data', (bytes) => {
+          const said = answer(bytes.subarray(2))
+          socket.end(Buffer.concat([Buffer.of(said.length >> 8, said.length & 255), said]))
+        })
+    })
+    await new Promise((resolve, reject) => udp.on('error', reject).bind(port, resolve))
+    await new Promise((resolve, reject) => tcp.on('error', reject).listen(port, resolve))
+  },
+
   serveLines({ port }) {
     const server = createServer((socket) => {
       socket.on('error', () => {}).pipe(socket)
@@ -90,6 +137,41 @@ const commands = {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     socket.on('error', () => {})
     setInterval(() => socket.send('sprayed', port, host, () => {}), 1)
+  },
+
+  scatter({ host, ports }) {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    socket.on('error', () => {})
+    return new Promise((resolve) => {
+      let [begun, sent] = [0, 0]
+      const onSent = () => {
+        if (++sent === ports) resolve(socket.close() && undefined)
+      }
+      const send = () => {
+        for (let more = Math.min(100, ports - begun); more > 0; more--)
+          socket.send('x', 10_000 + begun++, host, onSent)
+        if (begun < ports) setImmediate(send)
+      }
+      socket.bind(0, send)
+    })
+  },
+
+  sweep({ prefix, port, from, to }) {
+    const socket = createSocket('udp4')
+    socket.on('error', () => {})
+    let left = to - from + 1
+    return new Promise((resolve) => {
+      const sent = () => --left === 0 && resolve(socket.close() && undefined)
+      for (let last = from; last <= to; last++) socket.send('x', port, `${prefix}${last}`, sent)
+    })
+  },
+
+  say({ host, port, text, from }) {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    return new Promise((resolve) => {
+      const done = () => resolve(socket.close() && undefined)
+      socket.on('error', done).bind(0, from, () => socket.send(text, port, host, done))
+    })
   },
 
   listen({ port, host }) {

@@ -16,12 +16,24 @@ export interface Peer {
   ): Promise<string>
   /** The IPv4 addresses of a name by asking this server, or an error's code. */
   resolve(name: string, server: string): Promise<string>
+  /** The same over TCP, or the answer's code. */
+  resolveByTcp(name: string, server: string): Promise<string>
+  /** Asks for many names at a time, whatever becomes of them. */
+  resolveAll(names: readonly string[], server: string): Promise<void>
+  /** Answers whoever asks for these names, by UDP and TCP. */
+  serveNames(port: number, addresses: Readonly<Record<string, string>>): Promise<void>
   /** Says back each line that it is told, over connections that stay. */
   serveLines(port: number): Promise<void>
   /** A connection to such a server. */
   connectLines(host: string, port: number): Promise<Lines>
   /** Sends datagrams there without end, whatever becomes of them. */
   spray(host: string, port: number): Promise<void>
+  /** Sends a datagram from one port to each of so many ports, whatever becomes of them. */
+  scatter(host: string, ports: number): Promise<void>
+  /** Sends a datagram to each of the addresses that begin so. */
+  sweep(prefix: string, port: number, from: number, to: number): Promise<void>
+  /** Sends a datagram, from an address of its own or one of the system's choice. */
+  say(host: string, port: number, text: string, from?: string): Promise<void>
   /** Takes datagrams in; `heard` tells which came, and from whom. */
   listen(port: number, host: string): Promise<void>
   heard(): Promise<string[]>
@@ -51,12 +63,18 @@ export async function startPeer(netns?: string): Promise<Peer> {
     serve,
     ask: (protocol, host, port, more) => call('ask', { protocol, host, port, ...more }),
     resolve: (name, server) => call('resolve', { name, server }),
+    resolveByTcp: (name, server) => call('resolveByTcp', { name, server }),
+    resolveAll: (names, server) => call('resolveAll', { names, server }),
+    serveNames: (port, addresses) => call('serveNames', { port, addresses }),
     serveLines: (port) => call('serveLines', { port }),
     async connectLines(host, port) {
       await call('connectLines', { host, port })
       return { say: (line) => call('sayLine', { line }) }
     },
     spray: (host, port) => call('spray', { host, port }),
+    scatter: (host, ports) => call('scatter', { host, ports }),
+    sweep: (prefix, port, from, to) => call('sweep', { prefix, port, from, to }),
+    say: (host, port, text, from) => call('say', { host, port, text, from }),
     listen: (port, host) => call('listen', { port, host }),
     heard: () => call('heard', {}),
     sink: (port) => call('sink', { port }),

@@ -1,0 +1,66 @@
+import type { AllowedFlow, ClosedFlow, DeniedFlow } from '@podwire/api'
+import type { StreamedEvent } from '@podwire/client'
+import { command, type DefineCommand } from '../command.ts'
+import { daemonSocket } from '../daemon-host.ts'
+import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
+import { print, printJson } from '../output.ts'
+import { peerText } from '../peer.ts'
+import { trafficText } from '../reached-report.ts'
+import { interrupted } from '../signals.ts'
+
+type Flags = GlobalFlags & JsonFlag & { follow?: boolean; denied?: boolean }
+
+const define: DefineCommand = (does) =>
+  command(
+    'flows',
+    'print what pods reached lately, and what they were denied, as the daemon knows it',
+    'podwire flows default/web --follow',
+  )
+    .argument('[pod]', 'NAMESPACE/NAME; default: all')
+    .option('-f, --follow', 'go on with what happens from now on, until interrupted')
+    .option('--denied', 'only what policies denied; nothing else is watched for it')
+    .option('--json', 'print a line of JSON for each')
+    .action(does(flows))
+export default define
+
+/** What was allowed is known from when somebody began to ask, and of connections that are open. */
+async function flows(name: string | undefined, flags: Flags): Promise<void> {
+  const { follow = false, denied = false, json = false, ...global } = flags
+  const wanted = name === undefined ? undefined : parsePodName(name)
+  const { assertSocketTrusted, streamEvents } = await import('@podwire/client')
+  const socket = await daemonSocket(global)
+  assertSocketTrusted(socket)
+  const of = denied ? 'denied' : 'flows'
+  const stream = streamEvents(socket, { of, fromStart: true, untilNow: !follow, signal: interrupted })
+  for await (const told of stream) {
+    if (told.event === 'open' || (denied && told.event.startsWith('flow:') && told.event !== 'flow:denied'))
+      continue
+    const flow = flowOf(told)
+    if (wanted && flow && (flow.pod.namespace !== wanted.namespace || flow.pod.name !== wanted.name)) continue
+    if (json) printJson(told)
+    else print(line(told))
+  }
+}
+
+type Flow = (AllowedFlow & Partial<ClosedFlow>) | DeniedFlow
+
+/** Undefined for what says that some are missing. The daemon made it, from the event of that name. */
+function flowOf({ event, payload }: StreamedEvent): Flow | undefined {
+  return event === 'flow:lost' || event === 'events:dropped' ? undefined : (payload as Flow)
+}
+
+function line(told: StreamedEvent): string {
+  const flow = flowOf(told)
+  if (!flow) return `${told.at}  lost     there were more than could be told`
+  const { namespace, name } = flow.pod
+  const what = told.event.replace('flow:', '').padEnd(7)
+  const times = flow.count === 1 ? '' : `, ${flow.count} times`
+  return `${told.at}  ${what}  ${namespace}/${name}  ${peerText(flow)}${times}${more(flow)}`
+}
+
+function more(flow: Flow): string {
+  if ('rule' in flow) return `, by ${flow.rule}`
+  const { durationMs, sent, received } = flow
+  const duration = durationMs === undefined ? '' : `, ${(durationMs / 1000).toFixed(1)} s`
+  return `${trafficText(sent, received)}${duration}`
+}
