@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { errors } from '../errors.ts'
 import type { LinkRef, Request } from '../socket/request.ts'
 import type { Attribute } from '../wire/attributes.ts'
@@ -52,15 +53,17 @@ export function del({ dev, parent = 'root' }: { dev: LinkRef; parent?: Handle })
 
 /** One qdisc of a link; the kernel lists those of all links whatever it is asked for. Errors: `ENOENT`, `EINVAL` when there is none. */
 export function get({ dev, parent = 'root' }: { dev: LinkRef; parent?: Handle }): Request<TrafficControl> {
+  const operation = `get ${parent} qdisc of link ${dev}`
   return {
-    operation: `get ${parent} qdisc of link ${dev}`,
+    operation,
     protocol: c.NETLINK_ROUTE,
     type: c.RTM_GETQDISC,
     // Without an echo the answer goes to those who watch, and not to who asks.
     flags: c.NLM_F_ACK | c.NLM_F_ECHO,
     body: (scope) => encodeTc({ index: scope.index(dev), parent: handleValue(parent) }),
     parse([message]) {
-      if (!message) throw errors.ERR_NETLINK_MALFORMED({ what: 'an answer without a qdisc' })
+      // A link that is down has the kernel's own in place of one that was deleted, and that is not told of.
+      if (!message) throw errors.refused({ operation, errno: constants.errno.ENOENT })
       return decodeTc(message)
     },
   }

@@ -33,6 +33,21 @@ describeIsolated('traffic control', () => {
     },
   )
 
+  it('a qdisc that was deleted is not there, whether its link is up or down', () => {
+    withLinks()
+    for (const up of [true, false]) {
+      box.netlink.runSync(links.set('a', { up }))
+      box.netlink.runSync(qdiscs.add({ dev: 'a', kind: 'tbf', rate: 1e6, burst: 131072, limit: 262144 }))
+      expect(box.netlink.runSync(qdiscs.get({ dev: 'a' }))).toMatchObject({ kind: 'tbf' })
+      box.netlink.runSync(qdiscs.del({ dev: 'a' }))
+      if (up) expect(box.netlink.runSync(qdiscs.get({ dev: 'a' })).kind).toBe('noqueue')
+      else
+        expect(() => box.netlink.runSync(qdiscs.get({ dev: 'a' }))).toThrow(
+          expect.objectContaining({ code: 'ENOENT' }),
+        )
+    }
+  })
+
   it('what comes in is sent to an ifb', () => {
     withLinks()
     box.netlink.batchSync([
