@@ -14,6 +14,8 @@ const tools = [
   { command: 'nft', package: 'nftables' },
   { command: 'unshare', package: 'util-linux' },
   { command: '/usr/lib/cni/bridge', package: 'containernetworking-plugins' },
+  { command: 'etcd', package: 'etcd-server' },
+  { command: 'etcdctl', package: 'etcd-client' },
 ]
 
 const { engines, packageManager } = JSON.parse(read('package.json'))
