@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type Logger, messageOf } from '@podwire/api'
+import { isPodwireError, type Logger, messageOf } from '@podwire/api'
 import { errors } from '../errors.ts'
 import type { Etcd } from '../etcd/client.ts'
 import type { Keys } from '../layout/keys.ts'
@@ -89,6 +89,12 @@ export function startMember(options: MemberOptions): Member {
   const ends = (lease: HeldLease) =>
     lease.endsAt === undefined ? Number.POSITIVE_INFINITY : lease.endsAt - marginMs
 
+  /** The next step is due at once, or after the one that runs. */
+  function hurry() {
+    wakeAt = now()
+    wake()
+  }
+
   function enter(next: Membership) {
     membership = next
     save()
@@ -140,8 +146,7 @@ export function startMember(options: MemberOptions): Member {
     enter({ state: 'fenced', reason })
     log.error(`cluster: node ${nodeName} is fenced: ${reason}`)
     onChange(membership)
-    wakeAt = now()
-    wake()
+    hurry()
   }
 
   function lost(entry: LeaseEntry | undefined) {
@@ -175,14 +180,18 @@ export function startMember(options: MemberOptions): Member {
   /** One transaction, which holds against the revision and the lease; and a sign of life, which only lengthens what is this node's. */
   async function renew(asked: HeldLease) {
     const { key, modRevision, id } = asked
-    const { succeeded, found } = await etcd.transaction(
-      [
-        { key, modRevision },
-        { key, lease: id },
-      ],
-      id === undefined ? [] : [{ put: keys.used + keyNameOf(asked.subnets), value: '' }],
-      [{ get: key }],
-    )
+    const isOwn = [
+      { key, modRevision },
+      { key, lease: id },
+    ]
+    const noted = id === undefined ? [] : [{ put: keys.used + keyNameOf(asked.subnets), value: '' }]
+    const { succeeded, found } = await etcd
+      .transaction(isOwn, noted, [{ get: key }])
+      .catch((error: unknown) => {
+        // An etcd that is full takes no key, and keeps leases all the same.
+        if (!isPodwireError(error) || error.code !== 'ETCD_REFUSED') throw error
+        return etcd.transaction(isOwn, [], [{ get: key }])
+      })
     if (held !== asked) return
     if (!succeeded) return lost(found[0] && readEntry(found[0], keys.subnets))
     isConfirmed = true
@@ -271,13 +280,13 @@ export function startMember(options: MemberOptions): Member {
     attempted,
     noticed(changes) {
       for (const { key, revision, entry } of changes) {
-        // What is older than the lease was seen when it was acquired.
-        if (held && key === held.key && revision > held.modRevision) lost(entry)
-        // The twin is gone.
-        if (!held && displacedBy !== undefined && entry?.node?.instance !== displacedBy) {
-          wakeAt = now()
-          wake()
+        if (held && key === held.key && entry?.modRevision !== held.modRevision) {
+          if (revision > held.modRevision) lost(entry)
+          // Heard late, of before it was acquired; or etcd was restored from a copy, and counts anew: etcd is asked which.
+          else hurry()
         }
+        // The twin is gone.
+        if (!held && displacedBy !== undefined && entry?.node?.instance !== displacedBy) hurry()
       }
     },
     async stop({ release = false } = {}) {

@@ -4,10 +4,10 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type EtcdMember, freePorts, hasEtcd, startEtcd, until } from '../../../../.dev/etcd-server.ts'
 import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
 import { readEtcdOptions } from '../../src/etcd/files.ts'
 import type { WatchedChange } from '../../src/etcd/watch.ts'
-import { type EtcdMember, freePorts, hasEtcd, startEtcd, until } from '../etcd-server.ts'
 
 describe.skipIf(!hasEtcd)('etcd', () => {
   let member: EtcdMember

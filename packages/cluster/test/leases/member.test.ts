@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../../.dev/etcd-server.ts'
 import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
 import { keysOf } from '../../src/layout/keys.ts'
 import { bootTime } from '../../src/leases/clock.ts'
 import { readMemberRecord } from '../../src/leases/member-file.ts'
 import { readNetwork, writeNetwork } from '../../src/leases/network.ts'
 import { listLeases, releaseLease, reserveLease } from '../../src/leases/release.ts'
-import { type EtcdMember, hasEtcd, startEtcd, until } from '../etcd-server.ts'
 import { member, stateDir, watchLeases } from './members.ts'
 
 describe.skipIf(!hasEtcd)('a node and its lease', () => {

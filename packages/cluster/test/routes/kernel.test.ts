@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { openNetlink } from '@podwire/netlink'
 import { isIsolated, recordingLogger } from '@podwire/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { until } from '../../../../.dev/etcd-server.ts'
 import type { Backend } from '../../src/layout/network.ts'
 import { parsePodSubnets } from '../../src/layout/pod-subnets.ts'
 import { openRoutes, type Routes } from '../../src/routes/routes.ts'
 import { findUnderlay, type Underlay } from '../../src/routes/underlay.ts'
 import { vtepMacOf } from '../../src/routes/vxlan-link.ts'
 import { wantedFor } from '../../src/routes/wanted.ts'
-import { until } from '../etcd-server.ts'
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
 const vxlan: Backend = { type: 'vxlan', vni: 7, port: 8472, directRouting: false }

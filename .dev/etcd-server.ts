@@ -25,8 +25,8 @@ export interface EtcdMember {
   readonly pid: number
   /** By SIGKILL. */
   kill(): Promise<void>
-  /** Starts it again, with what it had on disk. */
-  restart(): Promise<void>
+  /** Starts it again, with what it had on disk, or with nothing. */
+  restart(how?: { empty?: boolean }): Promise<void>
   /** Runs etcdctl against it, and returns what it prints. */
   ctl(...args: string[]): Promise<string>
 }
@@ -81,8 +81,9 @@ export async function startEtcd(
         return child.pid ?? 0
       },
       kill,
-      restart: async () => {
+      restart: async ({ empty = false } = {}) => {
         await kill()
+        if (empty) rmSync(dir, { recursive: true, force: true })
         child = start()
         await until(() => isHealthy(member))
       },
