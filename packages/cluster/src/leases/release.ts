@@ -90,9 +90,9 @@ export async function reserveLease(
 /** `leased to node a at 10.0.0.1`, `reserved`. */
 export function describeOwner({ node, lease }: LeaseEntry): string {
   if (!node) return 'taken by something that is not a lease'
-  const name = node.nodeName === undefined ? '' : ` node ${node.nodeName}`
   const address = node.publicIP ?? node.publicIPv6
   const where = address === undefined ? '' : ` at ${address}`
-  if (lease === undefined) return name || where ? `reserved for${name}${where}` : 'reserved'
-  return `leased to${name || ' a node'}${where}`
+  const owner = `${node.nodeName === undefined ? 'a node' : `node ${node.nodeName}`}${where}`
+  if (lease !== undefined) return `leased to ${owner}`
+  return node.nodeName === undefined && address === undefined ? 'reserved' : `reserved for ${owner}`
 }

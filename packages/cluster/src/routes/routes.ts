@@ -32,6 +32,8 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
   const closed = new AbortController()
   let wanted: Wanted | undefined
   let believed: KernelState | undefined
+  /** Destinations that somebody else's route leads to. */
+  let inTheWay: ReadonlySet<string> = new Set()
   let problem: string | undefined
   let last: Promise<unknown> = Promise.resolve()
   let scheduled: NodeJS.Timeout | undefined
@@ -68,14 +70,16 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
     const made = await ensureLinks(netlink, to.links, believed)
     phrases.push(...made)
     if (made.length > 0) believed = await readKernel(netlink)
-    const { requests, after, inTheWay, phrases: asked } = compare(to, believed)
+    const { requests, after, inTheWay: blocked, phrases: asked } = compare(to, believed)
+    inTheWay = new Set(blocked)
     phrases.push(...asked)
-    if (requests.length > 0) await netlink.batch([...requests])
+    // Before it is so: what somebody takes away right after it was made is told of before the answer comes.
     believed = after
+    if (requests.length > 0) await netlink.batch([...requests])
     problem =
-      inTheWay.length === 0
+      blocked.length === 0
         ? undefined
-        : `somebody else's route leads to ${inTheWay.slice(0, 5).join(', ')}: delete it, and Podwire's takes its place`
+        : `somebody else's route leads to ${blocked.slice(0, 5).join(', ')}: delete it, and Podwire's takes its place`
     return phrases
   }
 
@@ -91,7 +95,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
       try {
         const what = ['link', 'address', 'route', 'neighbour'] as const
         for await (const change of watchNetwork(netlink, what, { signal: closed.signal }))
-          if (believed && concerns(change, believed)) schedule(settleMs)
+          if (believed && concerns(change, believed, inTheWay)) schedule(settleMs)
       } catch (error) {
         // More happened than was read: what, a look tells.
         log.debug(`cluster: ${messageOf(error)}`)
@@ -131,7 +135,11 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
 }
 
 /** Whether the kernel tells of something that is not as this process left it. */
-function concerns(change: NetworkChange, { links, routes, neighbours }: KernelState): boolean {
+function concerns(
+  change: NetworkChange,
+  { links, routes, neighbours }: KernelState,
+  inTheWay: ReadonlySet<string>,
+): boolean {
   const isOwn = (dev: number | undefined) => [...links.values()].some(({ index }) => index === dev)
   switch (change.what) {
     case 'link':
@@ -146,9 +154,10 @@ function concerns(change: NetworkChange, { links, routes, neighbours }: KernelSt
     }
     case 'route': {
       const { destination, protocol, gateway, type } = change.route
+      if (change.change === 'deleted' && protocol !== ROUTE_PROTOCOL) return inTheWay.has(destination)
       const way = routes.get(destination)
       if (!way || type !== 'unicast') return false
-      if (change.change === 'deleted') return protocol === ROUTE_PROTOCOL && gateway === way.gateway
+      if (change.change === 'deleted') return gateway === way.gateway
       return protocol !== ROUTE_PROTOCOL || gateway !== way.gateway
     }
   }

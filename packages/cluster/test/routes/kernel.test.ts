@@ -46,7 +46,7 @@ describe.skipIf(!isIsolated())('the routes in the kernel to other nodes', () => 
     underlay = await findUnderlay(netlink, {})
     netlink.close()
     repairs.length = 0
-    routes = openRoutes({ log: recordingLogger(), checkMs: 300, onRepair: (what) => repairs.push(...what) })
+    routes = openRoutes({ log: recordingLogger(), checkMs: 2_000, onRepair: (what) => repairs.push(...what) })
   })
   afterEach(async () => {
     await routes.close()

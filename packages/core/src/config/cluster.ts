@@ -34,7 +34,7 @@ export const clusterSchema = once(() => {
       endpoints: z
         .array(url)
         .check(
-          z.minLength(1, { error: 'expected at least one client URL' }),
+          z.minLength(1),
           describe(
             'Client URLs of the members, such as "https://10.0.0.1:2379". The first that answers is asked.',
           ),
@@ -99,10 +99,7 @@ export const clusterSchema = once(() => {
       static: z.optional(
         z
           .array(node)
-          .check(
-            z.minLength(1, { error: 'expected at least this node' }),
-            describe('All nodes, this one among them, where there is no etcd.'),
-          ),
+          .check(z.minLength(1), describe('All nodes, this one among them, where there is no etcd.')),
       ),
       backend: z.optional(backend),
       nodeName: z.optional(text("This node's name, of no other node. Default: the host's.")),
