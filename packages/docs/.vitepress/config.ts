@@ -17,6 +17,7 @@ const guides = [
   { text: 'Operators', link: '/operators' },
   { text: 'Plugin authors', link: '/plugin-authors' },
   { text: 'Data paths', link: '/data-paths' },
+  { text: 'Many nodes', link: '/many-nodes' },
   { text: 'CNI library', link: '/cni-library' },
   { text: 'Netlink', link: '/netlink' },
 ]
@@ -41,7 +42,7 @@ export default defineConfig({
       {
         text: 'Guides',
         link: '/start',
-        activeMatch: '^/(start|operators|plugin-authors|data-paths|cni-library|netlink)',
+        activeMatch: '^/(start|operators|plugin-authors|data-paths|many-nodes|cni-library|netlink)',
       },
       { text: 'Reference', link: '/reference/configuration', activeMatch: '^/(reference|packages)/' },
       { text: 'Troubleshooting', link: '/troubleshooting', activeMatch: '^/(errors/|troubleshooting)' },

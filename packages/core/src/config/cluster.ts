@@ -84,8 +84,16 @@ export const clusterSchema = once(() => {
         z.enum(['vxlan', 'host-gw']).check(describe('host-gw: all nodes share a link.')),
         'vxlan',
       ),
-      vni: z._default(z.number().check(z.int(), z.minimum(1), z.maximum(2 ** 24 - 1)), 1),
-      port: z._default(z.number().check(z.int(), z.minimum(1), z.maximum(65_535)), 8472),
+      vni: z._default(
+        z
+          .number()
+          .check(z.int(), z.minimum(1), z.maximum(2 ** 24 - 1), describe('The number of the vxlan network.')),
+        1,
+      ),
+      port: z._default(
+        z.number().check(z.int(), z.minimum(1), z.maximum(65_535), describe('The UDP port of vxlan.')),
+        8472,
+      ),
       directRouting: z._default(
         z.boolean().check(describe('Nodes on one link need no vxlan between them.')),
         true,
@@ -111,7 +119,11 @@ export const clusterSchema = once(() => {
             describe('The address by which other nodes reach this one. Default: the first of the interface.'),
           ),
       ),
-      publicIPv6: z.optional(z.string().check(z.refine(isIPv6, { error: 'expected an IPv6 address' }))),
+      publicIPv6: z.optional(
+        z
+          .string()
+          .check(z.refine(isIPv6, { error: 'expected an IPv6 address' }), describe('The same of IPv6.')),
+      ),
       interface: z.optional(
         text(
           'The link by which it reaches the others. Default: the one that has publicIP, else that of the default route.',
