@@ -82,7 +82,8 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   async function route({ lease, network }: Extract<Membership, { state: 'joined' }>): Promise<void> {
     // While nobody tells of the leases, the routes are left as an earlier process made them.
     if (!table.entries) return
-    const self = { nodeName, subnets: lease.subnets }
+    const networks = [network.ipv4, network.ipv6].flatMap((family) => (family ? [family.network] : []))
+    const self = { nodeName, subnets: lease.subnets, networks }
     wanted = wantedFor(self, table.entries.values(), network.backend, underlay)
     await routes.apply(wanted).catch(() => {})
   }
@@ -141,10 +142,13 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
         })
     },
     async stop({ release = false } = {}) {
-      await table.stop()
-      await member
+      const left = member
         .stop({ release })
         .catch((error: unknown) => log.warn(`cluster: the lease is not released: ${messageOf(error)}`))
+      // What is asked of an etcd that is away would be waited for.
+      if (!release) etcd.close()
+      await table.stop()
+      await left
       if (release) await routes.withdraw().catch(() => {})
       await routes.close()
       etcd.close()

@@ -67,7 +67,9 @@ export async function joinStatic(options: StaticOptions): Promise<Cluster> {
   const share = shareOf(own.subnets, networks, backend, underlay)
   const teller = createTeller(onEvent, log)
   const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
-  const wanted = wantedFor({ nodeName, subnets: own.subnets }, known, backend, underlay)
+  const all = peers.flatMap(({ subnets }) => subnetsOf(subnets))
+  const self = { nodeName, subnets: own.subnets, networks: all }
+  const wanted = wantedFor(self, known, backend, underlay)
   // What fails is tried again, and told as a problem.
   await routes.apply(wanted).catch(() => {})
   teller.tell({ event: 'joined', share })

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '@podwire/api'
 import type * as z from 'zod/mini'
 import { errors } from '../errors.ts'
 import {
@@ -118,12 +119,13 @@ export function openEtcd({ endpoints, username, password, ...tls }: EtcdOptions)
   async function anywhere<T>(operation: string, work: (connection: Connection) => Promise<T>): Promise<T> {
     const { result, at } = await tryEndpoints(connections, current, operation, async (connection) => {
       await login(connection)
+      const used = token
       try {
         return await work(connection)
       } catch (error) {
-        if (!isRefusal(error, UNAUTHENTICATED) || username === undefined) throw error
-        // The token ended, or the member never knew it.
-        token = undefined
+        // The token ended, or the member never knew it; a watch is not told which it was.
+        if (token === used) token = undefined
+        if (!isUnauthenticated(error) || username === undefined) throw error
         await login(connection)
         return await work(connection)
       }
@@ -222,7 +224,11 @@ function failureOf(text: string, status: number, endpoint: string, operation: st
   }
 }
 
-function isRefusal(error: unknown, code: number): boolean {
+function isUnauthenticated(error: unknown): boolean {
   const { details } = error as { details?: { grpcCode?: unknown } } // any error may have them
-  return details?.grpcCode === code
+  // Of a watch there is the text alone.
+  return (
+    details?.grpcCode === UNAUTHENTICATED ||
+    /code = Unauthenticated|auth token|permission denied/.test(messageOf(error))
+  )
 }

@@ -31,7 +31,7 @@ const schema = once(() => {
     BackendType: text,
     BackendData: vtep,
     BackendV6Data: vtep,
-    NodeName: z.optional(z.string().check(z.minLength(1), z.maxLength(253))),
+    NodeName: z.optional(z.string().check(z.regex(/^[^\p{C}\s]{1,253}$/u))),
     Instance: z.optional(z.string().check(z.maxLength(64))),
   })
 })
@@ -71,7 +71,10 @@ function addressOf(text: string | null | undefined, isAddress: (text: string) =>
 
 function vtepOf(backend: unknown): string | undefined {
   const found = typeof backend === 'object' && backend !== null && 'VtepMAC' in backend && backend.VtepMAC
-  return typeof found === 'string' && mac.test(found) ? found.toLowerCase() : undefined
+  // One station's: the kernel would send what it doesn't know otherwise to 00:00:00:00:00:00.
+  const isOne =
+    typeof found === 'string' && mac.test(found) && !/^(.[13579bdf]|00:00:00:00:00:00$)/i.test(found)
+  return isOne ? found.toLowerCase() : undefined
 }
 
 /** The value of a lease, for flannel's nodes too. @param vni of the network, where its backend is vxlan */

@@ -37,6 +37,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
   let problem: string | undefined
   let last: Promise<unknown> = Promise.resolve()
   let scheduled: NodeJS.Timeout | undefined
+  let failures = 0
 
   /** One after the other. @param isRepair nobody asked for a change */
   function reconcile(isRepair: boolean): Promise<void> {
@@ -49,6 +50,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
     if (!wanted || closed.signal.aborted) return
     try {
       const phrases = await bringAbout(netlink, wanted, isRepair)
+      failures = 0
       if (isRepair && phrases.length > 0) {
         log.warn(`cluster: put back what somebody changed: ${phrases.slice(0, 5).join(', ')}`, {
           count: phrases.length,
@@ -58,6 +60,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
     } catch (error) {
       // What was done of it is not known.
       believed = undefined
+      failures++
       if (problem !== messageOf(error)) log.error(`cluster: ${messageOf(error)}`, { error })
       problem = messageOf(error)
       throw error
@@ -86,9 +89,12 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
   function schedule(ms: number) {
     scheduled ??= setTimeout(() => {
       scheduled = undefined
-      reconcile(true).catch(() => schedule(1_000))
+      reconcile(true).catch(scheduleAgain)
     }, ms)
   }
+
+  // What the kernel refuses it may go on to refuse.
+  const scheduleAgain = () => schedule(Math.min(checkMs, 500 * 2 ** failures))
 
   async function follow() {
     while (!closed.signal.aborted) {
@@ -115,7 +121,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
     async apply(next) {
       wanted = next
       await reconcile(false).catch((error: unknown) => {
-        schedule(1_000)
+        scheduleAgain()
         throw error
       })
     },
@@ -143,7 +149,9 @@ function concerns(
   const isOwn = (dev: number | undefined) => [...links.values()].some(({ index }) => index === dev)
   switch (change.what) {
     case 'link':
-      return isOwn(change.link.index) && (change.change === 'deleted' || !change.link.up)
+      if (isOwn(change.link.index)) return change.change === 'deleted' || !change.link.up
+      // The node's own link took the routes with it when it went down, and says nothing of that.
+      return change.link.up && [...routes.values()].some(({ dev }) => dev === change.link.index)
     case 'address':
       return isOwn(change.address.dev) && change.change === 'deleted'
     case 'neighbour': {

@@ -6,6 +6,7 @@ import {
   formatSubnet,
   type IpFamily,
   isWithin,
+  overlaps,
   parseSubnet,
   type Subnet,
 } from '../layout/range.ts'
@@ -19,10 +20,12 @@ export interface Peer {
   readonly node?: NodeValue
 }
 
-/** This node. */
+/** This node, and what all of them share. */
 export interface Self {
   readonly nodeName: string
   readonly subnets: PodSubnets
+  /** What nodes' subnets are of: nobody's lease leads other addresses anywhere. */
+  readonly networks: readonly Subnet[]
 }
 
 export interface WantedRoute {
@@ -51,35 +54,60 @@ export interface Wanted {
   readonly unreachable: ReadonlyMap<Peer, string>
 }
 
+interface Way {
+  readonly route: WantedRoute
+  readonly end?: WantedEnd
+}
+
 export const NOTHING: Wanted = { links: [], routes: [], ends: [], unreachable: new Map() }
 
 /** Computes it from the leases alone. @param peers may have this node's own among them */
 export function wantedFor(self: Self, peers: Iterable<Peer>, backend: Backend, underlay: Underlay): Wanted {
   const links = backend.type === 'vxlan' ? vxlanLinks(self, backend, underlay) : []
-  const routes: WantedRoute[] = []
-  const ends: WantedEnd[] = []
+  const routes = new Map<string, WantedRoute>()
+  const ends = new Map<string, WantedEnd>()
   const unreachable = new Map<Peer, string>()
   for (const peer of peers) {
     const { ipv4, ipv6 } = peer.subnets
     for (const subnet of [ipv4, ipv6]) {
-      if (!subnet || isOwn(subnet, self)) continue
-      const way = wayTo(subnet, peer, backend, underlay, links)
-      if (typeof way === 'string') {
-        if (peer.node !== undefined) unreachable.set(peer, way)
-        continue
-      }
-      routes.push(way.route)
-      if (way.end) ends.push(way.end)
+      const own = subnet && ownOf(self, subnet)
+      if (!subnet || isSame(own, subnet)) continue
+      const way = notRoutable(subnet, own, self.networks) ?? wayTo(subnet, peer, backend, underlay, links)
+      const problem = typeof way === 'string' ? way : clashOf(way, routes, ends)
+      if (problem !== undefined) unreachable.set(peer, problem)
+      if (typeof way === 'string' || problem !== undefined) continue
+      routes.set(way.route.destination, way.route)
+      if (way.end) ends.set(`${way.end.dev} ${way.end.lladdr}`, way.end)
     }
   }
-  return { links, routes, ends, unreachable }
+  return { links, routes: [...routes.values()], ends: [...ends.values()], unreachable }
 }
 
-function isOwn(subnet: Subnet, { subnets: { ipv4, ipv6 } }: Self): boolean {
-  const own = subnet.family === 4 ? ipv4 : ipv6
-  // What overlaps it, which nobody should have written, must not take its packets either.
-  return own !== undefined && own.first <= subnet.last && subnet.first <= own.last
+/** What is written of it may be anything: no lease leads this node's own pods, or what is no pod's, elsewhere. */
+function notRoutable(
+  subnet: Subnet,
+  own: Subnet | undefined,
+  networks: readonly Subnet[],
+): string | undefined {
+  if (!networks.some((network) => isWithin(subnet, network))) return 'it is not of the network'
+  return own && overlaps(own, subnet) ? "it has addresses of this node's own pod CIDR" : undefined
 }
+
+/** The kernel has one way to a destination, and one end for a MAC address: the first one stays. */
+function clashOf(
+  { route, end }: Way,
+  routes: ReadonlyMap<string, WantedRoute>,
+  ends: ReadonlyMap<string, WantedEnd>,
+): string | undefined {
+  if (routes.has(route.destination)) return 'another lease has the same addresses'
+  if (end && ends.has(`${end.dev} ${end.lladdr}`)) return "its MAC address is another node's too"
+  return undefined
+}
+
+const ownOf = ({ subnets: { ipv4, ipv6 } }: Self, { family }: Subnet) => (family === 4 ? ipv4 : ipv6)
+
+const isSame = (one: Subnet | undefined, other: Subnet) =>
+  one?.first === other.first && one.prefixLength === other.prefixLength
 
 function wayTo(
   subnet: Subnet,
@@ -87,7 +115,7 @@ function wayTo(
   backend: Backend,
   underlay: Underlay,
   links: readonly VxlanLink[],
-): string | { readonly route: WantedRoute; readonly end?: WantedEnd } {
+): string | Way {
   if (!node) return 'what is written of it is not a lease'
   const { family } = subnet
   const address = family === 4 ? node.publicIP : node.publicIPv6

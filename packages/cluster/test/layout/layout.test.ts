@@ -150,6 +150,14 @@ describe('the value of a lease', () => {
     expect(parseNodeValue(value)).toBeUndefined()
   })
 
+  test.each(['00:00:00:00:00:00', 'ff:ff:ff:ff:ff:ff', '01:00:5e:00:00:01', 'x'])(
+    '%s is no vxlan link',
+    (address) => {
+      const value = `{"PublicIP":"192.0.2.7","BackendType":"vxlan","BackendData":{"VtepMAC":"${address}"}}`
+      expect(parseNodeValue(value)).toEqual({ publicIP: '192.0.2.7', backendType: 'vxlan' })
+    },
+  )
+
   test('whatever is written there, reading it throws nothing', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { until } from '../../../../.dev/etcd-server.ts'
 import type { Backend } from '../../src/layout/network.ts'
 import { parsePodSubnets } from '../../src/layout/pod-subnets.ts'
+import { parseSubnet } from '../../src/layout/range.ts'
 import { openRoutes, type Routes } from '../../src/routes/routes.ts'
 import { findUnderlay, type Underlay } from '../../src/routes/underlay.ts'
 import { vtepMacOf } from '../../src/routes/vxlan-link.ts'
@@ -12,7 +13,11 @@ import { wantedFor } from '../../src/routes/wanted.ts'
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
 const vxlan: Backend = { type: 'vxlan', vni: 7, port: 8472, directRouting: false }
-const self = { nodeName: 'a', subnets: parsePodSubnets('10.244.1.0/24,fd00:244:1::/64')! }
+const self = {
+  nodeName: 'a',
+  subnets: parsePodSubnets('10.244.1.0/24,fd00:244:1::/64')!,
+  networks: ['10.0.0.0/8', 'fd00:244::/32'].map((one) => parseSubnet(one)!),
+}
 const peers = (...numbers: number[]) =>
   numbers.map((n) => ({
     subnets: parsePodSubnets(`10.244.${n}.0/24,fd00:244:${n}::/64`)!,
@@ -151,6 +156,33 @@ describe.skipIf(!isIsolated())('the routes in the kernel to other nodes', () => 
       'fd00:244:2::/64 via 2001:db8::2 dev eth0 metric 1024',
     ])
     expect(sh('ip -br link')).not.toContain('podwire')
+  })
+
+  test('are back when the link of the node was down', async () => {
+    const near = [
+      { subnets: parsePodSubnets('10.244.2.0/24')!, node: { backendType: 'host-gw', publicIP: '192.0.2.2' } },
+    ]
+    await routes.apply(wantedFor(self, near, { type: 'host-gw' }, underlay))
+    sh('ip link set eth0 down')
+    expect(sh('ip route show proto 80')).toBe('')
+    sh('ip link set eth0 up')
+    await until(() => sh('ip route show proto 80').trim() === '10.244.2.0/24 via 192.0.2.2 dev eth0')
+  })
+
+  test('what the kernel refuses of one keeps no other from its own', async () => {
+    const odd = [
+      {
+        subnets: parsePodSubnets('10.244.2.0/24')!,
+        node: { backendType: 'host-gw', publicIP: '192.0.2.255' },
+      },
+    ]
+    const near = [
+      { subnets: parsePodSubnets('10.244.3.0/24')!, node: { backendType: 'host-gw', publicIP: '192.0.2.3' } },
+    ]
+    const wanted = wantedFor(self, [...odd, ...near], { type: 'host-gw' }, underlay)
+    await expect(routes.apply(wanted)).rejects.toThrow('10.244.2.0/24')
+    expect(routes.problem).toContain('10.244.2.0/24')
+    expect(sh('ip route show proto 80')).toContain('10.244.3.0/24 via 192.0.2.3')
   })
 
   test('a thousand nodes are one pass, and one more is four messages', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { NodeValue } from '../../src/layout/lease-value.ts'
 import type { Backend } from '../../src/layout/network.ts'
 import { parsePodSubnets } from '../../src/layout/pod-subnets.ts'
+import { parseSubnet } from '../../src/layout/range.ts'
 import type { Underlay } from '../../src/routes/underlay.ts'
 import { vtepMacOf } from '../../src/routes/vxlan-link.ts'
 import { type Peer, wantedFor } from '../../src/routes/wanted.ts'
@@ -14,7 +15,11 @@ const underlay: Underlay = {
   publicIPv6: '2001:db8::1',
   onLink: ['192.0.2.0/24', '2001:db8::/64'],
 }
-const self = { nodeName: 'a', subnets: parsePodSubnets('10.244.1.0/24,fd00:244:1::/64')! }
+const self = {
+  nodeName: 'a',
+  subnets: parsePodSubnets('10.244.1.0/24,fd00:244:1::/64')!,
+  networks: ['10.244.0.0/16', 'fd00:244::/32'].map((one) => parseSubnet(one)!),
+}
 const peer = (podCIDR: string, node?: Partial<NodeValue>): Peer => ({
   subnets: parsePodSubnets(podCIDR)!,
   ...(node ? { node: { backendType: 'vxlan', ...node } } : {}),
@@ -88,6 +93,29 @@ describe('the routes to other nodes', () => {
     const node = { publicIP: '203.0.113.2', vtepMac: mac }
     const all = ['10.244.1.0/24', '10.244.0.0/16', '10.244.1.128/25'].map((cidr) => peer(cidr, node))
     expect(wantedFor(self, all, vxlan, underlay).routes).toEqual([])
+  })
+
+  test('lead nothing elsewhere that is not of the network, whoever writes it', () => {
+    const node = { publicIP: '203.0.113.2', vtepMac: mac }
+    const all = ['0.0.0.0/1', '192.0.2.0/24', '10.0.0.0/8', '10.245.0.0/24', '2001:db8::/64'].map((cidr) =>
+      peer(cidr, node),
+    )
+    const { routes, unreachable } = wantedFor(self, all, vxlan, underlay)
+    expect(routes).toEqual([])
+    expect(unreachable.size).toBe(5)
+  })
+
+  test('go to the first of two that say the same', () => {
+    const b = peer('10.244.2.0/24', { publicIP: '203.0.113.2', vtepMac: mac })
+    const same = peer('10.244.2.0/24,fd00:244:9::/64', {
+      publicIP: '203.0.113.3',
+      vtepMac: vtepMacOf('c', 1, 4),
+    })
+    const sameMac = peer('10.244.3.0/24', { publicIP: '203.0.113.4', vtepMac: mac })
+    const { routes, ends, unreachable } = wantedFor(self, [b, same, sameMac], vxlan, underlay)
+    expect(routes.map(({ destination }) => destination)).toEqual(['10.244.2.0/24'])
+    expect(ends.map(({ destination }) => destination)).toEqual(['203.0.113.2'])
+    expect([...unreachable.keys()]).toEqual([same, sameMac])
   })
 
   test('a node keeps its MAC address, of each network and family its own', () => {
