@@ -1,4 +1,4 @@
-// Prints what an address answers: fetch.mjs ADDRESS. It tries for ten seconds.
+// Prints what an address answers: fetch.mjs ADDRESS[:PORT]. It tries for ten seconds.
 import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 

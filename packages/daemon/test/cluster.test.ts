@@ -79,7 +79,7 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       ;[etcd] = (await startEtcd()) as [EtcdMember]
     })
 
-    const start = async (more: object = {}) => {
+    const start = async (more: object = {}, methods = '') => {
       const prefix = `/test-${++tests}`
       await etcd.ctl('put', `${prefix}/config`, '{"Network":"10.244.0.0/16","Backend":{"Type":"host-gw"}}')
       const cluster = {
@@ -89,7 +89,7 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
         leaseTTL: '10s',
         ...more,
       }
-      return { prefix, ...(await startTestDaemon('', { cluster })) }
+      return { prefix, ...(await startTestDaemon(methods, { cluster })) }
     }
     const put = (prefix: string, subnet: string, address: string) =>
       etcd.ctl('put', `${prefix}/subnets/${subnet}`, `{"PublicIP":"${address}","BackendType":"host-gw"}`)
@@ -137,6 +137,24 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       const { text } = await ask('GET', '/v1/events?from=start&until=now')
       expect(text).toContain('event: cluster:fenced')
       expect(text).toContain('"pod-cidr":"10.244.2.0/24"')
+    })
+
+    test('leaves no pod whose set-up began before it was fenced', async () => {
+      const waits = `setUpPod: async () => {
+        globalThis.isSettingUp = true
+        await new Promise((resolve) => { globalThis.setUp = resolve })
+        return { ip: '192.0.2.9' }
+      },`
+      const { prefix, ask } = await start({}, waits)
+      const world = globalThis as { isSettingUp?: boolean; setUp?: () => void }
+      const asked = ask('PUT', '/v1/pods/default/late', {})
+      await until(() => world.isSettingUp === true)
+      await etcd.ctl('put', `${prefix}/config`, '{}')
+      await put(prefix, '10.244.1.0-24', '192.0.2.7')
+      await until(async () => !(await ask('GET', '/v1/status')).body.readiness.ready)
+      world.setUp?.()
+      expect((await asked).status).toBe(503)
+      expect((await ask('GET', '/v1/pods/default/late')).status).toBe(404)
     })
 
     test('starts without it, and joins when it can', async () => {

@@ -52,10 +52,17 @@ export async function joinAsConfigured(
         return host.catalog
       },
       setUpPod: async (pod, options) => {
-        const reason = refusal(host.configuration.config.podCIDR)
+        const { podCIDR } = host.configuration.config
+        const wasThere = (await host.pod(pod)) !== undefined
+        const reason = refusal(podCIDR)
         // A pod that is there keeps its address, and may be mended.
-        if (reason !== undefined && !(await host.pod(pod))) throw errors.NOT_IN_CLUSTER({ reason })
-        return host.setUpPod(pod, options)
+        if (reason !== undefined && !wasThere) throw errors.NOT_IN_CLUSTER({ reason })
+        const record = await host.setUpPod(pod, options)
+        const since = refusal(podCIDR)
+        if (since === undefined || wasThere) return record
+        // Its address may be another node's by now.
+        await host.tearDownPod(pod)
+        throw errors.NOT_IN_CLUSTER({ reason: since })
       },
       status: async () => {
         const reason = refusal(host.configuration.config.podCIDR)
