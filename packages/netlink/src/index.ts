@@ -16,6 +16,7 @@ export {
 export type { Connection, ConnectionTuple } from './netfilter/connection.ts'
 export * as conntrack from './netfilter/conntrack.ts'
 export { type LoggedPacket, type NflogOptions, watchNflog } from './netfilter/nflog.ts'
+export { setTransmitsWithoutChecksum, transmitsWithoutChecksum } from './offload.ts'
 export type { Address } from './rtnetlink/address.ts'
 export * as addresses from './rtnetlink/addresses.ts'
 export * as classes from './rtnetlink/classes.ts'

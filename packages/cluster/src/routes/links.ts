@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
+import { release } from 'node:os'
 import { CLUSTER_LINK_ALIAS, errnoOf } from '@podwire/api'
-import { addresses, links, type Netlink } from '@podwire/netlink'
+import { addresses, links, type Netlink, setTransmitsWithoutChecksum } from '@podwire/netlink'
 import { errors } from '../errors.ts'
 import type { KernelState } from './kernel-state.ts'
 import { mustBeMadeAnew, newVxlanLink, type VxlanLink } from './vxlan-link.ts'
@@ -60,6 +61,7 @@ async function make(netlink: Netlink, link: VxlanLink): Promise<void> {
     // Without an address of its own it asks for no router.
     await netlink.run(links.set(link.name, { addrGenMode: 'none' }))
   }
+  if (miscomputesChecksums(release())) setTransmitsWithoutChecksum(link.name, false)
   await netlink.run(links.set(link.name, { up: true }))
   await netlink.run(addressOf(link))
 }
@@ -74,3 +76,9 @@ async function ignoringGone(request: Promise<void>): Promise<void> {
 }
 
 const hasIpv6 = () => existsSync('/proc/net/if_inet6')
+
+/** Whether a kernel of this release gets checksums of packets in vxlan wrong, where somebody translates them on their way. */
+export function miscomputesChecksums(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10))
+  return major < 5 || (major === 5 && minor < 7)
+}

@@ -3,6 +3,7 @@ import type { NodeValue } from '../../src/layout/lease-value.ts'
 import type { Backend } from '../../src/layout/network.ts'
 import { parsePodSubnets } from '../../src/layout/pod-subnets.ts'
 import { parseSubnet } from '../../src/layout/range.ts'
+import { miscomputesChecksums } from '../../src/routes/links.ts'
 import type { Underlay } from '../../src/routes/underlay.ts'
 import { vtepMacOf } from '../../src/routes/vxlan-link.ts'
 import { type Peer, wantedFor } from '../../src/routes/wanted.ts'
@@ -124,4 +125,14 @@ describe('the routes to other nodes', () => {
     expect(new Set(all).size).toBe(4)
     for (const one of all) expect(one).toMatch(/^0a(:[0-9a-f]{2}){5}$/)
   })
+})
+
+test.each([
+  ['4.18.0-553.el8_10.x86_64', true],
+  ['5.4.0-200-generic', true],
+  ['5.6.19', true],
+  ['5.7.0', false],
+  ['6.1.0-28-amd64', false],
+])('kernel %s: checksums in vxlan are computed: %s', (kernel, isComputed) => {
+  expect(miscomputesChecksums(kernel)).toBe(isComputed)
 })
