@@ -108,6 +108,15 @@ export const errors = defineErrors({
     exitCode: 2,
   },
 
+  // Kubernetes
+  KUBERNETES_ACCESS: {
+    message: ({ from }: { from: string }, cause: unknown) =>
+      `How to reach the API server is not known: ${printable(from)}: ${printable(messageOf(cause))}`,
+    remedy:
+      'Run in a pod with a service account that may list and watch nodes, or give cluster.kubernetes.kubeconfig.',
+    exitCode: 2,
+  },
+
   // This node
   NO_PUBLIC_ADDRESS: {
     message: ({ reason }: { reason: string }) =>

@@ -2,6 +2,8 @@ export type { Cluster, ClusterContext, ClusterEvent, ClusterShare, PeerStatus } 
 export { type Etcd, type EtcdOptions, openEtcd } from './etcd/client.ts'
 export { type EtcdFiles, readEtcdOptions } from './etcd/files.ts'
 export { type JoinOptions, joinCluster } from './join.ts'
+export { type KubernetesAccess, readKubernetesAccess } from './kubernetes/access.ts'
+export { joinKubernetes, type KubernetesOptions } from './kubernetes.ts'
 export { DEFAULT_PREFIX, type Keys, keysOf } from './layout/keys.ts'
 export type { NodeValue } from './layout/lease-value.ts'
 export {

@@ -64,6 +64,20 @@ export const clusterSchema = once(() => {
       describe('Where pod CIDRs are leased. podwire cluster init writes the network there.'),
     )
 
+  const kubernetes = z
+    .strictObject({
+      kubeconfig: z.optional(
+        text('The file that says how to reach the API server. Default: the service account of the pod.'),
+      ),
+      clusterCIDR: z.string().check(
+        z.refine((value) => parsePodCIDR(value) !== undefined, {
+          error: 'expected a CIDR, or one of each family separated by a comma',
+        }),
+        describe('What all pods of all nodes have, as kube-controller-manager is told.'),
+      ),
+    })
+    .check(describe('The pod CIDRs that Kubernetes gives its Nodes.'))
+
   const node = z.strictObject({
     node: text('The name of the node.'),
     podCIDR: z.string().check(
@@ -109,6 +123,7 @@ export const clusterSchema = once(() => {
           .array(node)
           .check(z.minLength(1), describe('All nodes, this one among them, where there is no etcd.')),
       ),
+      kubernetes: z.optional(kubernetes),
       backend: z.optional(backend),
       nodeName: z.optional(text("This node's name, of no other node. Default: the host's.")),
       publicIP: z.optional(
@@ -153,11 +168,11 @@ export const clusterSchema = once(() => {
       ),
     })
     .check(
-      z.refine((cluster) => (cluster.etcd === undefined) !== (cluster.static === undefined), {
-        error: 'expected either etcd or static',
+      z.refine((one) => [one.etcd, one.static, one.kubernetes].filter((source) => source).length === 1, {
+        error: 'expected one of etcd, static and kubernetes',
       }),
       z.refine(({ etcd, backend }) => etcd === undefined || backend === undefined, {
-        error: 'backend is for static: with etcd, podwire cluster init says it for all nodes',
+        error: 'with etcd there is no backend here: podwire cluster init says it for all nodes',
       }),
       z.refine(
         ({ leaseTTL, renewBefore }) =>
@@ -178,10 +193,11 @@ export interface ClusterConfig extends Readonly<Omit<Written, 'nodeName' | 'leas
 
 export function completeCluster(written: Written, dir: string): ClusterConfig {
   const leaseTTL = parseDuration(written.leaseTTL) ?? shortest
-  const { etcd } = written
+  const { etcd, kubernetes } = written
   const file = (path: string | undefined) => path && resolve(dir, path)
   return {
     ...written,
+    ...(kubernetes ? { kubernetes: { ...kubernetes, kubeconfig: file(kubernetes.kubeconfig) } } : {}),
     ...(etcd ? { etcd: { ...etcd, ca: file(etcd.ca), cert: file(etcd.cert), key: file(etcd.key) } } : {}),
     nodeName: written.nodeName ?? hostname(),
     leaseTTL,
@@ -194,6 +210,7 @@ export function completeCluster(written: Written, dir: string): ClusterConfig {
 export function clusterKeysAt([key]: readonly PropertyKey[]): string[] {
   const { shape } = clusterSchema()
   if (key === 'etcd') return Object.keys(shape.etcd.def.innerType.shape)
+  if (key === 'kubernetes') return Object.keys(shape.kubernetes.def.innerType.shape)
   if (key === 'backend') return Object.keys(shape.backend.def.innerType.shape)
   if (key === 'static') return ['node', 'podCIDR', 'publicIP']
   return Object.keys(shape)

@@ -28,10 +28,10 @@ describe('cluster in the configuration', () => {
   })
 
   test.each<[object, string]>([
-    [{}, 'either etcd or static'],
+    [{}, 'one of etcd, static and kubernetes'],
     [
       { etcd, static: [{ node: 'a', podCIDR: '10.1.0.0/24', publicIP: '192.0.2.1' }] },
-      'either etcd or static',
+      'one of etcd, static and kubernetes',
     ],
     [{ etcd: { endpoints: [] } }, 'at least 1'],
     [{ etcd: { endpoints: ['192.0.2.254:2379'] } }, 'client URL'],
@@ -44,6 +44,9 @@ describe('cluster in the configuration', () => {
     [{ etcd, leaseTTL: '1h', renewBefore: '1h' }, 'less than leaseTTL'],
     [{ etcd, publicIP: 'node-1' }, 'IPv4 address'],
     [{ etcd, backend: { type: 'vxlan' } }, 'podwire cluster init'],
+    [{ kubernetes: {} }, 'cluster.kubernetes.clusterCIDR'],
+    [{ kubernetes: { clusterCidr: '10.244.0.0/16' } }, 'did you mean "clusterCIDR"'],
+    [{ kubernetes: { clusterCIDR: 'x' } }, 'expected a CIDR'],
     [{ static: [] }, 'at least 1'],
     [{ static: [{ node: 'a', podCIDR: '10.1.0.0', publicIP: '192.0.2.1' }] }, 'static[0].podCIDR'],
     [{ static: [{ node: 'a', podCIDR: '10.1.0.0/24', publicIP: 'x' }] }, 'static[0].publicIP'],

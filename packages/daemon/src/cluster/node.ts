@@ -104,9 +104,12 @@ async function join(
   },
 ): Promise<Cluster> {
   // Few hosts are part of a cluster.
-  const { joinCluster, joinStatic, readEtcdOptions } = await import('@podwire/cluster')
+  const { joinCluster, joinKubernetes, joinStatic, readEtcdOptions, readKubernetesAccess } = await import(
+    '@podwire/cluster'
+  )
   const {
     etcd,
+    kubernetes,
     static: nodes,
     nodeName,
     publicIP,
@@ -116,6 +119,12 @@ async function join(
     renewBefore,
   } = settings
   const backend = settings.backend ?? { type: 'vxlan', vni: 1, port: 8472, directRouting: true }
+  if (kubernetes) {
+    const { kubeconfig, clusterCIDR } = kubernetes
+    const access = await readKubernetesAccess(kubeconfig)
+    const underlay = { publicIP, publicIPv6, interface: link }
+    return joinKubernetes({ ...context, ...underlay, access, nodeName, clusterCIDR, backend })
+  }
   if (!etcd) return joinStatic({ ...context, nodes: nodes ?? [], nodeName, interface: link, backend })
   return joinCluster({
     ...context,
