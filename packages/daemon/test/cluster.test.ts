@@ -1,8 +1,12 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type EtcdMember, hasEtcd, startEtcd } from '../../../.dev/etcd-server.ts'
-import { startTestDaemon, until } from './daemon.ts'
+import { afterThis, startTestDaemon, until } from './daemon.ts'
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
 
@@ -69,6 +73,46 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       expect((await ask('GET', '/v1/events?from=start&until=now')).text).toContain('CLUSTER_CHANGED')
       expect((await ask('GET', '/v1/plugin')).body.start.podCIDR).toBe('10.244.1.0/24')
     })
+  })
+
+  test('by Kubernetes has the pod CIDR of its Node', async () => {
+    const node = {
+      metadata: { name: 'a', resourceVersion: '7' },
+      spec: { podCIDR: '10.244.6.0/24', podCIDRs: ['10.244.6.0/24'] },
+      status: { addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] },
+    }
+    const api = createServer((request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      if (request.url?.includes('watch=1')) response.flushHeaders()
+      else response.end(JSON.stringify({ metadata: { resourceVersion: '7' }, items: [node] }))
+    }).listen(0, '127.0.0.1')
+    afterThis(() => {
+      api.closeAllConnections()
+      api.close()
+    })
+    await new Promise((resolve) => api.once('listening', resolve))
+    const { port } = api.address() as { port: number } // of a TCP server
+    const dir = mkdtempSync(join(tmpdir(), 'podwire-kube-'))
+    afterThis(() => rmSync(dir, { recursive: true, force: true }))
+    const kubeconfig = join(dir, 'config')
+    const named = {
+      clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}` } }],
+      users: [{ name: 'u', user: {} }],
+    }
+    const contexts = [{ name: 'x', context: { cluster: 'c', user: 'u' } }]
+    writeFileSync(kubeconfig, JSON.stringify({ 'current-context': 'x', contexts, ...named }))
+    const { ask } = await startTestDaemon('', {
+      cluster: {
+        kubernetes: { kubeconfig, clusterCIDR: '10.244.0.0/16' },
+        nodeName: 'a',
+        interface: 'node0',
+      },
+    })
+    expect((await ask('GET', '/v1/plugin')).body.start).toMatchObject({
+      podCIDR: '10.244.6.0/24',
+      nonMasqueradeCIDR: '10.0.0.0/8,10.244.0.0/16',
+    })
+    expect((await ask('PUT', '/v1/pods/default/web', {})).status).toBe(200)
   })
 
   describe.skipIf(!hasEtcd)('by an etcd', () => {

@@ -132,6 +132,8 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
   const record = readMemberRecord(config.stateDir)
   if (!record || record.bootId !== bootId()) {
     if (json) printJson({ state: 'none' })
+    else if (config.cluster && !config.cluster.etcd)
+      printNote('nothing is leased here: the configuration names no etcd. See podwire status')
     else printNote(`no daemon of ${config.stateDir} has joined a cluster since the machine was started`)
     return 1
   }
