@@ -21,6 +21,8 @@ const tools = [
   { command: '/bin/busybox', package: 'busybox-static' },
   { command: 'gcc', package: 'gcc' },
   { command: '/usr/include/arpa', package: 'libc6-dev' },
+  { command: 'etcd', package: 'etcd-server' },
+  { command: 'etcdctl', package: 'etcd-client' },
 ]
 
 const { engines, packageManager } = JSON.parse(read('package.json'))

@@ -1,5 +1,6 @@
 // Takes random steps against host and kubenet for as long as asked: npm run test:faults -- --minutes 30 [--seed N]
-// With --attacks it carries out the attacks instead, and with --daemon it kills the daemon under load, as often as is promised.
+// With --attacks it carries out the attacks instead, with --daemon it kills the daemon under load, with --cni a container runtime's
+// plugin too, and with --cluster it cuts nodes off from each other and from etcd, as often as is promised.
 // With --shim it puts the native CNI shim, compiled with sanitizers, to its tests, and then fuzzes what it parses:
 // npm run test:faults -- --shim [--minutes N]
 import { spawnSync } from 'node:child_process'
@@ -12,6 +13,7 @@ const path = (name) => new URL(name, import.meta.url).pathname
 
 const suites = {
   '--attacks': ['packages/faults/test/attack'],
+  '--cluster': ['packages/cluster/test/faults'],
   '--daemon': ['packages/cli/test/daemon-killed.test.ts', 'packages/cli/test/daemon-faults.test.ts'],
   '--cni': ['packages/cli/test/cni-killed.test.ts'],
 }

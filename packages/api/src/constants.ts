@@ -24,3 +24,6 @@ export const MAC_ANNOTATION = 'podwire.dev/mac'
 
 /** The version of this contract, stated by a package's manifest and by its `definePlugin`. */
 export const API_VERSION = 1
+
+/** The alias of a link by which a node reaches the pods of others: its address of the pod CIDR is in nobody's way. */
+export const CLUSTER_LINK_ALIAS = 'podwire cluster'

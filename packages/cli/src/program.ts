@@ -24,6 +24,7 @@ const commands = new Map<string, Load>([
   ['gc', () => import('./commands/gc.ts')],
   ['event', () => import('./commands/event.ts')],
   ['daemon', () => import('./commands/daemon.ts')],
+  ['cluster', () => import('./commands/cluster.ts')],
   ['events', () => import('./commands/events.ts')],
   ['flows', () => import('./commands/flows.ts')],
   ['top', () => import('./commands/top.ts')],

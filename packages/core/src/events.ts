@@ -55,6 +55,12 @@ export interface HostEvents {
   /** The plugin became able or unable to set pods up. */
   'status:changed': OfPlugin & { readonly ready: boolean; readonly reason?: string }
   'pod-cidr-change': { readonly 'pod-cidr': string }
+  /** This node has a pod CIDR of its cluster's network, by a lease or a list. */
+  'cluster:joined': { readonly podCIDR: string }
+  /** Its pod CIDR is not its own any more: no new pods, and no way to the other nodes' pods, until it joins again. */
+  'cluster:fenced': { readonly reason: string }
+  /** Routes to other nodes' pods that somebody took away were put back. */
+  'cluster:repaired': { readonly what: readonly string[] }
   /** What an earlier process left half done was torn down. */
   'sandbox:recovered': { readonly pod: PodRef; readonly why: string }
   /** A record could not be read and was moved out of the way. */
@@ -88,6 +94,9 @@ export const hostEventNames = [
   'flow:lost',
   'status:changed',
   'pod-cidr-change',
+  'cluster:joined',
+  'cluster:fenced',
+  'cluster:repaired',
   'sandbox:recovered',
   'state:set-aside',
   'configuration:changed',

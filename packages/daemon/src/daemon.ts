@@ -8,6 +8,7 @@ import {
   validateConfiguration,
 } from '@podwire/core'
 import { hostEventNames } from '@podwire/core/events'
+import { type ClusterNode, joinAsConfigured } from './cluster/node.ts'
 import { createCniDoor } from './cni/door.ts'
 import { connectionLimit } from './descriptors.ts'
 import { createEventLogs, type EventLogs } from './events/event-logs.ts'
@@ -71,11 +72,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const unlock = await lockStateDir(configuration.config.stateDir)
   const events = createEventLogs()
   let host: ReloadableHost | undefined
+  let cluster: ClusterNode | undefined
   try {
-    host = await startHost(configuration, events, options)
-    return await serve(host, events, manager, unlock, options)
+    cluster = await joinAsConfigured(configuration, log)
+    host = await startHost(cluster?.overlay(configuration) ?? configuration, events, options)
+    return await serve(cluster?.gate(host) ?? host, cluster, events, manager, unlock, options)
   } catch (error) {
     await host?.close().catch(() => {})
+    await cluster?.stop().catch(() => {})
     manager.close()
     unlock()
     throw error
@@ -105,6 +109,7 @@ function startHost(
 
 async function serve(
   host: ReloadableHost,
+  cluster: ClusterNode | undefined,
   events: EventLogs,
   manager: ServiceManager,
   unlock: () => void,
@@ -137,7 +142,9 @@ async function serve(
   void door.open()
   manager.ready(`network plugin ${config.networkPlugin}`)
 
-  const reload = createReload({ host, load, manager, log })
+  const overlaid = cluster ? async () => cluster.overlay(await load()) : load
+  const reload = createReload({ host, load: overlaid, manager, log })
+  cluster?.follow(host, reload)
   const unwatch = file === undefined ? () => {} : watchFile(file, () => void reload(), log)
   const stop = createStop({
     operations,
@@ -158,6 +165,9 @@ async function serve(
       await host
         .close()
         .catch((error: unknown) => log.error(`the host could not be closed: ${messageOf(error)}`, { error }))
+      await cluster
+        ?.stop()
+        .catch((error: unknown) => log.error(`the cluster could not be left: ${messageOf(error)}`, { error }))
       manager.close()
       unlock()
     },

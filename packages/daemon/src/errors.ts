@@ -27,6 +27,19 @@ export const errors = defineErrors({
     remedy: 'Restart the daemon for that, or leave stateDir as it was.',
     exitCode: 2,
   },
+  CLUSTER_CHANGED: {
+    message: () =>
+      'The configuration says something else of the cluster, and this daemon is part of it as it was',
+    remedy: 'Restart the daemon for that, or leave cluster as it was.',
+    exitCode: 2,
+  },
+
+  // The cluster
+  NOT_IN_CLUSTER: {
+    message: ({ reason }: { reason: string }) =>
+      `This node takes no new pods, as it has no pod CIDR of its cluster: ${printable(reason)}`,
+    remedy: 'It joins again by itself. See: podwire cluster status',
+  },
 
   // What clients ask
   INVALID_REQUEST: {

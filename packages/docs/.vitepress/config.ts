@@ -18,6 +18,7 @@ const guides = [
   { text: 'Plugin authors', link: '/plugin-authors' },
   { text: 'Data paths', link: '/data-paths' },
   { text: 'Untrusted code', link: '/untrusted-code' },
+  { text: 'Many nodes', link: '/many-nodes' },
   { text: 'CNI library', link: '/cni-library' },
   { text: 'Netlink', link: '/netlink' },
 ]
@@ -42,7 +43,8 @@ export default defineConfig({
       {
         text: 'Guides',
         link: '/start',
-        activeMatch: '^/(start|operators|plugin-authors|data-paths|untrusted-code|cni-library|netlink)',
+        activeMatch:
+          '^/(start|operators|plugin-authors|data-paths|untrusted-code|many-nodes|cni-library|netlink)',
       },
       { text: 'Reference', link: '/reference/configuration', activeMatch: '^/(reference|packages)/' },
       { text: 'Troubleshooting', link: '/troubleshooting', activeMatch: '^/(errors/|troubleshooting)' },

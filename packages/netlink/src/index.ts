@@ -21,10 +21,13 @@ export {
 } from './netfilter/connection-events.ts'
 export * as conntrack from './netfilter/conntrack.ts'
 export { type LoggedPacket, type NflogOptions, watchNflog } from './netfilter/nflog.ts'
+export { setTransmitsWithoutChecksum, transmitsWithoutChecksum } from './offload.ts'
 export type { Address } from './rtnetlink/address.ts'
 export * as addresses from './rtnetlink/addresses.ts'
 export * as classes from './rtnetlink/classes.ts'
 export * as filters from './rtnetlink/filters.ts'
+export type { ForwardingEntry, NewForwardingEntry } from './rtnetlink/forwarding.ts'
+export * as forwarding from './rtnetlink/forwarding.ts'
 export type {
   AddrGenMode,
   BridgePortState,
@@ -36,6 +39,7 @@ export type {
   OperState,
   VxlanState,
 } from './rtnetlink/link.ts'
+export type { NewLink } from './rtnetlink/links.ts'
 export * as links from './rtnetlink/links.ts'
 export { type NetworkChange, type Watchable, type WatchOptions, watchNetwork } from './rtnetlink/monitor.ts'
 export type { Neighbour, NeighbourState } from './rtnetlink/neighbour.ts'

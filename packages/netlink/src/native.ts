@@ -42,6 +42,8 @@ export interface Native {
   ): number
   /** Calls back whenever the descriptor is readable, until stopped. Keeps the process alive meanwhile, unless it is let go of. */
   whenReadable(fd: number, callback: () => void): Readiness
+  /** Where bytes are in memory, for as long as somebody holds them. */
+  addressOf(bytes: Uint8Array): bigint
   errno(): number
 }
 
@@ -104,6 +106,7 @@ function load(): Native {
           },
         }
       },
+      addressOf: (bytes) => BigInt(koffi.address(bytes)),
       errno: () => koffi.errno(),
     }
   } catch (error) {

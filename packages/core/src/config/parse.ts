@@ -5,6 +5,7 @@ import { type ConfigProblem, errors } from '../errors.ts'
 import { nearest } from '../nearest.ts'
 import { normalisePolicy, policyKeysAt } from '../policy/schema.ts'
 import { issueMessage } from '../zod-issue.ts'
+import { type ClusterConfig, clusterKeysAt, completeCluster } from './cluster.ts'
 import { defaults } from './defaults.ts'
 import type { Isolation } from './isolation.ts'
 import { configSchema, type PodwireConfig } from './schema.ts'
@@ -38,6 +39,8 @@ export interface Config extends InitOptions {
   readonly onMissingCapability: 'error' | 'warn'
   /** Of pods, as far as they have none of their own. */
   readonly policy?: Policy
+  /** Absent: this host's network is its own. */
+  readonly cluster?: ClusterConfig
   readonly deadlines: Deadlines
   readonly stateDir: string
 }
@@ -88,6 +91,7 @@ function complete(
     deadlines,
     stateDir,
     policy,
+    cluster,
     ...rest
   }: Omit<z.output<ReturnType<typeof configSchema>>, '$schema'>,
   dir: string,
@@ -98,6 +102,7 @@ function complete(
     ...rest,
     networkPlugin: rest.networkPlugin || DEFAULT_PLUGIN_NAME,
     ...(policy ? { policy: normalisePolicy(policy) } : {}),
+    ...(cluster ? { cluster: completeCluster(cluster, dir) } : {}),
     discovery: { paths: discovery.paths.map(absolute), packages: discovery.packages.map(absolute) },
     deadlines: mapValues(deadlines, (duration) => parseDuration(duration) ?? 0),
     stateDir: resolve(dir, stateDir),
@@ -130,9 +135,10 @@ function unknownKey(key: string, path: readonly PropertyKey[]): string {
   )
 }
 
-// Only the top and three of its keys are objects of fixed keys.
+// Only the top and some of its keys are objects of fixed keys.
 function keysAt([key, ...rest]: readonly PropertyKey[]): string[] {
   if (key === 'policy') return policyKeysAt(rest)
+  if (key === 'cluster') return clusterKeysAt(rest)
   const { discovery, deadlines } = configSchema().shape
   if (key === 'discovery') return Object.keys(discovery.def.innerType.shape)
   if (key === 'deadlines') return Object.keys(deadlines.def.innerType.shape)

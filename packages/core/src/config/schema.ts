@@ -2,6 +2,7 @@ import { isQualifiedName, parseCIDR, parseDuration, parsePodCIDR, qualifiedNameP
 import * as z from 'zod/mini'
 import { once } from '../once.ts'
 import { policySchema } from '../policy/schema.ts'
+import { clusterSchema } from './cluster.ts'
 import { defaults } from './defaults.ts'
 
 const describe = (description: string) => z.meta({ description })
@@ -67,7 +68,7 @@ export const configSchema = once(() => {
       describe('How long each operation of a plugin may take: milliseconds, or a duration such as "30s".'),
     )
 
-  return z.strictObject({
+  const config = z.strictObject({
     $schema: z.optional(z.string().check(describe('Where editors find the schema of this file.'))),
     networkPlugin,
     hairpinMode: z._default(
@@ -152,6 +153,16 @@ export const configSchema = once(() => {
         ),
       ),
     ),
+    cluster: z.optional(
+      // Built when it is there: few have one, and every command reads its configuration.
+      z
+        .lazy(clusterSchema)
+        .check(
+          describe(
+            'Many nodes, one network: the pod CIDR of this one comes from etcd or a list, and pods of all nodes reach each other. For podwire daemon.',
+          ),
+        ),
+    ),
     deadlines: z.prefault(deadlines, {}),
     stateDir: z._default(
       z
@@ -165,6 +176,12 @@ export const configSchema = once(() => {
       defaults.stateDir,
     ),
   })
+  return config.check(
+    z.refine(({ cluster, podCIDR: own }) => cluster === undefined || own === '', {
+      path: ['podCIDR'],
+      error: "expected none beside cluster, which gives this node's",
+    }),
+  )
 })
 
 /** What a user writes. */

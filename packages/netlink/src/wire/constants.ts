@@ -138,6 +138,7 @@ export const RT_TABLE_MAIN = 254
 export const NDA_DST = 1
 export const NDA_LLADDR = 2
 export const NDA_IFINDEX = 8
+export const NTF_SELF = 0x2
 export const NTF_PROXY = 0x8
 export const NTF_ROUTER = 0x80
 

@@ -1,3 +1,4 @@
+import { CLUSTER_LINK_ALIAS } from '@podwire/api'
 import { addresses, links, routes } from '@podwire/netlink'
 import type { HostLink } from '../datapath/datapath.ts'
 import { type AddressRange, overlaps, parseCidr } from '../ipam/cidr.ts'
@@ -32,7 +33,7 @@ export async function conflictWith(
   const byIndex = new Map((await kernel.run(links.list())).map((link) => [link.index, link]))
   for (const { dev, text, protocol } of uses) {
     const link = byIndex.get(dev)
-    if (link && !isOwn(link, protocol)) return `${text} on ${link.name}`
+    if (link && link.alias !== CLUSTER_LINK_ALIAS && !isOwn(link, protocol)) return `${text} on ${link.name}`
   }
   return undefined
 }

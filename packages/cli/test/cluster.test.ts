@@ -1,0 +1,145 @@
+import { execFileSync } from 'node:child_process'
+import { isIsolated } from '@podwire/testing'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../.dev/etcd-server.ts'
+import { daemonProject } from './daemon-process.ts'
+import { project } from './podwire.ts'
+
+const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
+
+describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
+  let etcd: EtcdMember
+  let tests = 0
+  let prefix = ''
+
+  beforeAll(async () => {
+    ;[etcd] = (await startEtcd()) as [EtcdMember]
+  })
+  beforeEach(() => {
+    prefix = `/test-${++tests}`
+    sh(`ip link add node0 type veth peer name node1; ip link set node0 up; ip link set node1 up
+      ip addr add 192.0.2.1/24 dev node0`)
+  })
+  afterEach(() => sh('ip link del node0; ip link del podwire.1 2>/dev/null || true; ip -all netns delete'))
+
+  const cluster = (more: object = {}) => ({
+    etcd: { endpoints: [etcd.endpoint], prefix },
+    nodeName: 'a',
+    publicIP: '192.0.2.1',
+    ...more,
+  })
+
+  test('writes the network once, lists, reserves and releases', async () => {
+    const { podwire } = project({ 'podwire.config.json': { cluster: cluster(), stateDir: './state' } })
+    const init = ['cluster', 'init', '--network', '10.244.0.0/16']
+    expect(podwire('cluster', 'reserve', '10.244.9.0/24')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('podwire cluster init'),
+    })
+    expect(podwire('cluster', 'init')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--network'),
+    })
+    expect(podwire(...init, '--direct-routing')).toMatchObject({
+      status: 0,
+      stdout: '10.244.0.0/16 by vxlan\n',
+    })
+    expect(JSON.parse(await etcd.ctl('get', '--print-value-only', `${prefix}/config`))).toEqual({
+      Network: '10.244.0.0/16',
+      Backend: { Type: 'vxlan', VNI: 1, Port: 8472, DirectRouting: true },
+    })
+    expect(podwire(...init, '--backend', 'host-gw')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('another one'),
+    })
+    expect(podwire(...init, '--backend', 'host-gw', '--force').status).toBe(0)
+
+    expect(podwire('cluster', 'reserve', '10.244.9.0/24', '--node', 'b').stdout).toBe(
+      'reserved 10.244.9.0/24 for node b\n',
+    )
+    await etcd.ctl(
+      'put',
+      `${prefix}/subnets/10.244.7.0-24`,
+      '{"PublicIP":"192.0.2.7","BackendType":"host-gw"}',
+    )
+    await etcd.ctl('put', `${prefix}/subnets/10.244.8.0-24`, 'garbage \u001b[31m')
+    const { stdout } = podwire('cluster', 'leases')
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(/ {2,}/)),
+    ).toEqual([
+      ['POD CIDR', 'STATE', 'NODE', 'ADDRESS', 'BACKEND'],
+      ['10.244.7.0/24', 'reserved', '-', '192.0.2.7', 'host-gw'],
+      ['10.244.8.0/24', 'unreadable', '-', '-', '-'],
+      ['10.244.9.0/24', 'reserved', 'b', '-', 'reserved'],
+    ])
+    expect(JSON.parse(podwire('cluster', 'leases', '--json').stdout)).toHaveLength(3)
+    expect(podwire('cluster', 'release', 'b').stdout).toBe(
+      'released 10.244.9.0/24, which was reserved for node b\n',
+    )
+    expect(podwire('cluster', 'release', 'b')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('leased or reserved'),
+    })
+    expect(podwire('cluster', 'status')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('no daemon'),
+    })
+  })
+
+  test('goes where it is told to, without a configuration', () => {
+    const { podwire } = project()
+    const at = ['--endpoint', etcd.endpoint, '--prefix', prefix]
+    expect(podwire('cluster', 'init', '--ipv6', 'fd00:244::/48', ...at).stdout).toBe(
+      'fd00:244::/48 by vxlan\n',
+    )
+    expect(podwire('cluster', 'leases', ...at).status).toBe(0)
+    expect(podwire('cluster', 'leases')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--endpoint'),
+    })
+    expect(podwire('cluster', 'init', '--network', 'x', ...at)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('not an IPv4 CIDR'),
+    })
+  })
+
+  test('a node whose pod CIDR is taken from it gets another, and its pods of before go on', async () => {
+    await etcd.ctl('put', `${prefix}/config`, '{"Network":"10.244.0.0/16","Backend":{"Type":"host-gw"}}')
+    const stateDir = '/run/podwire-cluster'
+    const made = daemonProject({ networkPlugin: 'kubenet', stateDir, cluster: cluster() })
+    await made.startDaemon()
+    const { podwire } = made
+    expect(podwire('cluster', 'status').stdout).toMatch(
+      /^node a at 192\.0\.2\.1 has 10\.244\.1\.0\/24, for 24 h more/,
+    )
+    expect(JSON.parse(podwire('cluster', 'status', '--json').stdout)).toMatchObject({
+      state: 'joined',
+      podCIDR: '10.244.1.0/24',
+    })
+    expect(podwire('up', 'default/old').stdout).toContain('10.244.1.2')
+    await etcd.ctl(
+      'put',
+      `${prefix}/subnets/10.244.1.0-24`,
+      '{"PublicIP":"192.0.2.66","BackendType":"host-gw"}',
+    )
+    await until(() => podwire('cluster', 'status').stdout.includes('10.244.2.0/24'))
+    await until(() => podwire('up', 'default/new').stdout.includes('10.244.2.2'))
+    expect(sh('ip route show 10.244.1.0/24 proto 80')).toContain('via 192.0.2.66')
+    // They reach each other here, though the others' way to the old one is another by now.
+    const netns = JSON.parse(podwire('status', 'default/new', '--json').stdout).pods[0].netns
+    const script =
+      "require('node:net').createServer((s)=>s.end('hello')).listen(80,'10.244.1.2',()=>console.log('listens'))"
+    const serve = made.start('exec', 'default/old', '--', process.execPath, '-e', script)
+    await new Promise((resolve) => serve.stdout.once('data', resolve))
+    const ask =
+      "require('node:net').connect(80,'10.244.1.2').on('data',(d)=>{console.log(String(d));process.exit()})"
+    expect(sh(`nsenter --net=${netns} timeout 20 ${process.env['PODWIRE_TEST_NODE']} -e "${ask}"`)).toContain(
+      'hello',
+    )
+    serve.kill()
+    for (const pod of ['default/old', 'default/new']) expect(podwire('down', pod).status).toBe(0)
+  })
+})

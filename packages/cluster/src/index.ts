@@ -1,0 +1,22 @@
+export type { Cluster, ClusterContext, ClusterEvent, ClusterShare, PeerStatus } from './cluster.ts'
+export { type Etcd, type EtcdOptions, openEtcd } from './etcd/client.ts'
+export { type EtcdFiles, readEtcdOptions } from './etcd/files.ts'
+export { type JoinOptions, joinCluster } from './join.ts'
+export { type KubernetesAccess, readKubernetesAccess } from './kubernetes/access.ts'
+export { joinKubernetes, type KubernetesOptions } from './kubernetes.ts'
+export { DEFAULT_PREFIX, type Keys, keysOf } from './layout/keys.ts'
+export type { NodeValue } from './layout/lease-value.ts'
+export {
+  type Backend,
+  type ClusterNetwork,
+  type NewNetwork,
+  networksOf,
+  vxlanDefaults,
+} from './layout/network.ts'
+export { type PodSubnets, podCIDROf } from './layout/pod-subnets.ts'
+export { bootId, bootTime } from './leases/clock.ts'
+export type { LeaseEntry } from './leases/entry.ts'
+export { type MemberRecord, readMemberRecord } from './leases/member-file.ts'
+export { readNetwork, writeNetwork } from './leases/network.ts'
+export { describeOwner, listLeases, releaseLease, reserveLease } from './leases/release.ts'
+export { joinStatic, type StaticNode, type StaticOptions } from './static.ts'

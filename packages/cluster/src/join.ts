@@ -1,0 +1,167 @@
+import { messageOf } from '@podwire/api'
+import { openNetlink } from '@podwire/netlink'
+import type { Cluster, ClusterContext, PeerStatus } from './cluster.ts'
+import { type EtcdOptions, openEtcd } from './etcd/client.ts'
+import { createTeller } from './events.ts'
+import { keysOf } from './layout/keys.ts'
+import type { NodeValue } from './layout/lease-value.ts'
+import { type ClusterNetwork, networksOf } from './layout/network.ts'
+import { podCIDROf } from './layout/pod-subnets.ts'
+import { keepLeaseTable } from './leases/lease-table.ts'
+import { type Membership, startMember } from './leases/member.ts'
+import { openRoutes } from './routes/routes.ts'
+import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
+import { vtepMacOf } from './routes/vxlan-link.ts'
+import { NOTHING, wantedFor } from './routes/wanted.ts'
+import { shareOf } from './share.ts'
+
+export interface JoinOptions extends UnderlayOptions, ClusterContext {
+  readonly etcd: EtcdOptions & { readonly prefix: string }
+  readonly nodeName: string
+  /** Seconds. */
+  readonly leaseTtl: number
+  /** How long before its end the lease is renewed. Seconds. */
+  readonly renewBefore: number
+  /** Milliseconds, those of suspension included. Default: the machine's. */
+  readonly now?: () => number
+}
+
+/**
+ * Joins the network of an etcd: leases a pod CIDR, and makes routes to the pods of all other nodes. Resolves after the first
+ * attempt, whatever came of it; it goes on trying.
+ * @throws PodwireError `NO_PUBLIC_ADDRESS`
+ */
+export async function joinCluster(options: JoinOptions): Promise<Cluster> {
+  const { etcd: endpoints, nodeName, leaseTtl, renewBefore, stateDir, log, onEvent, now } = options
+  const underlay = await lookForUnderlay(options)
+  const etcd = openEtcd(endpoints)
+  const keys = keysOf(endpoints.prefix)
+  const teller = createTeller(onEvent, log)
+  const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
+  let wanted = NOTHING
+  let joining: Promise<void> | undefined
+
+  const describe = ({ backend, ipv4, ipv6 }: ClusterNetwork): NodeValue => {
+    const { publicIP, publicIPv6 } = underlay
+    const vtep = (family: 4 | 6, isThere: boolean) =>
+      backend.type === 'vxlan' && isThere ? vtepMacOf(nodeName, backend.vni, family) : undefined
+    const vtepMac = vtep(4, ipv4 !== undefined && publicIP !== undefined)
+    const vtepMac6 = vtep(6, ipv6 !== undefined && publicIPv6 !== undefined)
+    return {
+      ...(publicIP === undefined ? {} : { publicIP }),
+      ...(publicIPv6 === undefined ? {} : { publicIPv6 }),
+      backendType: backend.type,
+      ...(vtepMac === undefined ? {} : { vtepMac }),
+      ...(vtepMac6 === undefined ? {} : { vtepMac6 }),
+    }
+  }
+
+  const member = startMember({
+    etcd,
+    keys,
+    nodeName,
+    describe,
+    leaseTtl,
+    renewBefore,
+    stateDir,
+    log,
+    ...(now ? { now } : {}),
+    onChange: changed,
+  })
+  const table = keepLeaseTable({
+    etcd,
+    keys,
+    log,
+    onChanges: (changes) => {
+      member.noticed(changes)
+      if (member.membership.state === 'joined') void route(member.membership)
+    },
+  })
+
+  /** What failed is tried again by itself, and told as the routes' problem. */
+  async function route({ lease, network }: Extract<Membership, { state: 'joined' }>): Promise<void> {
+    // While nobody tells of the leases, the routes are left as an earlier process made them.
+    if (!table.entries) return
+    const networks = [network.ipv4, network.ipv6].flatMap((family) => (family ? [family.network] : []))
+    const self = { nodeName, subnets: lease.subnets, networks }
+    wanted = wantedFor(self, table.entries.values(), network.backend, underlay)
+    await routes.apply(wanted).catch(() => {})
+  }
+
+  function changed(membership: Membership): void {
+    if (membership.state !== 'joined') {
+      wanted = NOTHING
+      void routes.withdraw().catch(() => {})
+      teller.tell({ event: 'fenced', reason: membership.reason })
+      return
+    }
+    const { lease, network } = membership
+    joining = (async () => {
+      // Whatever is made below is there by then.
+      await Promise.resolve()
+      // A route of before may lead to what is now this node's own.
+      await route(membership)
+      const now = member.membership
+      if (now.state !== 'joined' || now.lease.key !== lease.key) return
+      const share = shareOf(lease.subnets, networksOf(network), network.backend, underlay)
+      teller.tell({ event: 'joined', share })
+    })()
+  }
+
+  await member.attempted
+  await joining
+  await teller.done()
+
+  return {
+    get share() {
+      const { membership } = member
+      if (membership.state !== 'joined') return undefined
+      const { lease, network } = membership
+      return shareOf(lease.subnets, networksOf(network), network.backend, underlay)
+    },
+    get problem() {
+      const { membership } = member
+      if (membership.state !== 'joined') return membership.reason
+      return membership.reason ?? table.problem ?? routes.problem
+    },
+    holds: () => member.holds(),
+    peers: () => {
+      const own = member.membership.state === 'joined' ? member.membership.lease.key : undefined
+      return [...(table.entries?.values() ?? [])]
+        .filter(({ key }) => key !== own)
+        .map((entry): PeerStatus => {
+          const { node, subnets } = entry
+          const address = node?.publicIP ?? node?.publicIPv6
+          const problem = wanted.unreachable.get(entry)
+          return {
+            podCIDR: podCIDROf(subnets),
+            ...(node?.nodeName === undefined ? {} : { nodeName: node.nodeName }),
+            ...(address === undefined ? {} : { publicIP: address }),
+            ...(problem === undefined ? {} : { problem }),
+          }
+        })
+    },
+    async stop({ release = false } = {}) {
+      const left = member
+        .stop({ release })
+        .catch((error: unknown) => log.warn(`cluster: the lease is not released: ${messageOf(error)}`))
+      // What is asked of an etcd that is away would be waited for.
+      if (!release) etcd.close()
+      await table.stop()
+      await left
+      if (release) await routes.withdraw().catch(() => {})
+      await routes.close()
+      etcd.close()
+      await teller.done()
+    },
+  }
+}
+
+async function lookForUnderlay(options: UnderlayOptions) {
+  const netlink = openNetlink()
+  try {
+    return await findUnderlay(netlink, options)
+  } finally {
+    netlink.close()
+  }
+}

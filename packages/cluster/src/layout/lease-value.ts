@@ -1,0 +1,93 @@
+import { isIPv4, isIPv6 } from 'node:net'
+import * as z from 'zod/mini'
+import { once } from '../once.ts'
+
+/** What a node tells the others of itself: the value of its lease. */
+export interface NodeValue {
+  /** Absent of nodes that run flannel, and of plain reservations. */
+  readonly nodeName?: string
+  /** Which daemon wrote it, over restarts of it. */
+  readonly instance?: string
+  readonly publicIP?: string
+  readonly publicIPv6?: string
+  readonly backendType: string
+  /** The MAC address of its vxlan link, of each family's. */
+  readonly vtepMac?: string
+  readonly vtepMac6?: string
+}
+
+/** Of a reservation that is for no node: flannel takes it for one whose backend is not its own. */
+export const RESERVED = 'reserved'
+
+const mac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i
+
+const schema = once(() => {
+  const text = z.optional(z.nullable(z.string()))
+  // Flannel writes null where its backend has nothing to say, and other backends write what they like.
+  const vtep = z.optional(z.unknown())
+  return z.object({
+    PublicIP: text,
+    PublicIPv6: text,
+    BackendType: text,
+    BackendData: vtep,
+    BackendV6Data: vtep,
+    NodeName: z.optional(z.string().check(z.regex(/^[^\p{C}\s]{1,253}$/u))),
+    Instance: z.optional(z.string().check(z.maxLength(64))),
+  })
+})
+
+/** Reads the value of a lease, which anybody may have written. Undefined for what can't be a node's. */
+export function parseNodeValue(value: string): NodeValue | undefined {
+  let json: unknown
+  try {
+    json = JSON.parse(value)
+  } catch {
+    return undefined
+  }
+  const parsed = schema().safeParse(json)
+  if (!parsed.success) return undefined
+  const { PublicIP, PublicIPv6, BackendType, BackendData, BackendV6Data, NodeName, Instance } = parsed.data
+  const publicIP = addressOf(PublicIP, isIPv4, '0.0.0.0')
+  const publicIPv6 = addressOf(PublicIPv6, isIPv6, '::')
+  if (publicIP === null || publicIPv6 === null) return undefined
+  if (publicIP === undefined && publicIPv6 === undefined && BackendType !== RESERVED) return undefined
+  const [vtepMac, vtepMac6] = [vtepOf(BackendData), vtepOf(BackendV6Data)]
+  return {
+    ...(NodeName === undefined ? {} : { nodeName: NodeName }),
+    ...(Instance === undefined ? {} : { instance: Instance }),
+    ...(publicIP === undefined ? {} : { publicIP }),
+    ...(publicIPv6 === undefined ? {} : { publicIPv6 }),
+    backendType: BackendType ?? '',
+    ...(vtepMac === undefined ? {} : { vtepMac }),
+    ...(vtepMac6 === undefined ? {} : { vtepMac6 }),
+  }
+}
+
+/** Null for what is not an address; undefined for none. */
+function addressOf(text: string | null | undefined, isAddress: (text: string) => boolean, none: string) {
+  if (text === undefined || text === null || text === '' || text === none) return undefined
+  return isAddress(text) && !text.includes('%') ? text : null
+}
+
+function vtepOf(backend: unknown): string | undefined {
+  const found = typeof backend === 'object' && backend !== null && 'VtepMAC' in backend && backend.VtepMAC
+  // One station's: the kernel would send what it doesn't know otherwise to 00:00:00:00:00:00.
+  const isOne =
+    typeof found === 'string' && mac.test(found) && !/^(.[13579bdf]|00:00:00:00:00:00$)/i.test(found)
+  return isOne ? found.toLowerCase() : undefined
+}
+
+/** The value of a lease, for flannel's nodes too. @param vni of the network, where its backend is vxlan */
+export function formatNodeValue(node: NodeValue, vni?: number): string {
+  const vtep = (address: string | undefined) =>
+    address === undefined ? null : { VNI: vni, VtepMAC: address }
+  return JSON.stringify({
+    PublicIP: node.publicIP ?? '0.0.0.0',
+    PublicIPv6: node.publicIPv6 ?? null,
+    BackendType: node.backendType,
+    BackendData: vtep(node.vtepMac),
+    ...(node.vtepMac6 === undefined ? {} : { BackendV6Data: vtep(node.vtepMac6) }),
+    ...(node.nodeName === undefined ? {} : { NodeName: node.nodeName }),
+    ...(node.instance === undefined ? {} : { Instance: node.instance }),
+  })
+}

@@ -1,0 +1,343 @@
+import { randomBytes } from 'node:crypto'
+import { isPodwireError, type Logger, messageOf } from '@podwire/api'
+import { errors } from '../errors.ts'
+import type { Etcd } from '../etcd/client.ts'
+import type { Keys } from '../layout/keys.ts'
+import type { NodeValue } from '../layout/lease-value.ts'
+import { type ClusterNetwork, parseNetwork } from '../layout/network.ts'
+import { keyNameOf, type PodSubnets, parsePodSubnets, podCIDROf } from '../layout/pod-subnets.ts'
+import { acquireLease } from './acquire.ts'
+import { bootId, bootTime } from './clock.ts'
+import { type LeaseEntry, readEntry } from './entry.ts'
+import type { LeaseChange } from './lease-table.ts'
+import { type MemberRecord, readMemberRecord, writeMemberRecord } from './member-file.ts'
+import { readNetwork } from './network.ts'
+import type { HeldLease } from './node.ts'
+import { describeOwner } from './release.ts'
+
+/** Where this node stands in the cluster. */
+export type Membership =
+  | {
+      readonly state: 'joined'
+      readonly lease: HeldLease
+      readonly network: ClusterNetwork
+      /** What is wrong though it is joined: etcd is away. */
+      readonly reason?: string
+    }
+  | {
+      /** Never joined, or no longer. */
+      readonly state: 'joining' | 'fenced'
+      readonly reason: string
+    }
+
+export interface MemberOptions {
+  readonly etcd: Etcd
+  readonly keys: Keys
+  readonly nodeName: string
+  /** What it tells of itself, once its network is known: a vxlan link's MAC address is of one backend alone. */
+  readonly describe: (network: ClusterNetwork) => NodeValue
+  /** Seconds. */
+  readonly leaseTtl: number
+  /** How long before its end a lease is renewed. Seconds. */
+  readonly renewBefore: number
+  readonly stateDir: string
+  readonly log: Logger
+  /** Told at once of each step: it joined, or is fenced. */
+  readonly onChange: (membership: Membership) => void
+  /** Milliseconds, those of suspension included. Default: the machine's. */
+  readonly now?: () => number
+}
+
+export interface Member {
+  readonly membership: Membership
+  /** Whether this node may give addresses of its lease to pods, by a look at the clock. */
+  holds(): boolean
+  /** To be told of what happens to leases. */
+  noticed(changes: readonly LeaseChange[]): void
+  /** The first attempt to join, whatever came of it. */
+  readonly attempted: Promise<void>
+  /** @param release give the lease back, instead of keeping it until its end */
+  stop(options?: { readonly release?: boolean }): Promise<void>
+}
+
+/**
+ * Acquires a lease, renews it, and fences the node when it is not its own any more, or ends before it could be renewed. Then it
+ * tries to acquire one anew.
+ */
+export function startMember(options: MemberOptions): Member {
+  const { etcd, keys, nodeName, leaseTtl, renewBefore, stateDir, log, onChange, now = bootTime } = options
+  const saved = usableRecord(readMemberRecord(stateDir), nodeName)
+  const instance = saved?.instance ?? randomBytes(16).toString('hex')
+  // Clocks of two machines run apart, and what is fenced takes a moment to withdraw.
+  const marginMs = Math.min(5_000, leaseTtl * 100)
+  const tickMs = Math.min(1_000, Math.max(20, leaseTtl * 20))
+
+  let held: HeldLease | undefined
+  let network: ClusterNetwork | undefined
+  let networkText = saved?.network
+  let before: PodSubnets | undefined = saved?.lease && parsePodSubnets(saved.lease.podCIDR)
+  let last: MemberRecord['lease'] = saved?.lease
+  let membership: Membership = { state: 'joining', reason: 'it has not joined yet' }
+  let displacedBy: string | undefined
+  /** The lease was not yet found to be still this node's, after a restart. */
+  let isConfirmed = true
+  let failures = 0
+  let wakeAt = now()
+  let wake = () => {}
+  let isStopping = false
+
+  const ends = (lease: HeldLease) =>
+    lease.endsAt === undefined ? Number.POSITIVE_INFINITY : lease.endsAt - marginMs
+
+  /** The next step is due at once, or after the one that runs. */
+  function hurry() {
+    wakeAt = now()
+    wake()
+  }
+
+  function enter(next: Membership) {
+    membership = next
+    save()
+  }
+
+  function save() {
+    const { publicIP, publicIPv6 } = network ? options.describe(network) : (saved ?? {})
+    try {
+      writeMemberRecord(stateDir, {
+        bootId: bootId(),
+        instance,
+        state: membership.state,
+        ...(membership.reason === undefined ? {} : { reason: membership.reason }),
+        nodeName,
+        ...(publicIP === undefined ? {} : { publicIP }),
+        ...(publicIPv6 === undefined ? {} : { publicIPv6 }),
+        ...(networkText === undefined ? {} : { network: networkText }),
+        ...(last === undefined ? {} : { lease: last }),
+      })
+    } catch (error) {
+      // The lease is this node's all the same; after a restart it is found by the node's name.
+      log.warn(`cluster: what is known of the lease can't be kept: ${messageOf(error)}`)
+    }
+  }
+
+  function remember(lease: HeldLease) {
+    before = lease.subnets
+    last = {
+      key: lease.key,
+      podCIDR: podCIDROf(lease.subnets),
+      modRevision: lease.modRevision,
+      ...(lease.id === undefined ? {} : { id: lease.id }),
+      ...(lease.endsAt === undefined ? {} : { endsAt: lease.endsAt }),
+    }
+  }
+
+  function joined(lease: HeldLease, of: ClusterNetwork) {
+    held = lease
+    network = of
+    remember(lease)
+    enter({ state: 'joined', lease, network: of })
+    onChange(membership)
+  }
+
+  function fence(reason: string) {
+    if (!held) return
+    held = undefined
+    if (last) last = { ...last, endsAt: 0 }
+    enter({ state: 'fenced', reason })
+    log.error(`cluster: node ${nodeName} is fenced: ${reason}`)
+    onChange(membership)
+    hurry()
+  }
+
+  function lost(entry: LeaseEntry | undefined) {
+    if (!held) return
+    const what = `its lease of ${podCIDROf(held.subnets)} was taken from it`
+    if (!entry) return fence(`${what}: it ended in etcd, or somebody deleted ${held.key}`)
+    const { node } = entry
+    const own = network && options.describe(network)
+    const isTwin =
+      node?.nodeName === nodeName && node.publicIP === own?.publicIP && node.publicIPv6 === own?.publicIPv6
+    if (isTwin && node.instance !== undefined && node.instance !== instance) displacedBy = node.instance
+    fence(
+      displacedBy === undefined
+        ? `${what}: ${held.key} is now ${describeOwner(entry)}`
+        : errors.LEASE_TAKEN_OVER({ nodeName, publicIP: node?.publicIP ?? node?.publicIPv6 ?? '' }).message,
+    )
+  }
+
+  async function join() {
+    const found = await readNetwork(etcd, keys)
+    network = found.network
+    networkText = found.value
+    const described = options.describe(network)
+    const node = { ...described, nodeName, instance }
+    const lease = await acquireLease({ etcd, keys, network, node, leaseTtl, before, displacedBy, now })
+    displacedBy = undefined
+    log.info(`cluster: node ${nodeName} has ${podCIDROf(lease.subnets)}`)
+    joined(lease, network)
+  }
+
+  /** One transaction, which holds against the revision and the lease; and a sign of life, which only lengthens what is this node's. */
+  async function renew(asked: HeldLease) {
+    const { key, modRevision, id } = asked
+    const isOwn = [
+      { key, modRevision },
+      { key, lease: id },
+    ]
+    const noted = id === undefined ? [] : [{ put: keys.used + keyNameOf(asked.subnets), value: '' }]
+    const { succeeded, found } = await etcd
+      .transaction(isOwn, noted, [{ get: key }])
+      .catch((error: unknown) => {
+        // An etcd that is full takes no key, and keeps leases all the same.
+        if (!isPodwireError(error) || error.code !== 'ETCD_REFUSED') throw error
+        return etcd.transaction(isOwn, [], [{ get: key }])
+      })
+    if (held !== asked) return
+    if (!succeeded) return lost(found[0] && readEntry(found[0], keys.subnets))
+    isConfirmed = true
+    let renewed = asked
+    if (id !== undefined) {
+      const startedAt = now()
+      const seconds = await etcd.keepAlive(id)
+      if (held !== asked) return
+      if (seconds === 0) return lost(undefined)
+      renewed = { ...asked, endsAt: startedAt + seconds * 1_000 }
+    }
+    held = renewed
+    remember(renewed)
+    if (membership.state === 'joined') enter({ state: 'joined', lease: renewed, network: membership.network })
+  }
+
+  async function step() {
+    try {
+      if (!held) await join()
+      else await renew(held)
+      failures = 0
+    } catch (error) {
+      failures++
+      const reason = messageOf(error)
+      const isNews = membership.reason !== reason
+      if (isNews && !isStopping) log.warn(`cluster: ${reason}`)
+      if (isNews && membership.state === 'joined') enter({ ...membership, reason })
+      else if (isNews && membership.state === 'joining') enter({ state: 'joining', reason })
+      // Of a fenced node, that it is fenced says more than why it does not join again.
+      else if (isNews) enter({ state: 'fenced', reason: `${firstReason(membership.reason)}; ${reason}` })
+    }
+    wakeAt = now() + delayMs()
+  }
+
+  function delayMs(): number {
+    if (failures > 0) {
+      const longest = Math.min(5_000, Math.max(200, leaseTtl * 100))
+      return Math.min(longest, 100 * 2 ** failures) * (0.5 + Math.random() / 2)
+    }
+    if (!held) return 0
+    if (!isConfirmed) return 200
+    if (held.endsAt === undefined) return 60_000
+    return Math.max(0, held.endsAt - renewBefore * 1_000 - now())
+  }
+
+  // Node's timers stand still while the machine is suspended: the clock is looked at, and at each tick first of all.
+  const tick = () => {
+    const time = now()
+    if (held && ends(held) <= time)
+      fence(
+        `its lease of ${podCIDROf(held.subnets)} ends and could not be renewed${because(membership.reason)}`,
+      )
+    if (wakeAt <= time) wake()
+  }
+  const ticker = setInterval(tick, tickMs)
+
+  async function run() {
+    while (!isStopping) {
+      await step()
+      if (isStopping) return
+      attemptedOnce()
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        tick()
+      })
+    }
+  }
+
+  const { promise: attempted, resolve: attemptedOnce } = withResolvers()
+
+  const adopted = saved && adoptable(saved, options.describe, now() + marginMs)
+  if (adopted) {
+    isConfirmed = false
+    joined(adopted.lease, adopted.network)
+  }
+  const running = run()
+
+  return {
+    get membership() {
+      return membership
+    },
+    holds() {
+      if (held && ends(held) <= now()) tick()
+      return held !== undefined
+    },
+    attempted,
+    noticed(changes) {
+      for (const { key, revision, entry } of changes) {
+        if (held && key === held.key && entry?.modRevision !== held.modRevision) {
+          if (revision > held.modRevision) lost(entry)
+          // Heard late, of before it was acquired; or etcd was restored from a copy, and counts anew: etcd is asked which.
+          else hurry()
+        }
+        // The twin is gone.
+        if (!held && displacedBy !== undefined && entry?.node?.instance !== displacedBy) hurry()
+      }
+    },
+    async stop({ release = false } = {}) {
+      isStopping = true
+      clearInterval(ticker)
+      wake()
+      await running
+      attemptedOnce()
+      const lease = held
+      held = undefined
+      if (!release || !lease) return
+      const { key, modRevision, id } = lease
+      const leaves =
+        id === undefined ? [] : [{ delete: key }, { put: keys.used + keyNameOf(lease.subnets), value: '' }]
+      const { succeeded } = await etcd.transaction([{ key, modRevision }], leaves)
+      if (succeeded && last) last = { ...last, endsAt: 0 }
+      enter({ state: 'joining', reason: 'its lease was released when the daemon was stopped' })
+    },
+  }
+}
+
+/** Of another node name it says nothing, and of another start of the machine only what it had. */
+function usableRecord(record: MemberRecord | undefined, nodeName: string): MemberRecord | undefined {
+  if (record?.nodeName !== nodeName) return undefined
+  if (record.bootId === bootId() || !record.lease) return record
+  return { ...record, lease: { ...record.lease, endsAt: 0 } }
+}
+
+function adoptable(record: MemberRecord, describe: MemberOptions['describe'], until: number) {
+  const { lease, network: text } = record
+  const network = text === undefined ? undefined : parseNetwork(text)
+  const subnets = lease && parsePodSubnets(lease.podCIDR)
+  if (!lease || !subnets || network === undefined || typeof network === 'string') return undefined
+  // What the others know of this node is no longer so.
+  const { publicIP, publicIPv6 } = describe(network)
+  if (publicIP !== record.publicIP || publicIPv6 !== record.publicIPv6) return undefined
+  if ((lease.endsAt ?? Number.POSITIVE_INFINITY) <= until) return undefined
+  const { podCIDR: _, ...rest } = lease
+  return { lease: { ...rest, subnets }, network }
+}
+
+function firstReason(reason = ''): string {
+  return reason.split('; ', 1)[0] ?? ''
+}
+
+const because = (reason: string | undefined) => (reason === undefined ? '' : `: ${reason}`)
+
+function withResolvers() {
+  let resolve = () => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}

@@ -1,0 +1,139 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Logger } from '@podwire/api'
+import type { Cluster, ClusterEvent } from '@podwire/cluster'
+import type { ClusterConfig, LoadedConfig } from '@podwire/core'
+import { errors } from '../errors.ts'
+import type { ReloadableHost } from '../reloadable-host.ts'
+import { withShare } from './overlay.ts'
+
+/** The daemon's part in a cluster. */
+export interface ClusterNode {
+  /** A configuration with what this node has of the cluster now. @throws PodwireError `CLUSTER_CHANGED` */
+  overlay(loaded: LoadedConfig): LoadedConfig
+  /** The host, which takes no new pods while their addresses would not be this node's. */
+  gate(host: ReloadableHost): ReloadableHost
+  /** Has the host take what changes from now on. @param reload reads the configuration again, by {@link overlay} */
+  follow(host: ReloadableHost, reload: () => Promise<void>): void
+  stop(): Promise<void>
+}
+
+/**
+ * Joins the cluster that the configuration names: undefined where it names none. Resolves when this node has its pod CIDR, or can't
+ * have one now, and goes on trying.
+ */
+export async function joinAsConfigured(
+  { config }: LoadedConfig,
+  log: Logger,
+): Promise<ClusterNode | undefined> {
+  const { cluster: settings, stateDir } = config
+  if (!settings) return undefined
+  let tell: (event: ClusterEvent) => Promise<void> | void = () => {}
+  const cluster = await join(settings, { log, stateDir, onEvent: (event) => tell(event) })
+
+  /** Why a pod can't be given an address at this moment. */
+  const refusal = (podCIDR: string): string | undefined => {
+    if (!cluster.holds()) return cluster.problem ?? 'it has not joined yet'
+    if (cluster.share?.podCIDR === podCIDR) return undefined
+    return `its pod CIDR changes to ${cluster.share?.podCIDR}, which its network plugin has not taken yet`
+  }
+
+  return {
+    overlay(loaded) {
+      if (!isDeepStrictEqual(loaded.config.cluster, settings)) throw errors.CLUSTER_CHANGED()
+      return withShare(loaded, cluster.share)
+    },
+    gate: (host) => ({
+      ...host,
+      // What a spread would read once.
+      get configuration() {
+        return host.configuration
+      },
+      get catalog() {
+        return host.catalog
+      },
+      setUpPod: async (pod, options) => {
+        const { podCIDR } = host.configuration.config
+        const wasThere = (await host.pod(pod)) !== undefined
+        const reason = refusal(podCIDR)
+        // A pod that is there keeps its address, and may be mended.
+        if (reason !== undefined && !wasThere) throw errors.NOT_IN_CLUSTER({ reason })
+        const record = await host.setUpPod(pod, options)
+        const since = refusal(podCIDR)
+        if (since === undefined || wasThere) return record
+        // Its address may be another node's by now.
+        await host.tearDownPod(pod)
+        throw errors.NOT_IN_CLUSTER({ reason: since })
+      },
+      status: async () => {
+        const reason = refusal(host.configuration.config.podCIDR)
+        return reason === undefined
+          ? host.status()
+          : { ready: false, reason: errors.NOT_IN_CLUSTER({ reason }).message }
+      },
+    }),
+    follow(host, reload) {
+      const { events } = host
+      const taken = (podCIDR: string) => events.emit('cluster:joined', { podCIDR })
+      tell = async (event) => {
+        if (event.event === 'fenced') events.emit('cluster:fenced', { reason: event.reason })
+        else if (event.event === 'repaired') events.emit('cluster:repaired', { what: event.what })
+        else {
+          const { podCIDR } = event.share
+          const before = host.configuration.config.podCIDR
+          // The plugin is started by the new one, and pods of the old one stay.
+          await reload()
+          if (before !== podCIDR) events.emit('pod-cidr-change', { 'pod-cidr': podCIDR })
+          taken(podCIDR)
+        }
+      }
+      const { share } = cluster
+      if (!share) return
+      if (host.configuration.config.podCIDR === share.podCIDR) taken(share.podCIDR)
+      else void tell({ event: 'joined', share })
+    },
+    stop: () => cluster.stop({ release: settings.releaseOnStop }),
+  }
+}
+
+async function join(
+  settings: ClusterConfig,
+  context: {
+    readonly log: Logger
+    readonly stateDir: string
+    readonly onEvent: (event: ClusterEvent) => Promise<void> | void
+  },
+): Promise<Cluster> {
+  // Few hosts are part of a cluster.
+  const { joinCluster, joinKubernetes, joinStatic, readEtcdOptions, readKubernetesAccess } = await import(
+    '@podwire/cluster'
+  )
+  const {
+    etcd,
+    kubernetes,
+    static: nodes,
+    nodeName,
+    publicIP,
+    publicIPv6,
+    interface: link,
+    leaseTTL,
+    renewBefore,
+  } = settings
+  const backend = settings.backend ?? { type: 'vxlan', vni: 1, port: 8472, directRouting: true }
+  if (kubernetes) {
+    const { kubeconfig, clusterCIDR } = kubernetes
+    const access = await readKubernetesAccess(kubeconfig)
+    const underlay = { publicIP, publicIPv6, interface: link }
+    return joinKubernetes({ ...context, ...underlay, access, nodeName, clusterCIDR, backend })
+  }
+  if (!etcd) return joinStatic({ ...context, nodes: nodes ?? [], nodeName, interface: link, backend })
+  return joinCluster({
+    ...context,
+    etcd: { ...readEtcdOptions(etcd), prefix: etcd.prefix },
+    nodeName,
+    publicIP,
+    publicIPv6,
+    interface: link,
+    leaseTtl: leaseTTL / 1_000,
+    renewBefore: renewBefore / 1_000,
+  })
+}
