@@ -485,6 +485,30 @@ describe.skipIf(!isIsolated())('a host', () => {
     expect(dir).toBeDefined()
   })
 
+  test('a full state directory keeps no pod from being mended, though its link is another one then', async () => {
+    const files = await workspace()
+    const body = `checkPod: async () => { throw new Error('its link is gone') },
+      setUpPod: async () => ({ ip: '192.0.2.7', interfaces: [{ name: 'eth0', ips: ['192.0.2.7'], mac: '02:00:00:00:00:0' + (globalThis.links = (globalThis.links ?? 0) + 1) }] }),
+      capabilities: () => 8,`
+    await files.plugin('podwire-plugin-x', { code: offering('x', body) })
+    const stateDir = join(files.dir, 'small')
+    mkdirSync(stateDir, { mode: 0o700 })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=0700', 'tmpfs', stateDir])
+    try {
+      const log = recordingLogger()
+      const host = await createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
+      const before = await host.setUpPod(web)
+      expect(() => writeFileSync(join(stateDir, 'filler'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+      const mended = await host.setUpPod(web)
+      expect(mended.phase).toBe('ready')
+      expect(mended.status).not.toEqual(before.status)
+      expect(log.messages('warn').join()).toContain('is mended, but its record')
+      await host.tearDownPod(web)
+    } finally {
+      execFileSync('umount', [stateDir])
+    }
+  })
+
   test('a full or read-only state directory keeps no pod from going down, and status says so', async () => {
     const files = await workspace()
     await files.plugin('podwire-plugin-x', { code: offering('x') })

@@ -3,7 +3,9 @@ import {
   DEFAULT_INTERFACE_NAME,
   DEFAULT_PLUGIN_NAME,
   getPodIPs,
+  messageOf,
   type PodNetworkStatus,
+  podKey,
   podRef,
 } from '@podwire/api'
 import { errors } from '../errors.ts'
@@ -18,7 +20,7 @@ export async function callSetUp(
   kept: SandboxRecord,
   signal: AbortSignal | undefined,
 ): Promise<SandboxRecord> {
-  const { store, events } = context
+  const { events } = context
   const { previous: _, problem: __, ...record } = kept
   const about = { plugin: manager.name, pod: podRef(record.pod) }
   const started = performance.now()
@@ -28,8 +30,7 @@ export async function callSetUp(
     const setUpMs = performance.now() - started
     const status = returned ?? (await askForStatus(manager, record, signal))
     const ready: SandboxRecord = { ...record, phase: 'ready', setUpMs, ...(status ? { status } : {}) }
-    // What is mended is as it stands there already, and is mended on a full disk too.
-    if (!isDeepStrictEqual(ready, { ...kept, setUpMs })) store.write(ready)
+    keep(context, kept, ready)
     events.emit('pod:setup:done', { ...about, durationMs: setUpMs, status })
     return ready
   } catch (error) {
@@ -37,6 +38,21 @@ export async function callSetUp(
     throw error
   }
 }
+
+// What is mended is mended on a full disk too: most often it is as it stands there already, and where it has another MAC
+// address now, that stands there the next time.
+function keep({ store, warn }: SandboxContext, kept: SandboxRecord, ready: SandboxRecord): void {
+  const isMended = isDeepStrictEqual(withoutResult(ready), withoutResult(kept))
+  if (isMended && isDeepStrictEqual(ready.status, kept.status)) return
+  try {
+    store.write(ready)
+  } catch (error) {
+    if (!isMended) throw error
+    warn(`pod ${podKey(ready.pod)} is mended, but its record can't say how: ${messageOf(error)}`)
+  }
+}
+
+const withoutResult = ({ setUpMs: _, status: __, ...record }: SandboxRecord) => record
 
 /** The plugin's word, else what stands on the pod's interface. The no-op plugin promises no address. */
 async function askForStatus(
