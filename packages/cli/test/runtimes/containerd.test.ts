@@ -76,15 +76,14 @@ describe.skipIf(!isIsolated() || missing.length > 0)(
       try {
         expect(await ask(ip, 80)).toBe('hello from the pod')
         expect(await ask('127.0.0.1', 8080)).toBe('hello from the pod')
-        // Within what a bucket lets through at once.
-        const seconds = 2
-        const bytes = await bytesWithin(ip, 80, seconds * 1000)
+        // What the sender's kernel holds counts too, some megabytes. Without a limit it would be a hundred times as much.
+        const bytes = await bytesWithin(ip, 80, 2000)
         expect(bytes).toBeGreaterThan(100_000)
-        expect(bytes).toBeLessThan(1_000_000 * (seconds + 1))
+        expect(bytes).toBeLessThan(20_000_000)
       } finally {
         server.stop()
+        await remove(id)
       }
-      await remove(id)
       expect(await left()).toEqual(nothing)
     })
 
