@@ -45,6 +45,8 @@ export default defineConfig({
     retry: 1,
     testTimeout: 120_000,
     hookTimeout: 180_000,
+    // A second is not long on a busy machine.
+    expect: { poll: { timeout: 30_000 } },
     reporters: ['default', new URL('./count-reporter.mjs', import.meta.url).pathname],
     // The engine: see coverage.mjs.
     coverage: {
