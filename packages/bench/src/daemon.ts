@@ -1,12 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectNetworkHost } from '@podwire/client'
 import { createNetworkHost, type NetworkHost, type PodwireConfig } from '@podwire/core'
 import { type Figure, figure, interleaved, median, timed } from './figure.ts'
-import { installedPodwire } from './installed.ts'
+import { endDaemon, startDaemon } from './installed.ts'
 
 const netns = '/run/netns/podwire-bench'
 const plugin = (name: string) => ({
@@ -146,9 +145,9 @@ async function recovery(dir: string): Promise<Figure> {
       writeFileSync(join(stateDir, 'sandboxes', `bench-${i}.json`), text)
     }
     for (const times of [starts.ours, starts.reference]) {
-      const child = await startChild(stateDir, noop)
+      const child = await startDaemon(stateDir, noop)
       times.push(child.startedMs)
-      await end(child.process)
+      await endDaemon(child.process)
     }
   }
   return figure({
@@ -163,7 +162,7 @@ async function recovery(dir: string): Promise<Figure> {
 
 /** Hosts of one configuration, on one state directory where they share the plugin's, else on two. */
 async function bothHosts(dir: string, name: string, config: PodwireConfig) {
-  const child = await startChild(join(dir, name), config)
+  const child = await startDaemon(join(dir, name), config)
   const ours = await connectNetworkHost({ socket: join(dir, name, 'podwire.sock') })
   // Two of kubenet would quarrel over the machine: both work on one directory, as a daemon and a command do.
   const stateDir = join(dir, config === kubenet ? name : `${name}-reference`)
@@ -171,36 +170,9 @@ async function bothHosts(dir: string, name: string, config: PodwireConfig) {
   const close = async () => {
     await ours.close()
     await reference.close()
-    await end(child.process)
+    await endDaemon(child.process)
   }
   return { ours, reference, process: child.process, close }
-}
-
-/** `podwire daemon`, as a user has it. */
-async function startChild(stateDir: string, config: PodwireConfig) {
-  const file = `${stateDir}.config.json`
-  writeFileSync(file, JSON.stringify(config))
-  const { podwire } = installedPodwire()
-  const args = [podwire, 'daemon', '--config', file, '--state-dir', stateDir]
-  const started = performance.now()
-  const child = spawn(process.execPath, args, { stdio: 'ignore' })
-  while (!(await isReady(join(stateDir, 'podwire.sock')))) {
-    if (child.exitCode !== null) throw new Error(`podwire daemon exited with ${child.exitCode}`)
-    await sleep(2)
-  }
-  return { process: child, startedMs: performance.now() - started }
-}
-
-async function isReady(socket: string): Promise<boolean> {
-  if (!existsSync(socket)) return false
-  const host = await connectNetworkHost({ socket }).catch(() => undefined)
-  await host?.close()
-  return host !== undefined
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  child.kill('SIGTERM')
-  await once(child, 'exit')
 }
 
 function residentMb(pid: number | undefined): number {

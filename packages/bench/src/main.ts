@@ -13,6 +13,7 @@ import { memory } from './memory.ts'
 import { pod } from './pod.ts'
 import { policyBench } from './policy.ts'
 import { policyTraffic } from './policy-traffic.ts'
+import { runtime } from './runtime.ts'
 import { shim } from './shim.ts'
 import { spawn } from './spawn.ts'
 import { startup } from './startup.ts'
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   dns,
   policy: async () => [...(await policyBench()), ...(await policyTraffic())],
   shim,
+  runtime,
   cni,
   kubenet,
   memory,
