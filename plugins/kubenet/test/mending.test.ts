@@ -1,3 +1,4 @@
+import { readdirSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { describeDatapaths, never, run, useMachine } from './support/machine.ts'
 
@@ -37,6 +38,24 @@ describeDatapaths('a set-up (%s)', (datapath) => {
     machine.host.reports.length = 0
     await machine.pod('c')
     expect(machine.host.reports).toEqual([])
+  })
+
+  it('of another pod goes on with a repair that a kill cut short', async () => {
+    await machine.start()
+    await machine.pod('a')
+    await (await machine.peer()).serve('tcp', 7777, 'host')
+    const reachesHost = async () => (await machine.peer('a')).ask('tcp', '10.88.0.1', 7777, { timeout: 2000 })
+    expect(await reachesHost()).toMatch(/^host /)
+    expect(readdirSync(machine.stateDir)).not.toContain('repairing')
+    // What all share was put back, and what pods had of it was not when the process ended.
+    const host = machine.linkOf('a')
+    if (datapath === 'bridge') run('ip', ['link', 'set', host, 'nomaster'])
+    else run('ip', ['route', 'flush', 'dev', host])
+    writeFileSync(`${machine.stateDir}/repairing`, '')
+    await machine.start()
+    await machine.pod('b')
+    expect(await reachesHost()).toMatch(/^host /)
+    expect(readdirSync(machine.stateDir)).not.toContain('repairing')
   })
 
   it('of the same pod mends what differs, no more, and tells', async () => {

@@ -37,6 +37,7 @@ import { conflictWith } from './conflicts.ts'
 import { AUTO, openChosenCidr } from './free-cidr.ts'
 import { defaultMtu } from './mtu.ts'
 import { planShared } from './plan.ts'
+import { openRepairMark, type RepairMark } from './repair-mark.ts'
 import { routerAdvertisements } from './sysctls.ts'
 
 /** This machine's side of the pod network: what all pods share. Nothing of it is made before a pod wants it. */
@@ -45,6 +46,7 @@ export interface Node extends PodContext {
   setPodCidr(podCidr: string): Promise<void>
   /** Looks, and touches nothing. @throws PodwireError: why pods can't be set up */
   check(): Promise<void>
+  readonly repairMark: RepairMark
   /** Whether the network was made by this process. */
   readonly isBuilt: boolean
   /** Makes the network for the pod CIDR, or what is missing of it; what that was, each in a phrase. */
@@ -231,6 +233,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     policies,
     flows,
     logGroup: denials.group,
+    tellDenied: denials.tell,
     records,
     claims,
     log,
@@ -249,6 +252,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       else claims.release(address, sandboxId)
       if (!networks.some((network) => contains(network, address))) hasStaleNetwork = true
     },
+    repairMark: openRepairMark(stateDir),
     setPodCidr,
     async check() {
       if (problem) throw problem

@@ -13,9 +13,11 @@ export async function prepare(node: Node): Promise<SetUpContext> {
     return context
   }
   const hasPods = node.records.ids().length > 0
+  if (hasPods) node.repairMark.set()
   const made = await node.build()
   // Somebody took away what an earlier process made, and the links of its pods depend on that.
-  if (hasPods && made.length > 0) await repair(node, made)
+  if (hasPods && (made.length > 0 || node.repairMark.wasCutShort)) await repair(node, made)
+  if (hasPods) node.repairMark.clear()
   return context
 }
 
@@ -29,6 +31,7 @@ export async function repair(node: Node, before: readonly string[] = [], takesUp
   // Where there are no pods, nothing was made, and nothing is missing.
   if (!node.isBuilt && node.records.ids().length === 0) return
   node.forSetUp()
+  node.repairMark.set()
   const repaired = [...before, ...(await node.build())]
   const published = node.published()
   const pods = await node.records.readAll()
@@ -36,6 +39,7 @@ export async function repair(node: Node, before: readonly string[] = [], takesUp
   repaired.push(...(await restorePolicies(node, pods, takesUp)))
   const links = await node.datapath.restore(pods)
   repaired.push(...links.repaired)
+  node.repairMark.clear()
   if (repaired.length + links.missing.length > 0) node.report('repair', { repaired, missing: links.missing })
 }
 

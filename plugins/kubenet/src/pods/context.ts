@@ -22,6 +22,8 @@ export interface PodContext {
   readonly flows: Flows
   /** The nflog group that this process is told of what policies deny. */
   logGroup(): number
+  /** Tells what policies denied until now. */
+  tellDenied(): Promise<void>
   readonly records: Records
   readonly log: Logger
   /** Tells the host's listeners. */

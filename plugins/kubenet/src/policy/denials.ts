@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { type DeniedFlow, errnoOf, type Logger, messageOf, type PolicyRule, podRef } from '@podwire/api'
 import { type LoggedPacket, NETLINK_NETFILTER, type Netlink, openNetlink, watchNflog } from '@podwire/netlink'
 import type { PodRecord } from '../pod-record.ts'
@@ -18,6 +18,8 @@ export interface Denials {
   takeUp(group: number): void
   /** Something that isn't a packet. */
   note(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
+  /** Tells what was denied until now: of a pod that goes, before nobody knows it any more. */
+  tell(): Promise<void>
   /** Tells what isn't told yet, and listens no more. */
   close(): void
 }
@@ -39,6 +41,9 @@ const maxAttempts = 64
 
 /** How long packets of one kind are gathered before they are told of together. Milliseconds. */
 const gatheringMs = 250
+
+/** The kernel collects packets for fifty before it passes them on. Milliseconds. */
+const loggingMs = 60
 
 // More kinds at a time than this are not told apart.
 const mostKinds = 4096
@@ -181,6 +186,12 @@ export function createDenials(context: DenialsContext): Denials {
         direction: 'egress',
         ...flow,
       }))
+    },
+    async tell() {
+      await sleep(loggingMs)
+      // What the kernel has passed on is read by then.
+      for (let turn = 0; turn < 2; turn++) await nextTurn()
+      flush()
     },
     close() {
       flush()

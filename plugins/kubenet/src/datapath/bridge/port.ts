@@ -5,7 +5,7 @@ import { withoutOwnAddress } from '../../kernel/ipv6.ts'
 import type { Kernel } from '../../kernel/kernel.ts'
 import type { PodLinks } from '../../ownership/pod-links.ts'
 import type { PodLink } from '../datapath.ts'
-import { podMac } from '../mac.ts'
+import { hostMac, podMac } from '../mac.ts'
 import { carrierOf, explainPair } from '../pair.ts'
 import { configureInside } from './inside.ts'
 
@@ -46,6 +46,7 @@ function pairFor(podLinks: PodLinks, { bridge, hairpin }: PortSettings, pod: Pod
       kind: 'veth',
       name,
       mtu,
+      address: hostMac(pod),
       master: bridge,
       // Each queue is an entry of sysfs: two on each end took a third of the time that making the pair takes.
       queues: 1,
