@@ -5,7 +5,7 @@ import { createTeller } from './events.ts'
 import type { NodeValue } from './layout/lease-value.ts'
 import type { Backend } from './layout/network.ts'
 import { haveInCommon, parsePodSubnets, podCIDROf, subnetsOf } from './layout/pod-subnets.ts'
-import { formatSubnet } from './layout/range.ts'
+import { canonicalAddress, formatSubnet } from './layout/range.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
@@ -32,7 +32,11 @@ export interface StaticOptions extends Pick<UnderlayOptions, 'interface'>, Clust
  */
 export async function joinStatic(options: StaticOptions): Promise<Cluster> {
   const { nodes, nodeName, backend, log, onEvent } = options
-  const peers = nodes.map((node) => ({ ...node, subnets: parsePodSubnets(node.podCIDR) ?? {} }))
+  const peers = nodes.map((node) => ({
+    ...node,
+    publicIP: canonicalAddress(node.publicIP),
+    subnets: parsePodSubnets(node.podCIDR) ?? {},
+  }))
   const own = peers.find(({ node }) => node === nodeName)
   if (!own) throw errors.STATIC_NODE_UNKNOWN({ nodeName, nodes: nodes.map(({ node }) => node) })
   for (const [at, one] of peers.entries()) {

@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import * as z from 'zod/mini'
 import { type PodSubnets, parsePodSubnets } from '../layout/pod-subnets.ts'
+import { canonicalAddress } from '../layout/range.ts'
 import { once } from '../once.ts'
 
 /** What is used of a Node. */
@@ -36,7 +37,9 @@ export function readNode(value: unknown): KubernetesNode | undefined {
   const cidrs = spec.podCIDRs ?? (spec.podCIDR === undefined ? [] : [spec.podCIDR])
   const subnets = cidrs.length > 0 ? parsePodSubnets(cidrs.join()) : undefined
   const internal = status.addresses.filter(({ type }) => type === 'InternalIP').map(({ address }) => address)
-  const [publicIP, publicIPv6] = [internal.find(isIPv4), internal.find(isIPv6)]
+  const publicIP = internal.find(isIPv4)
+  const found6 = internal.find((address) => isIPv6(address) && !address.includes('%'))
+  const publicIPv6 = found6 && canonicalAddress(found6)
   return {
     name: metadata.name,
     ...(subnets ? { subnets } : {}),

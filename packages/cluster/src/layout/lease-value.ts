@@ -1,6 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import * as z from 'zod/mini'
 import { once } from '../once.ts'
+import { canonicalAddress } from './range.ts'
 
 /** What a node tells the others of itself: the value of its lease. */
 export interface NodeValue {
@@ -65,8 +66,10 @@ export function parseNodeValue(value: string): NodeValue | undefined {
 
 /** Null for what is not an address; undefined for none. */
 function addressOf(text: string | null | undefined, isAddress: (text: string) => boolean, none: string) {
-  if (text === undefined || text === null || text === '' || text === none) return undefined
-  return isAddress(text) && !text.includes('%') ? text : null
+  if (text === undefined || text === null || text === '') return undefined
+  if (!isAddress(text) || text.includes('%')) return null
+  const address = canonicalAddress(text)
+  return address === none ? undefined : address
 }
 
 function vtepOf(backend: unknown): string | undefined {

@@ -21,6 +21,9 @@ const addressToNumber = (address: string) => BigInt(`0x${encodeIp(address).toStr
 const numberToAddress = (value: bigint, family: IpFamily) =>
   decodeIp(Buffer.from(value.toString(16).padStart(bitsOf(family) / 4, '0'), 'hex'))
 
+/** One spelling for each address, the kernel's: of IPv6 there are many. The text must be an address, without a zone. */
+export const canonicalAddress = (address: string) => decodeIp(encodeIp(address))
+
 /** `10.244.0.0/16`; host bits are cut off. Undefined for what is not a CIDR. */
 export function parseSubnet(text: string): Subnet | undefined {
   const cidr = parseCIDR(text)

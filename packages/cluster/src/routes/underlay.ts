@@ -1,6 +1,6 @@
 import { type Address, addresses, type Link, links, type Netlink, routes } from '@podwire/netlink'
 import { errors } from '../errors.ts'
-import { formatSubnet, parseSubnet } from '../layout/range.ts'
+import { canonicalAddress, formatSubnet, parseSubnet } from '../layout/range.ts'
 
 /** The link by which this node reaches the others, and its addresses there. */
 export interface Underlay {
@@ -33,7 +33,8 @@ export async function findUnderlay(netlink: Netlink, options: UnderlayOptions): 
     ({ dev, scope, tentative }) => dev === link.index && scope === 'global' && !tentative,
   )
   const first = (family: 'inet' | 'inet6') => own.find((one) => one.family === family)?.address.split('/')[0]
-  const { publicIP = first('inet'), publicIPv6 = first('inet6') } = options
+  const publicIP = options.publicIP ?? first('inet')
+  const publicIPv6 = options.publicIPv6 === undefined ? first('inet6') : canonicalAddress(options.publicIPv6)
   if (publicIP === undefined && publicIPv6 === undefined)
     throw errors.NO_PUBLIC_ADDRESS({ reason: `link ${link.name} has none` })
   return {
@@ -60,7 +61,8 @@ async function linkOf(
     if (!named) throw errors.NO_PUBLIC_ADDRESS({ reason: `there is no link ${name}` })
     return named
   }
-  const having = there.find(({ address }) => [publicIP, publicIPv6].includes(address.split('/')[0]))
+  const wanted = [publicIP, publicIPv6 && canonicalAddress(publicIPv6)]
+  const having = there.find(({ address }) => wanted.includes(address.split('/')[0]))
   const found = all.find(({ index }) => index === having?.dev)
   if (found) return found
   const defaults = (await netlink.run(routes.list())).filter(({ destination }) => destination === 'default')

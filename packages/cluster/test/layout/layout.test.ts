@@ -118,6 +118,13 @@ describe('the value of a lease', () => {
     })
   })
 
+  test('has each address in the one spelling of the kernel', () => {
+    const read = (address: string) =>
+      parseNodeValue(JSON.stringify({ PublicIPv6: address, BackendType: 'vxlan' }))?.publicIPv6
+    expect(read('2001:DB8:0::0002')).toBe('2001:db8::2')
+    expect(read('0:0::0')).toBeUndefined()
+  })
+
   test('is written so that they read it', () => {
     const node = {
       nodeName: 'a',

@@ -3,6 +3,7 @@ import { openNetlink } from '@podwire/netlink'
 import { isIsolated, recordingLogger } from '@podwire/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { until } from '../../../../.dev/etcd-server.ts'
+import { parseNodeValue } from '../../src/layout/lease-value.ts'
 import type { Backend } from '../../src/layout/network.ts'
 import { parsePodSubnets } from '../../src/layout/pod-subnets.ts'
 import { parseSubnet } from '../../src/layout/range.ts'
@@ -109,6 +110,20 @@ describe.skipIf(!isIsolated())('the routes in the kernel to other nodes', () => 
     await until(() => JSON.stringify(shown()) === JSON.stringify(before))
     expect(sh('ip -4 -br addr show podwire.7')).toContain('10.244.1.0/32')
     expect(sh('ip -br link show podwire.7')).toContain('UP')
+  })
+
+  test('are made once, however somebody spelt an address of the node', async () => {
+    const value = { PublicIPv6: '2001:DB8:0::2', BackendType: 'host-gw' }
+    const node = parseNodeValue(JSON.stringify(value))!
+    const peer = { subnets: parsePodSubnets('fd00:244:2::/64')!, node }
+    await routes.apply(wantedFor(self, [peer], { type: 'host-gw' }, underlay))
+    // What the kernel tells of it is looked at first, and then the harm is mended.
+    sh('ip -6 route del fd00:244:2::/64')
+    await until(() => shown().length === 1 && repairs.length > 0)
+    const looked = repairs.length
+    await routes.apply(wantedFor(self, [peer], { type: 'host-gw' }, underlay))
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    expect(repairs.length).toBe(looked)
   })
 
   test('are found as an earlier process left them, and only what differs is touched', async () => {

@@ -135,9 +135,12 @@ export const clusterSchema = once(() => {
           ),
       ),
       publicIPv6: z.optional(
-        z
-          .string()
-          .check(z.refine(isIPv6, { error: 'expected an IPv6 address' }), describe('The same of IPv6.')),
+        z.string().check(
+          z.refine((address) => isIPv6(address) && !address.includes('%'), {
+            error: 'expected an IPv6 address without a zone',
+          }),
+          describe('The same of IPv6.'),
+        ),
       ),
       interface: z.optional(
         text(
