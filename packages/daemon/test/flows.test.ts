@@ -6,6 +6,8 @@ import { afterThis, startTestDaemon, until } from './daemon.ts'
 /** What the plugin of this test keeps for it. */
 const kept = globalThis as unknown as {
   wanted: boolean[]
+  /** What it waits for before it begins. */
+  slowly?: Promise<void> | undefined
   report(event: string, details: object): void
 }
 
@@ -19,6 +21,7 @@ const plugin = `
   event: async (name, { wanted }) => {
     if (name !== 'flows-wanted') return
     globalThis.wanted.push(wanted)
+    await globalThis.slowly
     if (wanted) globalThis.report('flow:allowed', ${JSON.stringify(flow)})
   },`
 
@@ -27,6 +30,7 @@ const eventsIn = (text: string) => [...text.matchAll(/^event: (\S+)$/gm)].map(([
 describe.skipIf(!isIsolated())('the flows of a daemon', () => {
   beforeEach(() => {
     kept.wanted = []
+    kept.slowly = undefined
   })
 
   async function start() {
@@ -75,6 +79,27 @@ describe.skipIf(!isIsolated())('the flows of a daemon', () => {
       ...['open', 'flow:allowed', 'flow:closed', 'flow:denied', 'flow:lost', 'flow:allowed'],
     ])
     await until(() => kept.wanted.length === 4)
+  })
+
+  test('are told by no more streams than may be open, however many ask before the first is', async () => {
+    const { daemon, ask } = await start()
+    let begin = () => {}
+    kept.slowly = new Promise((resolve) => {
+      begin = resolve
+    })
+    const answers = Array.from({ length: 300 }, () => {
+      const socket = connect(daemon.socket)
+      afterThis(() => socket.destroy())
+      let text = ''
+      socket.on('data', (chunk) => (text += chunk))
+      socket.write('GET /v1/flows HTTP/1.1\r\nhost: x\r\n\r\n')
+      return () => text
+    })
+    await until(() => kept.wanted.length === 1 && answers.some((text) => text() !== ''))
+    expect((await ask('GET', '/v1/events?until=now')).body.error.code).toBe('TOO_MANY_STREAMS')
+    begin()
+    await until(() => answers.every((text) => text() !== ''))
+    expect(answers.filter((text) => text().includes('event: open'))).toHaveLength(250)
   })
 
   test('that were denied are told without anything being watched', async () => {

@@ -22,6 +22,9 @@ export interface Streamed {
 /** Adds `/v1/events` and `/v1/flows`. Returns what ends all streams. */
 export function addStreams(app: FastifyInstance, { events, host, most, log }: Streamed): { endAll(): void } {
   const ends = new Set<() => void>()
+  /** Streams that are not open yet, and have their place. */
+  let opening = 0
+  let isEnding = false
 
   /** Sends a log to a client until it goes. @param atEnd called once */
   function stream(
@@ -46,15 +49,26 @@ export function addStreams(app: FastifyInstance, { events, host, most, log }: St
       fromStart: query.from === 'start',
       untilNow: query.until === 'now',
     })
+    // It began while all others were ended.
+    if (isEnding) end()
   }
 
   /** The query, or undefined where an error was answered. */
   function admitted<S extends z.ZodType>(request: FastifyRequest, reply: FastifyReply, schema: S) {
     const query = schema.safeParse(request.query)
-    if (query.success && ends.size < most) return query.data
+    if (query.success && ends.size + opening < most) return query.data
     const problems = query.error?.issues.map(({ path, message }) => `query.${path.join('.')}: ${message}`)
     fail(reply, problems ? errors.INVALID_REQUEST({ problems }) : errors.TOO_MANY_STREAMS({ most }))
     return undefined
+  }
+
+  async function watchFlows() {
+    opening++
+    try {
+      return await host.watchFlows()
+    } finally {
+      opening--
+    }
   }
 
   app.get('/v1/events', (request, reply) => {
@@ -69,7 +83,7 @@ export function addStreams(app: FastifyInstance, { events, host, most, log }: St
     if (!query) return reply
     const before = events.flows.last
     // Whoever asks for allowed flows has them watched for as long as the stream is open, and is told of those there are.
-    const unwatch = query.only === 'denied' ? async () => {} : await host.watchFlows()
+    const unwatch = query.only === 'denied' ? async () => {} : await watchFlows()
     const { raw } = reply.hijack()
     const end = () =>
       void unwatch().catch((error: unknown) => log.warn(`flows are watched still: ${messageOf(error)}`))
@@ -83,6 +97,7 @@ export function addStreams(app: FastifyInstance, { events, host, most, log }: St
 
   return {
     endAll: () => {
+      isEnding = true
       for (const end of ends) end()
     },
   }
