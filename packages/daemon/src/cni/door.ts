@@ -66,18 +66,26 @@ export function createCniDoor({ host, stateDir, log }: DoorParts): CniDoor {
     const command = call.env['CNI_COMMAND'] ?? ''
     if (command !== 'DEL') return broken(`it is ${describeValue(command)}, and DEL alone can be done later`)
     let failure: unknown
+    let sandboxId: string | undefined
     const noting: CniPlugin = {
       ...plugin(never, () => {}),
-      del: (request) =>
-        del(request).catch((error: unknown) => {
+      del: (request) => {
+        sandboxId = sandboxIdOf(request)
+        return del(request).catch((error: unknown) => {
           failure = error
           throw error
-        }),
+        })
+      },
     }
     const { exitCode, stdout } = await serveCni(noting, call)
-    if (exitCode === 0) return { done: true }
+    if (exitCode === 0) return { done: true, sandboxId }
     // What was refused before anything was done will be refused again.
-    return { done: false, isBroken: failure === undefined, reason: stdout.replaceAll(/\s+/g, ' ').trim() }
+    return {
+      done: false,
+      isBroken: failure === undefined,
+      reason: stdout.replaceAll(/\s+/g, ' ').trim(),
+      sandboxId,
+    }
   }
 
   const journal = createJournal({
@@ -117,8 +125,14 @@ export function createCniDoor({ host, stateDir, log }: DoorParts): CniDoor {
     return {
       about: 'podwire',
       add: async (request) => {
-        await journal.carryOut()
+        const sandboxId = sandboxIdOf(request)
+        await journal.carryOut(sandboxId)
         signal.throwIfAborted()
+        if (journal.isPending(sandboxId))
+          throw pluginError(
+            CniCode.tryAgainLater,
+            `what detaches ${request.ifName} of container ${request.containerId} was left without a daemon, and can't be carried out yet`,
+          )
         try {
           const { record, result } = await add(request, signal)
           status.noteAttached()

@@ -6,14 +6,23 @@ import type { HostEmitter } from '@podwire/core'
 import { readWhole } from './read-whole.ts'
 
 /** What became of an entry: it can go, it never can be carried out, or it may be tried again. */
-export type Outcome =
+export type Outcome = (
   | { readonly done: true }
   | { readonly done: false; readonly isBroken: boolean; readonly reason: string }
+) & {
+  /** The sandbox that it is about, where that is known. */
+  readonly sandboxId?: string | undefined
+}
 
 /** What was to be detached while no daemon answered: a file for each. */
 export interface Journal {
-  /** Carries out all that is in it now, and waits for what of it is under way. Never rejects. */
-  carryOut(): Promise<void>
+  /**
+   * Carries out all that is in it now, and waits for what of it is under way. Never rejects.
+   * @param sandboxId what is about this one is tried again, though it failed a moment ago
+   */
+  carryOut(sandboxId?: string): Promise<void>
+  /** Whether something about a sandbox is still to be tried again: it would take away what is attached meanwhile. */
+  isPending(sandboxId: string): boolean
 }
 
 interface JournalParts {
@@ -33,13 +42,19 @@ const retryMs = 10_000
 /** A half-written entry is nobody's any more after this: whoever writes one gives up before. Milliseconds. */
 const abandonedMs = 120_000
 
+/** When an entry failed, by `performance.now()`, and what it is about. */
+interface Failed {
+  readonly at: number
+  readonly sandboxId: string | undefined
+}
+
 export function createJournal(parts: JournalParts): Journal {
   const { dir, log } = parts
-  const failedAt = new Map<string, number>()
+  const failed = new Map<string, Failed>()
   let running: Promise<void> | undefined
   let told = ''
 
-  const entries = (): string[] => {
+  const entries = (sandboxId: string | undefined): string[] => {
     let names: string[]
     try {
       names = namesIn(dir)
@@ -53,34 +68,37 @@ export function createJournal(parts: JournalParts): Journal {
       return []
     }
     for (const name of names) if (name.startsWith('.')) sweep(join(dir, name))
-    for (const name of failedAt.keys()) if (!names.includes(name)) failedAt.delete(name)
-    return names.filter(
-      (name) => entryName.test(name) && performance.now() - (failedAt.get(name) ?? -retryMs) >= retryMs,
-    )
+    for (const name of failed.keys()) if (!names.includes(name)) failed.delete(name)
+    const isDue = (before: Failed | undefined) =>
+      !before ||
+      performance.now() - before.at >= retryMs ||
+      (sandboxId !== undefined && before.sandboxId === sandboxId)
+    return names.filter((name) => entryName.test(name) && isDue(failed.get(name)))
   }
 
   const carryOutAll = async (names: readonly string[]) => {
-    await Promise.all(names.map((name) => carryOutEntry(parts, name, failedAt)))
+    await Promise.all(names.map((name) => carryOutEntry(parts, name, failed)))
   }
 
   return {
-    carryOut: async () => {
+    carryOut: async (sandboxId) => {
       // Those that came while others were carried out are this caller's too.
       while (running) await running
-      const names = entries()
+      const names = entries(sandboxId)
       if (names.length === 0) return
       running = carryOutAll(names).finally(() => {
         running = undefined
       })
       await running
     },
+    isPending: (sandboxId) => [...failed.values()].some((one) => one.sandboxId === sandboxId),
   }
 }
 
 async function carryOutEntry(
   { dir, largest, carryOutOne, events, log }: JournalParts,
   name: string,
-  failedAt: Map<string, number>,
+  failed: Map<string, Failed>,
 ): Promise<void> {
   const file = join(dir, name)
   const setAside = (reason: string) => {
@@ -89,23 +107,27 @@ async function carryOutEntry(
     log.warn(`${file}: ${reason}; nothing is detached by it, and it is kept as ${movedTo}`)
     events.emit('state:set-aside', { file, movedTo, reason })
   }
+  let sandboxId: string | undefined
+  const tryAgain = () => failed.set(name, { at: performance.now(), sandboxId })
   try {
     const body = readWhole(file, largest)
     if (body === undefined) return
     const outcome =
       typeof body === 'string'
-        ? { done: false as const, isBroken: true, reason: body }
+        ? { done: false as const, isBroken: true, reason: body, sandboxId: undefined }
         : await carryOutOne(body)
+    sandboxId = outcome.sandboxId
     if (outcome.done) {
       rmSync(file, { force: true })
+      failed.delete(name)
       log.info(`carried out what was detached without a daemon: ${name}`)
     } else if (outcome.isBroken) setAside(outcome.reason)
     else {
-      failedAt.set(name, performance.now())
+      tryAgain()
       log.warn(`${file}: could not be detached, and is tried again: ${outcome.reason}`)
     }
   } catch (error) {
-    failedAt.set(name, performance.now())
+    tryAgain()
     log.error(`${file}: ${messageOf(error)}`)
   }
 }

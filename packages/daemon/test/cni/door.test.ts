@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -440,6 +441,28 @@ describe.skipIf(!isIsolated())('what was detached while no daemon ran', () => {
       await container(daemon.socket).call('STATUS')
       return !existsSync(entry)
     })
+  })
+
+  test('is carried out before its container is attached anew, though it failed a moment ago, and never after', async () => {
+    const stubborn = `${able} tearDownPod: async () => { const { existsSync } = await import('node:fs'); if (existsSync('/run/stuck')) throw new Error('stuck') },`
+    const { daemon, stateDir } = await startTestDaemon(stubborn)
+    const one = container(daemon.socket)
+    await one.call('ADD')
+    const journal = join(stateDir, 'cni-journal')
+    mkdirSync(journal, { mode: 0o700 })
+    const entry = join(journal, 'a'.repeat(32))
+    writeFileSync(entry, del(one.name))
+    writeFileSync('/run/stuck', '')
+    expect((await container(daemon.socket).call('ADD')).status).toBe(200)
+    expect(existsSync(entry)).toBe(true)
+    expect((await one.call('ADD')).printed).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining('detaches'),
+    })
+    rmSync('/run/stuck')
+    expect((await one.call('DEL')).status).toBe(200)
+    expect((await one.call('ADD')).status).toBe(200)
+    expect(existsSync(entry)).toBe(false)
   })
 
   test('is not read from a directory that others may write to', async () => {
