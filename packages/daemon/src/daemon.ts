@@ -143,7 +143,7 @@ async function serve(
   manager.ready(`network plugin ${config.networkPlugin}`)
 
   const overlaid = cluster ? async () => cluster.overlay(await load()) : load
-  const reload = createReload({ host, load: overlaid, manager, log })
+  const { reload, end: endReload } = createReload({ host, load: overlaid, manager, log })
   cluster?.follow(host, reload)
   const unwatch = file === undefined ? () => {} : watchFile(file, () => void reload(), log)
   const stop = createStop({
@@ -162,6 +162,7 @@ async function serve(
       metrics.close()
     },
     closeHost: async () => {
+      await endReload()
       await host
         .close()
         .catch((error: unknown) => log.error(`the host could not be closed: ${messageOf(error)}`, { error }))

@@ -12,9 +12,17 @@ interface ReloadParts {
   readonly log: Logger
 }
 
-/** What reads the configuration again, and applies it whole or refuses it whole; one reading after the other. */
-export function createReload({ host, load, manager, log }: ReloadParts): () => Promise<void> {
+export interface Reload {
+  /** Reads the configuration again, and applies it whole or refuses it whole; one reading after the other. */
+  reload(): Promise<void>
+  /** Has no more of it begin, and waits for the one that runs: a host that it starts is there then, and can be closed. */
+  end(): Promise<void>
+}
+
+export function createReload({ host, load, manager, log }: ReloadParts): Reload {
+  let isEnded = false
   const reload = async () => {
+    if (isEnded) return
     manager.reloading()
     const { file } = host.configuration
     try {
@@ -27,9 +35,15 @@ export function createReload({ host, load, manager, log }: ReloadParts): () => P
   }
   // A file may be written again while it is read.
   let last: Promise<void> = Promise.resolve()
-  return () => {
-    last = last.then(reload)
-    return last
+  return {
+    reload: () => {
+      last = last.then(reload)
+      return last
+    },
+    end: () => {
+      isEnded = true
+      return last
+    },
   }
 }
 

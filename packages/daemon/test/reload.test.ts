@@ -30,6 +30,30 @@ describe.skipIf(!isIsolated())('a daemon whose configuration changes', () => {
     await until(() => (globalThis as { closed?: unknown[] }).closed?.length === 1)
   })
 
+  test('takes none up any more once it stops, and leaves no plugin behind that it began with', async () => {
+    const world = globalThis as { begun?: number[]; ended?: number[]; goOn?: Promise<void> }
+    world.begun = []
+    world.ended = []
+    const counting = `
+      init: async function () { this.n = globalThis.begun.push(0); await globalThis.goOn },
+      close: async function () { globalThis.ended.push(this.n) },`
+    const { daemon, configure } = await startTestDaemon(counting)
+    let goOn = () => {}
+    world.goOn = new Promise((resolve) => {
+      goOn = resolve
+    })
+    configure({ mtu: 1400 })
+    const reloading = daemon.reload()
+    await until(() => world.begun?.length === 2)
+    const stopping = daemon.stop(0)
+    goOn()
+    await Promise.all([reloading, stopping])
+    expect(world.ended.sort()).toEqual([1, 2])
+    configure({ mtu: 1300 })
+    await daemon.reload()
+    expect(world.begun).toHaveLength(2)
+  })
+
   test('applies it when the file is written, without being told', async () => {
     const { ask, configure } = await startTestDaemon(telling)
     configure({ plugins: { odd: { ip: '192.0.2.3' } } })
