@@ -183,6 +183,20 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       expect(text).toContain('"pod-cidr":"10.244.2.0/24"')
     })
 
+    test('goes on by the new pod CIDR though its plugin can not be started by it at first', async () => {
+      const failsOnce = `init: async () => {
+        globalThis.starts = (globalThis.starts ?? 0) + 1
+        if (globalThis.starts === 2) throw new Error('not now')
+      },`
+      const { prefix, ask, log } = await start({}, failsOnce)
+      await put(prefix, '10.244.1.0-24', '192.0.2.7')
+      await until(() => log.entries.some(({ message }) => message.includes('not now')))
+      await until(async () => (await ask('GET', '/v1/status')).body.readiness.ready)
+      expect((await ask('GET', '/v1/plugin')).body.start.podCIDR).toBe('10.244.2.0/24')
+      const { text } = await ask('GET', '/v1/events?from=start&until=now')
+      expect(text.match(/^event: cluster:joined$/gm)).toHaveLength(2)
+    })
+
     test('leaves no pod whose set-up began before it was fenced', async () => {
       const waits = `setUpPod: async () => {
         globalThis.isSettingUp = true

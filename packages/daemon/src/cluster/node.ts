@@ -28,6 +28,8 @@ export async function joinAsConfigured(
   const { cluster: settings, stateDir } = config
   if (!settings) return undefined
   let tell: (event: ClusterEvent) => Promise<void> | void = () => {}
+  /** Has the host take what it could not take. */
+  let retry: NodeJS.Timeout | undefined
   const cluster = await join(settings, { log, stateDir, onEvent: (event) => tell(event) })
 
   /** Why a pod can't be given an address at this moment. */
@@ -74,24 +76,41 @@ export async function joinAsConfigured(
     follow(host, reload) {
       const { events } = host
       const taken = (podCIDR: string) => events.emit('cluster:joined', { podCIDR })
+      const isTaken = (podCIDR: string) => host.configuration.config.podCIDR === podCIDR
+      let failures = 0
+      const take = async (podCIDR: string): Promise<void> => {
+        const isNew = !isTaken(podCIDR)
+        // The plugin is started by the new one, and pods of the old one stay.
+        await reload()
+        if (!isTaken(podCIDR)) {
+          // Nobody else would try: whoever wrote the configuration has nothing to change.
+          const waitMs = Math.min(60_000, 1_000 * 2 ** failures++)
+          retry = setTimeout(() => {
+            if (cluster.share?.podCIDR === podCIDR && !isTaken(podCIDR)) void take(podCIDR)
+          }, waitMs).unref()
+          return
+        }
+        failures = 0
+        if (isNew) events.emit('pod-cidr-change', { 'pod-cidr': podCIDR })
+        taken(podCIDR)
+      }
       tell = async (event) => {
         if (event.event === 'fenced') events.emit('cluster:fenced', { reason: event.reason })
         else if (event.event === 'repaired') events.emit('cluster:repaired', { what: event.what })
         else {
-          const { podCIDR } = event.share
-          const before = host.configuration.config.podCIDR
-          // The plugin is started by the new one, and pods of the old one stay.
-          await reload()
-          if (before !== podCIDR) events.emit('pod-cidr-change', { 'pod-cidr': podCIDR })
-          taken(podCIDR)
+          clearTimeout(retry)
+          await take(event.share.podCIDR)
         }
       }
       const { share } = cluster
       if (!share) return
-      if (host.configuration.config.podCIDR === share.podCIDR) taken(share.podCIDR)
+      if (isTaken(share.podCIDR)) taken(share.podCIDR)
       else void tell({ event: 'joined', share })
     },
-    stop: () => cluster.stop({ release: settings.releaseOnStop }),
+    stop: () => {
+      clearTimeout(retry)
+      return cluster.stop({ release: settings.releaseOnStop })
+    },
   }
 }
 
