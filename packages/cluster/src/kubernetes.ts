@@ -57,7 +57,11 @@ export async function joinKubernetes(options: KubernetesOptions): Promise<Cluste
     share = next
     // What fails is tried again by itself, and told as the routes' problem.
     const applied = routes.apply(wanted).catch(() => {})
-    if (isNew) void applied.then(() => teller.tell({ event: 'joined', share: next }))
+    if (!isNew) return
+    void applied.then(() => {
+      // It may be fenced meanwhile, or have another one.
+      if (share?.podCIDR === next.podCIDR) teller.tell({ event: 'joined', share: next })
+    })
   }
 
   const describe = ({ name, publicIP, publicIPv6 }: KubernetesNode): NodeValue => ({

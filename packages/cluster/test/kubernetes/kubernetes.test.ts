@@ -89,6 +89,18 @@ describe.skipIf(!isIsolated())('the Nodes of Kubernetes', () => {
     expect(cluster.holds()).toBe(false)
   })
 
+  test('that change faster than routes are made leave nothing told that is no longer so', async () => {
+    const { api, events, begin } = await start()
+    await begin()
+    await until(() => api.watching() === 1)
+    api.put(nodeObject('a', ['10.244.5.0/24'], ['192.0.2.1']))
+    api.put(nodeObject('a', [], ['192.0.2.1']))
+    api.put(nodeObject('a', ['10.244.6.0/24'], ['192.0.2.1']))
+    const told = () => events.map((one) => (one.event === 'joined' ? one.share.podCIDR : one.event))
+    await until(() => told().includes('10.244.6.0/24'))
+    expect(told()).toEqual(['fenced', '10.244.6.0/24'])
+  })
+
   test('are not told to who may not know', async () => {
     const { begin } = await start()
     const cluster = await begin('wrong')
