@@ -113,8 +113,11 @@ export function keepNodeTable({ access, log, onChange }: NodeTableOptions): Node
       timeoutSeconds: String(watchSeconds),
     })
     // A server that went away without a word would be waited for without end.
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout((watchSeconds + 20) * 1_000)])
-    const answer = await ask(`/api/v1/nodes?${query}`, signal)
+    const ended = AbortSignal.any([stopped.signal, AbortSignal.timeout((watchSeconds + 20) * 1_000)])
+    const unanswered = new AbortController()
+    const timer = setTimeout(() => unanswered.abort(), answerMs)
+    const signal = AbortSignal.any([ended, unanswered.signal])
+    const answer = await ask(`/api/v1/nodes?${query}`, signal).finally(() => clearTimeout(timer))
     problem = undefined
     for await (const line of readLines(answer)) {
       const event: unknown = JSON.parse(line)

@@ -33,6 +33,7 @@ export async function startApiServer(token: string) {
   let version = 100
   /** What came before can't be watched from. */
   let forgotten = 0
+  let isSilent = false
 
   const send = (to: ServerResponse, type: string, object: unknown) =>
     to.write(`${JSON.stringify({ type, object })}\n`)
@@ -66,6 +67,7 @@ export async function startApiServer(token: string) {
         items: all.slice(from, from + 2),
       })
     }
+    if (isSilent) return
     response.writeHead(200, { 'content-type': 'application/json' })
     if (Number(url.searchParams.get('resourceVersion')) < forgotten) {
       send(response, 'ERROR', status(410, 'Expired'))
@@ -102,6 +104,10 @@ export async function startApiServer(token: string) {
     asked,
     put: (node: NodeObject) => change(nodes.has(node.metadata.name) ? 'MODIFIED' : 'ADDED', node),
     delete: (node: NodeObject) => change('DELETED', node),
+    /** Takes watches, and never answers them. */
+    beSilent(silent: boolean) {
+      isSilent = silent
+    },
     watching: () => watches.size,
     endWatches,
     /** Ends all watches, and refuses those from before. */

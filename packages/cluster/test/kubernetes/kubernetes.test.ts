@@ -101,6 +101,16 @@ describe.skipIf(!isIsolated())('the Nodes of Kubernetes', () => {
     expect(told()).toEqual(['fenced', '10.244.6.0/24'])
   })
 
+  test('are asked for again where a watch is taken and never answered', async () => {
+    const { api, begin } = await start()
+    api.put(nodeObject('a', ['10.244.0.0/24'], ['192.0.2.1']))
+    api.beSilent(true)
+    const cluster = await begin()
+    await until(() => cluster.problem?.includes('no answer in time') === true)
+    api.beSilent(false)
+    await until(() => api.watching() === 1 && cluster.problem === undefined)
+  })
+
   test('are not told to who may not know', async () => {
     const { begin } = await start()
     const cluster = await begin('wrong')
