@@ -135,5 +135,7 @@ function checkGiven({ ips, mac, isInRange }: Wishes, made: PodInterface, { plugi
 
 /** One spelling for each address: of IPv6 there are many. */
 function canonical(address: string): string {
-  return isIP(address) === 6 ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address
+  return isIP(address) === 6 && !address.includes('%')
+    ? new URL(`http://[${address}]`).hostname.slice(1, -1)
+    : address
 }

@@ -4,6 +4,7 @@ import {
   INGRESS_BANDWIDTH_ANNOTATION,
   IP_ANNOTATION,
   MAC_ANNOTATION,
+  messageOf,
   type PortMapping,
   parseCIDR,
 } from '@podwire/api'
@@ -30,7 +31,9 @@ export interface Dns {
   readonly options?: string[]
 }
 
-const address = z.string().refine((text) => isIP(text) !== 0, 'expected an IP address')
+const address = z
+  .string()
+  .refine((text) => isIP(text) !== 0 && !text.includes('%'), 'expected an IP address without a zone')
 const port = z.number().int().min(0).max(65_535)
 const bits = z.number().min(0)
 const texts = z.array(z.string())
@@ -174,7 +177,13 @@ interface Range {
 
 function rangesOf(ranges: readonly Range[]): Wishes['isInRange'] {
   if (ranges.length === 0) return undefined
-  const checks = ranges.map(rangeCheck)
+  let checks: readonly ((address: string) => boolean)[]
+  try {
+    checks = ranges.map(rangeCheck)
+  } catch (error) {
+    // Of another family, or the last before the first.
+    throw pluginError(CniCode.invalidConfig, `runtimeConfig.ipRanges: ${messageOf(error)}`)
+  }
   return (text) => checks.some((isIn) => isIn(text))
 }
 

@@ -93,6 +93,21 @@ describe('what is asked of a pod’s network', () => {
     ['ports that are not a list', { portMappings: 'x' }, {}, 7, 'portMappings'],
     ['a rate below zero', { bandwidth: { ingressRate: -1 } }, {}, 7, 'ingressRate'],
     ['an address that is none', { ips: ['10.1'] }, {}, 7, 'ips.0'],
+    ['an address of a link', { ips: ['fe80::1%eth0'] }, {}, 7, 'ips.0'],
+    [
+      'a range that begins in another family',
+      { ipRanges: [[{ subnet: '10.1.0.0/16', rangeStart: 'fd00::1' }]] },
+      {},
+      7,
+      'ipRanges',
+    ],
+    [
+      'a range that ends before it begins',
+      { ipRanges: [[{ subnet: '10.1.0.0/16', rangeStart: '10.1.0.9', rangeEnd: '10.1.0.1' }]] },
+      {},
+      7,
+      'ipRanges',
+    ],
     ['a range that is none', { ipRanges: [[{ subnet: '10.1.0.0' }]] }, {}, 7, 'subnet'],
     ['names that are none', {}, { dns: { nameservers: 'x' } }, 7, 'dns.nameservers'],
   ])('is refused: %s', (_, runtimeConfig, config, cniCode, text) => {
