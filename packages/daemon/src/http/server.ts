@@ -93,11 +93,7 @@ export async function createServer(parts: ServerParts): Promise<FastifyInstance>
     const { params, query, body } = request
     const serve = (signal: AbortSignal) => route.serve({ params, query, body }, signal)
     if (route.looks) return serve(never)
-    const onGone = (callback: () => void) => {
-      reply.raw.on('close', () => {
-        if (!reply.raw.writableFinished) callback()
-      })
-    }
+    const onGone = (callback: () => void) => onClientGone(request, reply, callback)
     return operations.run({ id: operationOf(request), onGone }, serve)
   }
 }
@@ -110,6 +106,25 @@ function operationOf(request: FastifyRequest): string | undefined {
   throw errors.INVALID_REQUEST({
     problems: ['header podwire-operation: expected 1–64 letters, digits or "-"'],
   })
+}
+
+/** Calls back when a client is gone before it has its answer. */
+export function onClientGone(
+  { raw: { socket } }: FastifyRequest,
+  { raw }: FastifyReply,
+  callback: () => void,
+): void {
+  const closed = () => {
+    if (!raw.writableFinished) callback()
+  }
+  if (socket.destroyed) {
+    closed()
+    return
+  }
+  // Of answers that wait for one before them on their connection, none is told that it closed.
+  socket.setMaxListeners(0)
+  socket.once('close', closed)
+  raw.once('finish', () => socket.off('close', closed))
 }
 
 export function fail(reply: FastifyReply, error: unknown): FastifyReply {

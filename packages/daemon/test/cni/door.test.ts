@@ -9,6 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { namesIn } from '@podwire/api/files'
 import { isIsolated, recordingLogger } from '@podwire/testing'
@@ -192,6 +193,31 @@ describe.skipIf(!isIsolated())('the door of container runtimes', () => {
     await daemon.stop()
     expect(recordsIn(stateDir)).toEqual([])
     expect(log.entries.filter(({ level }) => level === 'error')).toEqual([])
+  })
+
+  test('undoes ADDs that waited in a row on a connection that closed', async () => {
+    const slow = `${able} setUpPod: async () => { await new Promise((done) => setTimeout(done, 200)); return { ip: '192.0.2.9' } },`
+    const { daemon, stateDir, ask } = await startTestDaemon(slow)
+    execFileSync('ip', ['netns', 'add', 'row'])
+    const client = connect(daemon.socket)
+    for (const id of ['row1', 'row2', 'row3']) {
+      const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: id, CNI_NETNS: '/run/netns/row', CNI_IFNAME: 'eth0' }
+      const body = bodyOf({
+        env: { ...env, CNI_PATH: '/x' },
+        stdin: '{"cniVersion":"1.1.0","name":"net1","type":"podwire"}',
+      })
+      client.write(
+        `POST /v1/cni HTTP/1.1\r\nhost: x\r\ncontent-type: application/vnd.podwire.cni\r\ncontent-length: ${body.length}\r\n\r\n`,
+      )
+      client.write(body)
+    }
+    const told = async () => (await ask('GET', '/v1/events?from=start&until=now')).text
+    await until(async () => (await told()).match(/^event: pod:setup:start$/gm)?.length === 3)
+    client.destroy()
+    await until(async () => {
+      const ends = (await told()).match(/^event: pod:(setup:failed|teardown:done)$/gm)
+      return (ends?.length ?? 0) >= 3 && recordsIn(stateDir).length === 0
+    })
   })
 
   test('detaches to the end though nobody waits for that', async () => {

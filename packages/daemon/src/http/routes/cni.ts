@@ -4,7 +4,7 @@ import { callContentType, largestBody } from '../../cni/call-body.ts'
 import type { CniDoor } from '../../cni/door.ts'
 import { errors } from '../../errors.ts'
 import type { Operations } from '../../operations.ts'
-import { fail } from '../server.ts'
+import { fail, onClientGone } from '../server.ts'
 
 /** Adds `/v1/cni`, which container runtimes' calls come to. */
 export function addCniDoor(app: FastifyInstance, door: CniDoor, operations: Operations, log: Logger): void {
@@ -24,14 +24,14 @@ export function addCniDoor(app: FastifyInstance, door: CniDoor, operations: Oper
         log.error(`an ADD that nobody waited for could not be undone: ${messageOf(error)}`),
       )
     let abort = () => {}
-    reply.raw.on('close', () => {
-      if (reply.raw.writableFinished) return
+    onClientGone(request, reply, () => {
       isGone = true
       abort()
       void undoNow()
     })
     const onGone = (callback: () => void) => {
       abort = callback
+      if (isGone) abort()
     }
     const answer = await operations.run({ onGone }, (signal) => door.answer(body, signal))
     undo = answer.undo
