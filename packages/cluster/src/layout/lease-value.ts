@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net'
+import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import * as z from 'zod/mini'
 import { once } from '../once.ts'
 import { canonicalAddress } from './range.ts'
@@ -64,12 +64,24 @@ export function parseNodeValue(value: string): NodeValue | undefined {
   }
 }
 
-/** Null for what is not an address; undefined for none. */
+/** What no other node has: packets for it would stay on this one, or go to a group. */
+const nobodys = once(() => {
+  const list = new BlockList()
+  list.addSubnet('0.0.0.0', 8, 'ipv4')
+  list.addSubnet('127.0.0.0', 8, 'ipv4')
+  list.addSubnet('224.0.0.0', 3, 'ipv4')
+  list.addAddress('::1', 'ipv6')
+  list.addSubnet('ff00::', 8, 'ipv6')
+  return list
+})
+
+/** Null for what can't be a node's address; undefined for none. */
 function addressOf(text: string | null | undefined, isAddress: (text: string) => boolean, none: string) {
   if (text === undefined || text === null || text === '') return undefined
   if (!isAddress(text) || text.includes('%')) return null
   const address = canonicalAddress(text)
-  return address === none ? undefined : address
+  if (address === none) return undefined
+  return nobodys().check(address, isIPv4(address) ? 'ipv4' : 'ipv6') ? null : address
 }
 
 function vtepOf(backend: unknown): string | undefined {

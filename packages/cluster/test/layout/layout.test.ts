@@ -153,6 +153,10 @@ describe('the value of a lease', () => {
     '{"PublicIP":"not an address","BackendType":"vxlan"}',
     '{"PublicIP":"192.0.2.7","NodeName":""}',
     '{"PublicIP":"fe80::1%eth0","BackendType":"vxlan"}',
+    '{"PublicIP":"127.0.0.1","BackendType":"vxlan"}',
+    '{"PublicIP":"224.0.0.1","BackendType":"vxlan"}',
+    '{"PublicIP":"255.255.255.255","BackendType":"host-gw"}',
+    '{"PublicIPv6":"ff02::1","BackendType":"vxlan"}',
   ])('%j is nothing that can be used', (value) => {
     expect(parseNodeValue(value)).toBeUndefined()
   })

@@ -69,7 +69,8 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
     // Whichever pod is set up, again or anew: what all share is put back with it.
     if (isMended) {
       place.damaged.clear()
-      place.isUnmade = false
+      // Where there is no room nothing new is made: what was right already was only looked at.
+      if (!place.isFull) place.isUnmade = false
     }
   }
   return []
