@@ -152,7 +152,8 @@ function annotationProblems(annotations: Readonly<Record<string, string>>): stri
 
 function portProblems(portMappings: readonly PortMapping[]): string[] {
   const problems: string[] = []
-  for (const [index, mapping] of portMappings.entries()) {
+  const before = new Map<string, PortMapping[]>()
+  for (const mapping of portMappings) {
     const { hostPort, containerPort, protocol, hostIP = '' } = mapping
     const shown = `${hostIP && `${hostIP}:`}${hostPort}:${containerPort}/${protocol}`
     for (const port of [hostPort, containerPort]) {
@@ -162,15 +163,17 @@ function portProblems(portMappings: readonly PortMapping[]): string[] {
     if (!['tcp', 'udp', 'sctp'].includes(protocol))
       problems.push(`protocol in ${shown} must be tcp, udp or sctp`)
     if (hostIP && !isIP(hostIP)) problems.push(`host address in ${shown} must be an IP address`)
-    if (portMappings.slice(0, index).some((other) => overlap(mapping, other)))
-      problems.push(`host port ${hostPort}/${protocol} is mapped twice`)
+    const port = `${hostPort}/${protocol}`
+    const others = before.get(port) ?? []
+    if (others.some((other) => overlap(mapping, other))) problems.push(`host port ${port} is mapped twice`)
+    others.push(mapping)
+    before.set(port, others)
   }
   return problems
 }
 
-/** Whether a packet could be meant for both: on one address, or one of the two on every address of the family. */
+/** Whether a packet to one port could be meant for both: on one address, or one of the two on every address of the family. */
 function overlap(a: PortMapping, b: PortMapping): boolean {
-  if (a.hostPort !== b.hostPort || a.protocol !== b.protocol) return false
   const [one = '', other = ''] = [a.hostIP, b.hostIP]
   return one === other || covers(one, other) || covers(other, one)
 }
