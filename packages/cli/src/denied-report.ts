@@ -30,8 +30,20 @@ export function printDenied(flows: readonly DeniedFlow[]): void {
   }
 }
 
+/** For people too: the flags to say another time, or that there are none. */
+export function printSuggested(flows: readonly DeniedFlow[]): void {
+  const flags = suggestFlags(flows)
+  for (const flag of flags) printNote(flag)
+  if (flags.length > 0) return
+  printNote(
+    flows.length === 0
+      ? 'no flag to suggest: nothing was denied'
+      : 'no flag to suggest: what was denied is denied by a rule or a limit, whatever is allowed',
+  )
+}
+
 /** The flags that would have allowed what no rule allowed. */
-export function suggestFlags(flows: readonly DeniedFlow[]): readonly string[] {
+function suggestFlags(flows: readonly DeniedFlow[]): readonly string[] {
   const flags = flows
     .filter(({ direction, rule }) => direction === 'egress' && rule === 'default')
     .map(({ address, port, name, protocol }) => {

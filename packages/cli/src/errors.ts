@@ -4,7 +4,7 @@ import { defineErrors, describeValue, messageOf } from '@podwire/api'
 export const errors = defineErrors({
   USAGE: {
     message: (about: { what: string; value: string; expected: string }) =>
-      `${about.what}: ${describeValue(about.value)} is not understood; expected ${about.expected}`,
+      `${about.what}: ${about.value === '' ? 'nothing is given' : `${describeValue(about.value)} is not understood`}; expected ${about.expected}`,
     exitCode: 2,
   },
 

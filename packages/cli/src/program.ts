@@ -80,10 +80,16 @@ export async function buildProgram(
     one
       .exitOverride()
       .showSuggestionAfterError()
+      .showHelpAfterError(`See: ${pathOf(one)} --help`)
       .configureOutput({ writeOut: printRaw, writeErr: (text) => printError(text.trimEnd()) })
     if (one !== program && one.commands.length === 0) withGlobalFlags(one)
   }
   return program
+}
+
+/** What is typed to call it. */
+function pathOf(one: Command): string {
+  return one.parent ? `${pathOf(one.parent)} ${one.name()}` : one.name()
 }
 
 function tree(one: Command): Command[] {

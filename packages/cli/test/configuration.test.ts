@@ -102,6 +102,17 @@ test.each([
   expect(status).toBe(2)
 })
 
+test.each<[object, string]>([
+  [{ plugins: { kubenet: { datapath: 'bridge' } } }, 'plugins.kubenet'],
+  [{ podCIDR: '10.88.0.0/16' }, 'podCIDR'],
+])('a configuration that leaves pods without a network says so: %j', (configuration, text) => {
+  const { podwire } = project({ 'podwire.config.json': { ...configuration, stateDir: './state' } })
+  const warning = new RegExp(`pods get no network: .*${text}.*"networkPlugin": "kubenet"`)
+  expect(podwire('config', 'check')).toMatchObject({ status: 0, stderr: expect.stringMatching(warning) })
+  expect(podwire('repair')).toMatchObject({ status: 0, stderr: expect.stringMatching(warning) })
+  expect(podwire('ps')).toMatchObject({ status: 0, stderr: '' })
+})
+
 const isRealRoot = process.getuid?.() === 0 && hasMachineUsers()
 
 test.runIf(isRealRoot)('as root, what another user could have written is used only with --trust', () => {

@@ -74,6 +74,11 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     expect(denied.status).not.toBe(0)
     expect(denied.stderr).toMatch(new RegExp(`denied (once|\\d+ times) by default: tcp to 10.88.0.1:${port}`))
     expect(denied.stderr).toContain(`--allow 10.88.0.1:${port}/tcp`)
+    const port9 = ['run', '--deny', '10.88.0.1:9', '--suggest', '--', 'bash', '-c', connect(9)]
+    expect(podwire(...port9).stderr).toContain('no flag to suggest: what was denied is denied by a rule')
+    expect(podwire('run', '--suggest', '--', 'true').stderr).toContain(
+      'no flag to suggest: nothing was denied',
+    )
     const json = podwire('run', '--isolated', '--json', '--', 'bash', '-c', connect(port))
     expect(JSON.parse(json.stdout)).toMatchObject({
       policy: { egress: { default: 'deny' } },

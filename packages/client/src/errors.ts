@@ -1,10 +1,10 @@
-import { defineErrors, messageOf, printable } from '@podwire/api'
+import { defineErrors, errnoOf, messageOf, printable } from '@podwire/api'
 
 /** All that this package says by itself; what a daemon says comes with the daemon's own codes. */
 export const errors = defineErrors({
   DAEMON_NOT_RUNNING: {
     message: ({ socket }: { socket: string }, cause: unknown) =>
-      `No daemon answers at ${printable(socket)}${cause === undefined ? '' : `: ${messageOf(cause)}`}`,
+      `No daemon answers at ${printable(socket)}${cause === undefined ? '' : `: ${errnoOf(cause) === 'ENOENT' ? 'there is no such socket' : messageOf(cause)}`}`,
     remedy: 'Start one with: podwire daemon',
   },
   DAEMON_REFUSES: {

@@ -14,7 +14,8 @@ export const errors = defineErrors({
       `etcd can't be reached to ${operation}: ${failures
         .map(({ endpoint, reason }) => `${printable(endpoint)}: ${printable(reason)}`)
         .join('; ')}`,
-    remedy: 'See that it runs and can be reached from this node, and that cluster.etcd names it.',
+    remedy:
+      'See that it runs and can be reached from this node, and that cluster.etcd or --endpoint names it.',
   },
   ETCD_REFUSED: {
     message: (about: { operation: string; endpoint: string; reason: string; grpcCode?: number }) =>

@@ -65,7 +65,8 @@ export const errors = defineErrors({
   POLICY_NEEDS_HOST: {
     message: ({ pod, name }: { pod: PodName; name: string }) =>
       `pod ${podKey(pod)} may reach "${name}" by name, for which somebody must answer its DNS as long as it lives, and this command ends at once`,
-    remedy: 'Use podwire run, or a program with a host of its own; or allow addresses, with cidr.',
+    remedy:
+      'Start podwire daemon, which answers; or use podwire run, or a program with a host of its own; or allow addresses.',
     exitCode: 2,
   },
 

@@ -25,6 +25,7 @@ import {
   startConfigured,
   startRecorded,
 } from './plugins/start-plugin.ts'
+import { unusedKeys } from './plugins/unused-keys.ts'
 import { hostNamesIn } from './policy/policy.ts'
 import { findRecord, type OperationOptions, type SandboxContext } from './sandboxes/context.ts'
 import { createPodLock } from './sandboxes/lock.ts'
@@ -141,6 +142,8 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
   options.listen?.(events)
   assertStateDirSafe(config.stateDir)
   tellOfDaemon(config.stateDir, log)
+  const unused = unusedKeys(config)
+  if (start && unused !== undefined) log.warn(unused)
   const store = createSandboxStore(config.stateDir)
   const catalog = await createPluginCatalog({ configuration, installation, log, defaultIsolation })
   const started = startedPlugins(

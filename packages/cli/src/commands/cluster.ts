@@ -134,7 +134,12 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
     if (json) printJson({ state: 'none' })
     else if (config.cluster && !config.cluster.etcd)
       printNote('nothing is leased here: the configuration names no etcd. See podwire status')
-    else printNote(`no daemon of ${config.stateDir} has joined a cluster since the machine was started`)
+    else {
+      const next = config.cluster
+        ? 'start one with podwire daemon'
+        : 'name etcd in the configuration, as cluster.etcd.endpoints, and start podwire daemon'
+      printNote(`no daemon of ${config.stateDir} has joined a cluster since the machine was started: ${next}`)
+    }
     return 1
   }
   const { state, reason, nodeName, publicIP, publicIPv6, lease } = record

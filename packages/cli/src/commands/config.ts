@@ -2,7 +2,7 @@ import { command, commandGroup, type DefineCommand } from '../command.ts'
 import { installation, loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags } from '../flags.ts'
 import { stderrLogger } from '../logger.ts'
-import { print, printJson } from '../output.ts'
+import { print, printJson, printNote } from '../output.ts'
 
 const define: DefineCommand = (does) =>
   commandGroup('config', 'look at the configuration', [
@@ -28,11 +28,13 @@ const define: DefineCommand = (does) =>
 export default define
 
 async function check(flags: GlobalFlags): Promise<void> {
-  const { createPluginCatalog, validateConfiguration } = await import('@podwire/core')
+  const { createPluginCatalog, unusedKeys, validateConfiguration } = await import('@podwire/core')
   const configuration = await loadConfiguration(flags)
   const log = stderrLogger(flags.verbose ?? false)
   const catalog = await createPluginCatalog({ configuration, installation: installation(), log })
   await validateConfiguration(configuration, catalog)
-  const { file, dir } = configuration
+  const { file, dir, config } = configuration
+  const unused = unusedKeys(config)
+  if (unused !== undefined) printNote(`warn: ${unused}`)
   print(file ? `${file}: ok` : `No configuration from ${dir} upwards: what podwire init writes holds.`)
 }

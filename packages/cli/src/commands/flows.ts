@@ -13,7 +13,7 @@ type Flags = GlobalFlags & JsonFlag & { follow?: boolean; denied?: boolean }
 const define: DefineCommand = (does) =>
   command(
     'flows',
-    'print what pods reached lately, and what they were denied, as the daemon knows it',
+    'print what pods of the daemon were denied lately, what they have open, and what they reached while somebody asked',
     'podwire flows default/web --follow',
   )
     .argument('[pod]', 'NAMESPACE/NAME; default: all')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NetworkHost, SandboxRecord } from '@podwire/core'
 import { afterDashes, command, type DefineCommand, withPodFlags } from '../command.ts'
-import { printDenied, suggestFlags, watchDenied } from '../denied-report.ts'
+import { printDenied, printSuggested, watchDenied } from '../denied-report.ts'
 import {
   collect,
   type GlobalFlags,
@@ -88,7 +88,7 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
       else printNote('what was reached is not known: the network plugin does not tell')
       printDenied(flows)
     }
-    if (suggest) for (const flag of suggestFlags(flows)) printNote(flag)
+    if (suggest) printSuggested(flows)
     if (json) {
       const told = { ...(ways ? { reached: ways } : {}), ...(record.pod.policy ? { denied: flows } : {}) }
       printJson({ ...podJson(record), ...ended, ...told })

@@ -105,7 +105,8 @@ export function createPluginManager(plugin: NetworkPlugin, deadlines: Deadlines)
       const collect = (inner: AbortSignal) => plugin.collectGarbage?.(validSandboxIds, inner)
       await call('collect garbage', deadlines.collectGarbage, collect, { signal })
     },
-    event: (event, details) => call(`event "${event}"`, deadlines.event, () => plugin.event(event, details)),
+    event: (event, details) =>
+      call(`take event "${event}"`, deadlines.event, () => plugin.event(event, details)),
     notReady: async () => {
       try {
         await runOperation({ plugin: name, operation: 'status' }, () =>

@@ -84,7 +84,7 @@ test('a status that rejects, throws or hangs is the reason why pods can not be s
 test('an event that fails is an error; check and garbage are asked only of plugins that can', async () => {
   const plugin = mockNetworkPlugin({ name: 'x', answers: { event: rejects(new Error('no')) } })
   const manager = createPluginManager(plugin, deadlines)
-  await expect(manager.event('repair', {})).rejects.toThrow('networkPlugin x failed to event "repair"')
+  await expect(manager.event('repair', {})).rejects.toThrow('networkPlugin x failed to take event "repair"')
   await manager.checkPod(pod)
   await manager.collectGarbage(['sb'])
   expect(plugin.calls.map(({ method }) => method)).not.toContain('checkPod')

@@ -88,7 +88,10 @@ async function look(flags: GlobalFlags & PlaceFlags): Promise<CniStatus> {
     ready:
       installed?.owner === 'ours'
         ? await askStatus(places.shim, flags.name ?? placeDefaults.name)
-        : { ready: false, reason: `${places.shim} is ${state}` },
+        : {
+            ready: false,
+            reason: `${places.shim} is ${state}${installed ? '' : ': write it with podwire cni install, or say with --bin-dir where it is'}`,
+          },
   }
 }
 
