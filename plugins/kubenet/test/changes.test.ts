@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { expect, it } from 'vitest'
 import { describeDatapaths, never, nothing, run, useMachine } from './support/machine.ts'
 import { wait } from './support/peer.ts'
@@ -54,6 +62,26 @@ describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
     } finally {
       run('umount', ['-l', pods])
     }
+  })
+
+  it("of a pod whose set-up never had its address takes no other pod's port", async () => {
+    await machine.start()
+    const { ip } = await machine.pod('other', { portMappings: [port(9000)] })
+    const [record, settled] = ['a.changing', 'other.json'].map((name) => `${machine.stateDir}/pods/${name}`)
+    // Killed between the record of what is to be claimed and the claim, which the other pod had.
+    const { ports, ...other } = JSON.parse(readFileSync(settled!, 'utf8'))
+    const { netns } = machine.sandbox('a')
+    const identity = { path: netns, dev: statSync(netns).dev, ino: statSync(netns).ino }
+    const changing = { ports, bandwidth: {}, annotations: {} }
+    writeFileSync(
+      record!,
+      JSON.stringify({ ...other, name: 'a', sandboxId: 'a', netns: identity, ports: [], changing }),
+    )
+    await machine.remove('a')
+    expect(existsSync(record!)).toBe(false)
+    expect(published()).toEqual([9000])
+    expect(ip).toBe('10.88.0.2')
+    expect(await machine.again('other', { portMappings: [port(9000)] })).toMatchObject({ ip })
   })
 
   it('is refused when two ports lead different ways, and done once when they lead the same', async () => {

@@ -55,8 +55,10 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
   }
 }
 
-async function withdrawPorts({ records, hostPorts }: PodContext, record: PodRecord) {
-  const published = publishedFor(record)
+async function withdrawPorts({ records, hostPorts, claims }: PodContext, record: PodRecord) {
+  // A set-up that was cut short has written down addresses that it had not claimed yet, and that are another pod's perhaps.
+  const addresses = record.addresses.filter(({ address }) => claims.ownerOf(address) === record.sandboxId)
+  const published = { ...publishedFor(record), addresses }
   if (published.ports.length === 0) return
   try {
     if (!record.leaving) records.markLeaving(record.sandboxId)
