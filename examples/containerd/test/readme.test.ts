@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { accessSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { hasMachineUsers } from '@podwire/api/files'
 import { isIsolated } from '@podwire/testing'
 import { expect, test } from 'vitest'
 import { builtCommandLine } from '../../../.dev/built-workspace.ts'
@@ -25,7 +26,7 @@ const missing = [
     return true
   }
 })
-const can = isIsolated() && process.getuid?.() === 0 && missing.length === 0
+const can = isIsolated() && process.getuid?.() === 0 && hasMachineUsers() && missing.length === 0
 if (!can)
   console.warn(`the containerd example is skipped: it needs root and ${missing.join(', ') || 'namespaces'}`)
 

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { hasMachineUsers } from '@podwire/api/files'
 import { isIsolated } from '@podwire/testing'
 import { expect, test } from 'vitest'
 import { builtCommandLine } from '../../../.dev/built-workspace.ts'
@@ -52,7 +53,7 @@ const missing = [
     return true
   }
 })
-const can = isIsolated() && process.getuid?.() === 0 && missing.length === 0
+const can = isIsolated() && process.getuid?.() === 0 && hasMachineUsers() && missing.length === 0
 if (!can)
   console.warn(`the podman example is skipped: it needs root and ${missing.join(', ') || 'namespaces'}`)
 

@@ -1,9 +1,11 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { hasMachineUsers } from '@podwire/api/files'
 
 /** Those of these programs that this machine lacks: root has them installed on Debian by `npm run setup`. */
 export function missingPrograms(...programs: readonly string[]): string[] {
-  if (process.getuid?.() !== 0) return ['root']
+  // Root of a user namespace can't have a container's cgroup, or its users.
+  if (process.getuid?.() !== 0 || !hasMachineUsers()) return ['root']
   return programs.filter((program) => !isThere(program))
 }
 
