@@ -52,6 +52,7 @@ export {
   qualifiedNameProblems,
   unescapePluginName,
 } from './names.ts'
+export { once } from './once.ts'
 export type {
   EventDetails,
   HairpinMode,

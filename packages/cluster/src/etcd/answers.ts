@@ -1,5 +1,5 @@
+import { once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 
 /** A key with its value. Revisions count all changes of an etcd. */
 export interface KeyValue {

@@ -1,10 +1,9 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Logger, messageOf } from '@podwire/api'
+import { type Logger, messageOf, once } from '@podwire/api'
 import * as z from 'zod/mini'
 import { readLines, readWhole, reasonOf } from '../etcd/connection.ts'
-import { once } from '../once.ts'
 import type { KubernetesAccess } from './access.ts'
 import { type KubernetesNode, readNode } from './node.ts'
 

@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
+import { once } from '@podwire/api'
 import * as z from 'zod/mini'
 import { type PodSubnets, parsePodSubnets } from '../layout/pod-subnets.ts'
 import { canonicalAddress } from '../layout/range.ts'
-import { once } from '../once.ts'
 
 /** What is used of a Node. */
 export interface KubernetesNode {

@@ -1,6 +1,6 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
+import { once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 import { canonicalAddress } from './range.ts'
 
 /** What a node tells the others of itself: the value of its lease. */

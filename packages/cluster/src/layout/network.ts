@@ -1,6 +1,5 @@
-import { messageOf } from '@podwire/api'
+import { messageOf, once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 import { formatSubnet, isWithin, parseSubnet, type Subnet, sizeOf, subnetAt } from './range.ts'
 
 /** How packets come from node to node: straight over a link that both share, or in vxlan. */

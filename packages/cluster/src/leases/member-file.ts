@@ -1,7 +1,7 @@
 import { join } from 'node:path'
+import { once } from '@podwire/api'
 import { readFileIfThere, writeFileWhole } from '@podwire/api/files'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 
 /** What is kept of this node's membership, for a daemon that starts while etcd is away, and for whoever looks. */
 export interface MemberRecord {

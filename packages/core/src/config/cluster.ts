@@ -1,9 +1,8 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { parseDuration, parsePodCIDR } from '@podwire/api'
+import { once, parseDuration, parsePodCIDR } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 
 const describe = (description: string) => z.meta({ description })
 

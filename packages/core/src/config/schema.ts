@@ -1,6 +1,12 @@
-import { isQualifiedName, parseCIDR, parseDuration, parsePodCIDR, qualifiedNameProblems } from '@podwire/api'
+import {
+  isQualifiedName,
+  once,
+  parseCIDR,
+  parseDuration,
+  parsePodCIDR,
+  qualifiedNameProblems,
+} from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 import { policySchema } from '../policy/schema.ts'
 import { clusterSchema } from './cluster.ts'
 import { defaults } from './defaults.ts'

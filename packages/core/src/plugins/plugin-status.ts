@@ -1,8 +1,7 @@
 import { isIP } from 'node:net'
-import { type PodNetworkStatus, parseCIDR } from '@podwire/api'
+import { once, type PodNetworkStatus, parseCIDR } from '@podwire/api'
 import * as z from 'zod/mini'
 import { errors } from '../errors.ts'
-import { once } from '../once.ts'
 import { firstIssue } from '../zod-issue.ts'
 
 /** A pod's network status as a plugin returned it or a record kept it. */

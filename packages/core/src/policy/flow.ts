@@ -7,9 +7,9 @@ import {
   FLOW_CLOSED,
   FLOW_DENIED,
   FLOW_LOST,
+  once,
 } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 
 const schemas = once(() => {
   const ends = {

@@ -1,6 +1,6 @@
 import type { PodSelector, Policy, PolicyRule, PolicySide } from '@podwire/api'
+import { once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 import { firstIssue } from '../zod-issue.ts'
 
 /** Whom a policy is for. */

@@ -1,6 +1,6 @@
 import type { Policy, PolicyRule, PolicySetName, PolicySide } from '@podwire/api'
+import { once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 import { hostProblem, isPodPattern, networkProblem, portsProblem } from './rule-problems.ts'
 
 const describe = (description: string) => z.meta({ description })

@@ -1,6 +1,6 @@
 import type { Pod, PodNetworkStatus } from '@podwire/api'
+import { once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../once.ts'
 import { podNetworkStatus } from '../plugins/plugin-status.ts'
 import type { PluginStart } from '../plugins/start-plugin.ts'
 import { policySchema } from '../policy/schema.ts'

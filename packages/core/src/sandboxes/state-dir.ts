@@ -1,10 +1,9 @@
 import { accessSync, constants, existsSync, realpathSync, type Stats, statfsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { errnoOf } from '@podwire/api'
+import { errnoOf, once } from '@podwire/api'
 import { isExposed, isRoots, readFileIfThere, upwards, writeFileWhole } from '@podwire/api/files'
 import * as z from 'zod/mini'
 import { errors } from '../errors.ts'
-import { once } from '../once.ts'
 import { OWN_NETNS } from './netns.ts'
 import type { SandboxStore } from './store.ts'
 

@@ -1,5 +1,5 @@
+import { once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../../once.ts'
 import { wireError } from './wire-error.ts'
 
 // What a host and an isolated plugin say to each other: a line of JSON each, on a socket between the two. Both sides call,

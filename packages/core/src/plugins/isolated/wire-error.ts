@@ -1,6 +1,5 @@
-import { describeValue, PodwireError } from '@podwire/api'
+import { describeValue, once, PodwireError } from '@podwire/api'
 import * as z from 'zod/mini'
-import { once } from '../../once.ts'
 
 /** What was thrown, as it travels: an error with what it carries, or any other value. */
 export type WireError = { readonly thrown?: unknown } | WiredError

@@ -1,4 +1,4 @@
-/** Makes a value when it is first asked for: a schema takes a millisecond to build, and most commands need few. */
+/** Makes a value when it is first asked for: a schema takes a millisecond to build, and most processes need few. */
 export function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined
   return () => {
