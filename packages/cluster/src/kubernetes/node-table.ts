@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Logger, messageOf, once } from '@podwire/api'
 import * as z from 'zod/mini'
 import { readLines, readWhole, reasonOf } from '../etcd/connection.ts'
+import { retryDelay } from '../retry-delay.ts'
 import type { KubernetesAccess } from './access.ts'
 import { type KubernetesNode, readNode } from './node.ts'
 
@@ -157,8 +158,7 @@ export function keepNodeTable({ access, log, onChange }: NodeTableOptions): Node
           problem = reason
         }
         failures++
-        const waitMs = Math.min(mostMs, 100 * 2 ** failures) * (0.5 + Math.random() / 2)
-        await sleep(waitMs, undefined, { signal: stopped.signal }).catch(() => {})
+        await sleep(retryDelay(failures, mostMs), undefined, { signal: stopped.signal }).catch(() => {})
       }
     }
   }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isPodwireError, type Logger, messageOf } from '@podwire/api'
 import type { Etcd } from '../etcd/client.ts'
 import type { Keys } from '../layout/keys.ts'
+import { retryDelay } from '../retry-delay.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
 
 /** What became of a key of a lease, and at which revision. */
@@ -105,8 +106,7 @@ export function keepLeaseTable({ etcd, keys, log, onChanges }: LeaseTableOptions
           if (problem === undefined) log.warn(`cluster: the leases are not heard of: ${messageOf(error)}`)
           problem = messageOf(error)
         }
-        const waitMs = Math.min(mostMs, 100 * 2 ** failures) * (0.5 + Math.random() / 2)
-        await sleep(waitMs, undefined, { signal: stopped.signal }).catch(() => {})
+        await sleep(retryDelay(failures, mostMs), undefined, { signal: stopped.signal }).catch(() => {})
       }
     }
   }

@@ -6,6 +6,7 @@ import type { Keys } from '../layout/keys.ts'
 import type { NodeValue } from '../layout/lease-value.ts'
 import { type ClusterNetwork, parseNetwork } from '../layout/network.ts'
 import { keyNameOf, type PodSubnets, parsePodSubnets, podCIDROf } from '../layout/pod-subnets.ts'
+import { retryDelay } from '../retry-delay.ts'
 import { acquireLease } from './acquire.ts'
 import { bootId, bootTime } from './clock.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
@@ -228,8 +229,7 @@ export function startMember(options: MemberOptions): Member {
 
   function delayMs(): number {
     if (failures > 0) {
-      const longest = Math.min(5_000, Math.max(200, leaseTtl * 100))
-      return Math.min(longest, 100 * 2 ** failures) * (0.5 + Math.random() / 2)
+      return retryDelay(failures, Math.min(5_000, Math.max(200, leaseTtl * 100)))
     }
     if (!held) return 0
     if (!isConfirmed) return 200
