@@ -1,14 +1,6 @@
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { removeIfThere } from '@podwire/api/files'
 import { errors } from '../errors.ts'
 
 /**
@@ -33,7 +25,7 @@ export function replaceFile(file: string, content: string | Buffer, mode: number
     chmodSync(temporary, mode)
     renameSync(temporary, file)
   } catch (cause) {
-    rmSync(temporary, { force: true })
+    removeIfThere(temporary)
     throw errors.CNI_FILE({ file, what: 'written' }, cause)
   }
 }

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { removeIfThere } from '@podwire/api/files'
 import { readShim, type Shim, shimPath, shimSettingsPath } from '@podwire/shim'
 
 /** An executable that runtimes call, as it stands there. */
@@ -32,6 +33,6 @@ export function socketOfShim(path: string): string | undefined {
 }
 
 export function removeShim(path: string): void {
-  rmSync(path, { force: true })
-  rmSync(shimSettingsPath(path), { force: true })
+  removeIfThere(path)
+  removeIfThere(shimSettingsPath(path))
 }

@@ -1,7 +1,7 @@
-import { lstatSync, renameSync, rmSync } from 'node:fs'
+import { lstatSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Logger, messageOf } from '@podwire/api'
-import { namesIn } from '@podwire/api/files'
+import { namesIn, removeIfThere } from '@podwire/api/files'
 import type { HostEmitter } from '@podwire/core'
 import { readWhole } from './read-whole.ts'
 
@@ -118,7 +118,7 @@ async function carryOutEntry(
         : await carryOutOne(body)
     sandboxId = outcome.sandboxId
     if (outcome.done) {
-      rmSync(file, { force: true })
+      removeIfThere(file)
       failed.delete(name)
       log.info(`carried out what was detached without a daemon: ${name}`)
     } else if (outcome.isBroken) setAside(outcome.reason)
@@ -144,7 +144,7 @@ function assertOwn(dir: string): void {
 
 function sweep(file: string): void {
   try {
-    if (Date.now() - lstatSync(file).mtimeMs > abandonedMs) rmSync(file, { force: true })
+    if (Date.now() - lstatSync(file).mtimeMs > abandonedMs) removeIfThere(file)
   } catch {
     // It is there no more, or stays: what begins with a dot is in nobody's way.
   }

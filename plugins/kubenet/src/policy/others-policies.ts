@@ -1,6 +1,6 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { namesIn } from '@podwire/api/files'
+import { namesIn, removeIfThere } from '@podwire/api/files'
 import { type Change, elements, type TableRef } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
@@ -63,11 +63,11 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
           ({ pod }) => pod !== undefined,
         ),
       )
-      if (!speaksOfPods) return rmSync(join(selecting, sandboxId), { force: true })
+      if (!speaksOfPods) return removeIfThere(join(selecting, sandboxId))
       mkdirSync(selecting, { recursive: true, mode: 0o700 })
       writeFileSync(join(selecting, sandboxId), '')
     },
-    withdraw: (sandboxId) => rmSync(join(selecting, sandboxId), { force: true }),
+    withdraw: (sandboxId) => removeIfThere(join(selecting, sandboxId)),
     areNone: () => namesIn(selecting).length === 0,
     join: (table, record) =>
       setsWith(record).flatMap(({ set, keys, isMember }) => {

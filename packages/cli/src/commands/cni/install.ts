@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { messageOf } from '@podwire/api'
+import { removeIfThere } from '@podwire/api/files'
 import { formatShimSettings, shimSettingsPath } from '@podwire/shim'
 import type { Command } from 'commander'
 import { chainable, conflistOf, ownerOfConflist, versionsOf } from '../../cni/conflist.ts'
@@ -116,7 +117,7 @@ async function uninstall(flags: GlobalFlags & PlaceFlags): Promise<void> {
   const installed = installedShim(places.shim, content)
   if (owner === 'other') throw errors.CNI_NOT_OURS({ file: places.conflist })
   if (installed?.owner === 'other') throw errors.CNI_NOT_OURS({ file: places.shim })
-  if (owner) rmSync(places.conflist, { force: true })
+  if (owner) removeIfThere(places.conflist)
   print(owner ? `${places.conflist} is gone` : `${places.conflist} was not there`)
   const others = ownConflists(places.confDir)
   if (others.length > 0) {
