@@ -11,6 +11,7 @@ await build({
   format: 'cjs',
   platform: 'node',
   target: 'node20',
+  conditions: ['podwire-source'],
   minifySyntax: true,
   minifyWhitespace: true,
 })

@@ -2,6 +2,7 @@ import { lstatSync, realpathSync, type Stats } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isExposed, upwards } from '@podwire/api/files'
 import { CNI_DOOR } from '../protocol.ts'
 import { errnoOf, Problem, reasonOf, TRY_AGAIN_LATER } from './problem.ts'
 
@@ -40,13 +41,9 @@ function explain(error: unknown): string {
 function whyUntrusted(socketPath: string): string | undefined {
   const untrusted = 'it is not trusted, as neither root nor the user of the shim runs it'
   if (!isOurs(lstatSync(socketPath))) return untrusted
-  for (let dir = realpathSync(dirname(socketPath)); ; dir = dirname(dir)) {
-    const found = lstatSync(dir)
-    const isSticky = (found.mode & 0o1000) !== 0
-    const othersMayWrite = (found.mode & (found.gid === 0 ? 0o002 : 0o022)) !== 0
-    if (othersMayWrite && !isSticky) return `${untrusted}: others may write to ${dir}`
-    if (dir === dirname(dir)) return undefined
-  }
+  for (const { at, found } of upwards(realpathSync(dirname(socketPath))))
+    if (isExposed(found, true)) return `${untrusted}: others may write to ${at}`
+  return undefined
 }
 
 const isOurs = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.()

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
+import { isExposed } from '@podwire/api/files'
 import { SHIM_DEFAULTS } from '../protocol.ts'
 import { errnoOf, Problem, reasonOf, SETTINGS_REFUSED } from './problem.ts'
 
@@ -47,7 +48,7 @@ export function readSettings(executable: string): Settings {
 function whyUntrusted(found: Stats): string | undefined {
   if (!found.isFile()) return 'it is not a file'
   if (found.uid !== 0 && found.uid !== process.geteuid?.()) return 'it belongs to another user'
-  if (found.mode & 0o002 || (found.mode & 0o020 && found.gid !== 0)) return 'others may write to it'
+  if (isExposed(found, false)) return 'others may write to it'
   return undefined
 }
 
