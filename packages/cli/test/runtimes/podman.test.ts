@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { namesIn } from '@podwire/api/files'
 import { isIsolated } from '@podwire/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { missingPrograms } from './available.ts'
+import { missingPrograms } from '../../../../.dev/missing-programs.ts'
 import { type Machine, makeMachine } from './machine.ts'
 import { ask } from './traffic.ts'
 
