@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import {
   createNetworkHost,
   inSandbox,
+  type NetworkHost,
   type NetworkHostOptions,
   type PodRequest,
   sandboxProcesses,
@@ -485,46 +486,62 @@ describe.skipIf(!isIsolated())('a host', () => {
     expect(dir).toBeDefined()
   })
 
-  test('a full state directory keeps no pod from being mended, though its link is another one then', async () => {
+  /** Hosts of a plugin `x` whose state directory has room for some records. */
+  async function onSmallDisk(
+    body: string,
+    act: (disk: {
+      stateDir: string
+      log: ReturnType<typeof recordingLogger>
+      open: () => Promise<NetworkHost>
+      fill: (file?: string) => void
+    }) => Promise<void>,
+  ) {
     const files = await workspace()
-    const body = `checkPod: async () => { throw new Error('its link is gone') },
-      setUpPod: async () => ({ ip: '192.0.2.7', interfaces: [{ name: 'eth0', ips: ['192.0.2.7'], mac: '02:00:00:00:00:0' + (globalThis.links = (globalThis.links ?? 0) + 1) }] }),
-      capabilities: () => 8,`
     await files.plugin('podwire-plugin-x', { code: offering('x', body) })
     const stateDir = join(files.dir, 'small')
     mkdirSync(stateDir, { mode: 0o700 })
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=0700', 'tmpfs', stateDir])
     try {
       const log = recordingLogger()
-      const host = await createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
+      await act({
+        stateDir,
+        log,
+        open: () => createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } }),
+        fill: (file = 'filler') =>
+          expect(() => writeFileSync(join(stateDir, file), Buffer.alloc(2 ** 20))).toThrow('ENOSPC'),
+      })
+    } finally {
+      // A host that never ends holds its lock open.
+      execFileSync('umount', ['--lazy', stateDir])
+    }
+  }
+
+  test('a full state directory keeps no pod from being mended, though its link is another one then', async () => {
+    const body = `checkPod: async () => { throw new Error('its link is gone') },
+      setUpPod: async () => ({ ip: '192.0.2.7', interfaces: [{ name: 'eth0', ips: ['192.0.2.7'], mac: '02:00:00:00:00:0' + (globalThis.links = (globalThis.links ?? 0) + 1) }] }),
+      capabilities: () => 8,`
+    await onSmallDisk(body, async ({ open, fill, log }) => {
+      const host = await open()
       const before = await host.setUpPod(web)
-      expect(() => writeFileSync(join(stateDir, 'filler'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+      fill()
       const mended = await host.setUpPod(web)
       expect(mended.phase).toBe('ready')
       expect(mended.status).not.toEqual(before.status)
       expect(log.messages('warn').join()).toContain('is mended, but its record')
       await host.tearDownPod(web)
-    } finally {
-      execFileSync('umount', [stateDir])
-    }
+    })
   })
 
   test('a full or read-only state directory keeps no pod from going down, and status says so', async () => {
-    const files = await workspace()
-    await files.plugin('podwire-plugin-x', { code: offering('x') })
-    const stateDir = join(files.dir, 'small')
-    mkdirSync(stateDir, { mode: 0o700 })
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=0700', 'tmpfs', stateDir])
-    try {
-      const log = recordingLogger()
-      const host = await createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
+    await onSmallDisk('', async ({ stateDir, open, fill }) => {
+      const host = await open()
       const { pod } = await host.setUpPod(web)
-      expect(() => writeFileSync(join(stateDir, 'filler'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+      fill()
       await host.tearDownPod(web)
       expect(existsSync(pod.netns)).toBe(false)
       expect(await host.pods()).toEqual([])
       expect(await host.status()).toMatchObject({ ready: false, reason: expect.stringContaining('no space') })
-      expect(() => writeFileSync(join(stateDir, 'more'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+      fill('more')
       await expect(host.setUpPod(web)).rejects.toMatchObject({ code: 'STATE_UNUSABLE' })
       for (const name of ['filler', 'more']) rmSync(join(stateDir, name))
       await host.setUpPod(web)
@@ -532,33 +549,18 @@ describe.skipIf(!isIsolated())('a host', () => {
       await host.tearDownPod(web)
       expect(existsSync(pod.netns)).toBe(false)
       execFileSync('mount', ['-o', 'remount,bind,rw', stateDir])
-      const next = await createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
-      expect(await next.pods()).toEqual([])
-    } finally {
-      execFileSync('umount', [stateDir])
-    }
+      expect(await (await open()).pods()).toEqual([])
+    })
   })
 
   test('a tear-down that is cut short on a full disk is finished by the next host, a change refused there is no change', async () => {
-    const files = await workspace()
-    const code = offering(
-      'x',
-      `setUpPod: async ({ annotations }) => { if (annotations.a) throw new Error('not so'); return { ip: '192.0.2.7' } },
-      tearDownPod: () => globalThis.stuck ? new Promise(() => {}) : Promise.resolve(void globalThis.calls.push('down')),`,
-    )
-    await files.plugin('podwire-plugin-x', { code })
-    const stateDir = join(files.dir, 'small')
-    mkdirSync(stateDir, { mode: 0o700 })
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=0700', 'tmpfs', stateDir])
-    try {
-      const log = recordingLogger()
-      const open = () => createNetworkHost({ cwd: files.dir, stateDir, log, config: { networkPlugin: 'x' } })
-      const fill = () =>
-        expect(() => writeFileSync(join(stateDir, 'filler'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC')
+    const body = `setUpPod: async ({ annotations }) => { if (annotations.a) throw new Error('not so'); return { ip: '192.0.2.7' } },
+      tearDownPod: () => globalThis.stuck ? new Promise(() => {}) : Promise.resolve(void globalThis.calls.push('down')),`
+    await onSmallDisk(body, async ({ stateDir, open, fill }) => {
       const host = await open()
       Object.assign(globalThis, { calls: [] })
       const before = await host.setUpPod(web)
-      host.events.on('pod:setup:start', fill)
+      host.events.on('pod:setup:start', () => fill())
       await expect(host.setUpPod({ ...web, annotations: { a: 'b' } })).rejects.toThrow('not so')
       expect(await host.pod(web)).toEqual(before)
 
@@ -571,11 +573,7 @@ describe.skipIf(!isIsolated())('a host', () => {
       expect(await (await open()).pods()).toEqual([])
       expect(calls()).toContain('down')
       expect(existsSync(before.pod.netns)).toBe(false)
-    } finally {
-      Object.assign(globalThis, { stuck: false })
-      // The host that never ends holds its lock open.
-      execFileSync('umount', ['--lazy', stateDir])
-    }
+    }).finally(() => Object.assign(globalThis, { stuck: false }))
   })
 
   test("pods of a host in another network namespace are not this one's to touch", async () => {

@@ -27,19 +27,7 @@ describeIsolated('an adversary in a pod whose policy has names', () => {
 
   /** All that a name leads to answers; so does a name server outside, which knows the same names. */
   async function start(given?: Policy, ttl = 60) {
-    const outside = await machine.outside()
-    for (const address of [ALLOWED, DENIED, METADATA]) {
-      run('nsenter', [
-        `--net=${machine.netnsOf('outside')}`,
-        'ip',
-        'addr',
-        'add',
-        `${address}/32`,
-        'dev',
-        'eth0',
-      ])
-      run('ip', ['route', 'add', address, 'via', '192.0.2.2'])
-    }
+    const outside = await machine.outside(ALLOWED, DENIED, METADATA)
     for (const address of [ALLOWED, DENIED, METADATA, '10.99.0.2'])
       await outside.serve('tcp', 80, 'outside', address)
     await (await machine.peer()).serve('tcp', 80, 'host')

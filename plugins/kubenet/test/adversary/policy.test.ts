@@ -21,17 +21,7 @@ describeIsolated('an adversary in a pod with a policy', () => {
 
   /** `evil` is 10.88.0.3, `victim` 10.88.0.2 with a published port; servers everywhere. */
   async function start(settings: { policy?: Policy }) {
-    const outside = await machine.outside()
-    run('nsenter', [
-      `--net=${machine.netnsOf('outside')}`,
-      'ip',
-      'addr',
-      'add',
-      '169.254.169.254/32',
-      'dev',
-      'eth0',
-    ])
-    run('ip', ['route', 'add', '169.254.169.254', 'via', '192.0.2.2'])
+    const outside = await machine.outside('169.254.169.254')
     await machine.start()
     const published = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }] }
     await machine.pod('victim', published)

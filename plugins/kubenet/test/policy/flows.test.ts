@@ -1,7 +1,7 @@
 import { type AllowedFlow, type ClosedFlow, FLOWS_WANTED } from '@podwire/api'
 import { conntrack, NETLINK_NETFILTER, openNetlink, readSysctl } from '@podwire/netlink'
 import { expect, it, onTestFinished } from 'vitest'
-import { describeIsolated, run, useMachine } from '../support/machine.ts'
+import { describeIsolated, useMachine } from '../support/machine.ts'
 import { openSockets } from '../support/open-sockets.ts'
 import { startUpstream } from './names/upstream.ts'
 
@@ -58,18 +58,7 @@ describeIsolated('flows that are allowed', () => {
   })
 
   it('are told with the name that the pod asked for, and nothing is of what was denied', async () => {
-    await machine.outside()
-    run('nsenter', [
-      `--net=${machine.netnsOf('outside')}`,
-      'ip',
-      'addr',
-      'add',
-      `${registry}/32`,
-      'dev',
-      'eth0',
-    ])
-    run('ip', ['route', 'add', registry, 'via', '192.0.2.2'])
-    const outside = await machine.peer('outside')
+    const outside = await machine.outside(registry)
     await outside.serve('tcp', 443, 'outside')
     const upstream = await startUpstream(({ name }) => [{ type: 'A', name, ttl: 60, data: registry }])
     onTestFinished(() => upstream.close())

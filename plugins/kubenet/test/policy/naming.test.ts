@@ -18,19 +18,7 @@ describeIsolated('a policy with names', () => {
 
   /** `registry.test` and its sibling are outside, on addresses of the internet; upstream knows nothing else. */
   async function start(policy: Policy, ttl = 60) {
-    const outside = await machine.outside()
-    for (const address of [registry, sibling]) {
-      run('nsenter', [
-        `--net=${machine.netnsOf('outside')}`,
-        'ip',
-        'addr',
-        'add',
-        `${address}/32`,
-        'dev',
-        'eth0',
-      ])
-      run('ip', ['route', 'add', address, 'via', '192.0.2.2'])
-    }
+    const outside = await machine.outside(registry, sibling)
     const answer: Upstream['answer'] = ({ name }) => {
       const data = { 'registry.test': registry, 'other.test': sibling, 'rebinding.test': '10.99.0.2' }[name]
       return data === undefined ? [] : [{ type: 'A', name, ttl, data }]

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { HairpinMode, NetworkPlugin, Pod, PodNetworkStatus } from '@podwire/api'
 import { addresses, createNetns, links, openNetlink, removeNetns, routes } from '@podwire/netlink'
 import koffi from 'koffi'
@@ -50,8 +51,8 @@ export interface Machine {
   peer(id?: string): Promise<Peer>
   /** A program in a namespace of whatever path. */
   peerIn(path: string): Promise<Peer>
-  /** A namespace that the host reaches by a link of its own: 192.0.2.2, 10.99.0.2 and 2001:db8::2. */
-  outside(): Promise<Peer>
+  /** A namespace that the host reaches by a link of its own: 192.0.2.2, 10.99.0.2 and 2001:db8::2, and these, of IPv4. */
+  outside(...also: readonly string[]): Promise<Peer>
   /** What a tear-down of everything must leave as it found it. */
   traces(): Traces
 }
@@ -181,8 +182,12 @@ export function useMachine(datapath: DatapathName = 'routed'): Machine {
       peers.push(peer)
       return peer
     },
-    async outside() {
+    async outside(...also) {
       connectOutside(namespace('outside'))
+      for (const address of also) {
+        run('ip', ['-n', basename(netnsOf('outside')), 'addr', 'add', `${address}/32`, 'dev', 'eth0'])
+        run('ip', ['route', 'add', address, 'via', '192.0.2.2'])
+      }
       const peer = await startPeer(netnsOf('outside'))
       peers.push(peer)
       return peer
