@@ -5,6 +5,7 @@ import type { Policy } from '@podwire/api'
 import { inSandbox, type NetworkHost, type SandboxRecord } from '@podwire/core'
 import { type Figure, figure, median } from './figure.ts'
 import { podOf, startHost } from './kubenet-host.ts'
+import { namesAndNetworks } from './policy.ts'
 import { stream } from './tcp.ts'
 
 const rounds = Number(process.env['PODWIRE_BENCH_ROUNDS'] ?? 5)
@@ -14,14 +15,7 @@ const network = '10.126.0.0/16'
 
 /** What lets two pods speak with each other, among much else. */
 const policy: Policy = {
-  egress: {
-    default: 'deny',
-    allow: [
-      ...Array.from({ length: 20 }, (_, n) => ({ host: `host-${n}.example.org`, ports: [443] })),
-      ...Array.from({ length: 50 }, (_, n) => ({ cidr: `10.${n}.0.0/24`, ports: [5432] })),
-      { cidr: network },
-    ],
-  },
+  egress: { default: 'deny', allow: [...namesAndNetworks, { cidr: network }] },
   ingress: { default: 'deny', allow: [{ cidr: network }] },
 }
 

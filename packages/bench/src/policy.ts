@@ -9,15 +9,12 @@ const blocks = 8
 const podsInBlock = 40
 
 /** 20 names and 50 networks, as somebody's sandboxes would have: all of them the same. */
-const policy: Policy = {
-  egress: {
-    default: 'deny',
-    allow: [
-      ...Array.from({ length: 20 }, (_, n) => ({ host: `host-${n}.example.org`, ports: [443] })),
-      ...Array.from({ length: 50 }, (_, n) => ({ cidr: `10.${n}.0.0/24`, ports: [5432] })),
-    ],
-  },
-}
+export const namesAndNetworks = [
+  ...Array.from({ length: 20 }, (_, n) => ({ host: `host-${n}.example.org`, ports: [443] })),
+  ...Array.from({ length: 50 }, (_, n) => ({ cidr: `10.${n}.0.0/24`, ports: [5432] })),
+]
+
+const policy: Policy = { egress: { default: 'deny', allow: namesAndNetworks } }
 
 /** What a policy adds to what a user waits for: host.setUpPod with kubenet, everything included, one at a time. */
 export async function policyBench(): Promise<Figure[]> {

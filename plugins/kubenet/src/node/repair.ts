@@ -17,7 +17,7 @@ export async function prepare(node: Node): Promise<SetUpContext> {
   const made = await node.build()
   // Somebody took away what an earlier process made, and the links of its pods depend on that.
   if (hasPods && (made.length > 0 || node.repairMark.wasCutShort)) await repair(node, made)
-  if (hasPods) node.repairMark.clear()
+  else if (hasPods) node.repairMark.clear()
   return context
 }
 

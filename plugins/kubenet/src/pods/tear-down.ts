@@ -56,17 +56,17 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
 }
 
 async function withdrawPorts({ records, hostPorts, claims }: PodContext, record: PodRecord) {
+  const { ports } = publishedFor(record)
+  if (ports.length === 0) return
   // A set-up that was cut short has written down addresses that it had not claimed yet, and that are another pod's perhaps.
   const addresses = record.addresses.filter(({ address }) => claims.ownerOf(address) === record.sandboxId)
-  const published = { ...publishedFor(record), addresses }
-  if (published.ports.length === 0) return
   try {
     if (!record.leaving) records.markLeaving(record.sandboxId)
   } catch (error) {
     // On a disk that became read-only: only who makes the tables anew at this moment would have had to know.
     ignoring('EROFS', 'ENOENT')(error)
   }
-  await hostPorts.change(published, { ...published, ports: [] })
+  await hostPorts.change({ addresses, ports }, { addresses, ports: [] })
 }
 
 async function withdrawPortsTo({ firewall, published }: PodContext, addresses: readonly string[]) {

@@ -188,9 +188,12 @@ export function createDenials(context: DenialsContext): Denials {
       }))
     },
     async tell() {
-      await sleep(loggingMs)
-      // What the kernel has passed on is read by then.
-      for (let turn = 0; turn < 2; turn++) await nextTurn()
+      // Who hears of nothing waits for nothing.
+      if (listened.size > 0) {
+        await sleep(loggingMs)
+        // What the kernel has passed on is read by then.
+        for (let turn = 0; turn < 2; turn++) await nextTurn()
+      }
       flush()
     },
     close() {
