@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { HostEvents, NetworkHost, PodName } from 'podwire'
 
 /** All connections of one kind. */
@@ -14,10 +13,7 @@ export interface Seen {
 
 type Flow = HostEvents['flow:allowed'] | HostEvents['flow:closed'] | HostEvents['flow:denied']
 
-/** What a policy denied last is told a little later. Milliseconds. */
-const deniedDelayMs = 500
-
-/** Says what a pod reaches and what it is denied while it happens. Resolves when nothing can be missed any more. */
+/** Says what a pod reaches and what it is denied while it happens. It is torn down before `end`: what it did last is told then. */
 export async function watchFlows(host: NetworkHost, pod: PodName, say: (line: string) => void) {
   const all = new Map<string, Seen>()
   const isOurs = (flow: Flow) => flow.pod.namespace === pod.namespace && flow.pod.name === pod.name
@@ -48,7 +44,6 @@ export async function watchFlows(host: NetworkHost, pod: PodName, say: (line: st
   const unwatch = await host.watchFlows()
   return {
     async end(): Promise<readonly Seen[]> {
-      await sleep(deniedDelayMs)
       await unwatch()
       for (const stop of stops) stop()
       return [...all.values()]
