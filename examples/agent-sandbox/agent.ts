@@ -7,15 +7,12 @@ import { runStranger } from './stranger-process.ts'
 
 const usage = 'usage: npm start -- [--allow HOST[:PORT] …] [--seconds 60] [--json] -- COMMAND…'
 
-const { values, positionals: command } = parseArgs({
-  options: {
-    allow: { type: 'string', multiple: true, default: [] },
-    seconds: { type: 'string', default: '60' },
-    json: { type: 'boolean', default: false },
-  },
-  allowPositionals: true,
-})
+const { values, positionals: command } = parsedArgs()
 const seconds = Number(values.seconds)
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
 if (command.length === 0 || !(seconds > 0)) {
   console.error(usage)
   process.exit(2)
@@ -59,3 +56,20 @@ try {
 }
 if (values.json) console.log(JSON.stringify(seen))
 else for (const line of summary(seen)) console.log(line)
+
+function parsedArgs() {
+  try {
+    return parseArgs({
+      options: {
+        allow: { type: 'string', multiple: true, default: [] },
+        seconds: { type: 'string', default: '60' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+      allowPositionals: true,
+    })
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${usage}`)
+    process.exit(2)
+  }
+}

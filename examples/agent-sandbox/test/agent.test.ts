@@ -79,10 +79,20 @@ describe.skipIf(!isIsolated())('the sandbox of an agent', () => {
   }, 60_000)
 })
 
-test('wants a command', async () => {
-  const child = spawn(process.execPath, [...start], { cwd: example, stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  child.stderr.on('data', (chunk) => (said += chunk))
-  expect(await once(child, 'close')).toEqual([2, null])
-  expect(said).toContain('COMMAND')
+async function said(...args: string[]): Promise<[number | null, string]> {
+  const child = spawn(process.execPath, [...start, ...args], { cwd: example })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  const [code] = await once(child, 'close')
+  return [code, output]
+}
+
+test('tells how it is used when it is asked, and when it is asked for what it does not know', async () => {
+  const usage = expect.stringContaining('usage: npm start -- ')
+  expect(await said('--help')).toEqual([0, usage])
+  expect(await said()).toEqual([2, usage])
+  expect(await said('--alow', 'a.example', '--', 'true')).toEqual([
+    2,
+    expect.stringMatching(/^Unknown option '--alow'.*\nusage/s),
+  ])
 })

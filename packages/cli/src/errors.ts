@@ -8,6 +8,12 @@ export const errors = defineErrors({
     exitCode: 2,
   },
 
+  // Pods
+  NO_FLOWS_OF_POD: {
+    message: ({ pod }: { pod: string }) => `The daemon has no pod ${pod}, and remembers no flow of one`,
+    remedy: 'See what there is with: podwire ps',
+  },
+
   // Configuration
   FILE_EXISTS: {
     message: ({ file }: { file: string }) => `${file} exists already`,

@@ -113,6 +113,15 @@ describe.skipIf(!isIsolated())('flows, by a daemon', () => {
       /podwire_flows_denied_total\{plugin="kubenet",direction="egress",protocol="tcp",rule="default"\} [1-9]/,
     )
     expect(podwire('down', 'default/other').status).toBe(0)
+    // What it remembers it tells, though the pod is gone.
+    expect(podwire('flows', 'default/other')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('denied'),
+    })
+    expect(podwire('flows', 'default/nobody')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('has no pod default/nobody'),
+    })
   })
 
   test('of a watcher that is killed are watched no more', async () => {

@@ -36,6 +36,16 @@ describeDatapaths('kubenet (%s)', (datapath) => {
     expect(await machine.pod('a')).toMatchObject({ ip: '10.88.0.2' })
   })
 
+  it('keeps its pod CIDR when it is told what is none', async () => {
+    const plugin = await machine.start()
+    for (const nonsense of ['nonsense', '', '10.88.0.0/33']) {
+      const event = plugin.event('pod-cidr-change', { 'pod-cidr': nonsense })
+      await expect(event).rejects.toMatchObject({ code: 'INVALID_POD_CIDR' })
+    }
+    await plugin.status()
+    expect(await machine.pod('a')).toMatchObject({ ip: '10.88.0.2' })
+  })
+
   it('sets a pod up twice as once, changes its ports, and takes it down twice as once', async () => {
     await machine.start()
     const first = await machine.pod('a', { portMappings: [port(8080)] })

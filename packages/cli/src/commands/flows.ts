@@ -1,7 +1,8 @@
-import type { AllowedFlow, ClosedFlow, DeniedFlow } from '@podwire/api'
+import { type AllowedFlow, type ClosedFlow, type DeniedFlow, podKey } from '@podwire/api'
 import type { StreamedEvent } from '@podwire/client'
 import { command, type DefineCommand } from '../command.ts'
 import { daemonSocket } from '../daemon-host.ts'
+import { errors } from '../errors.ts'
 import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
 import { print, printJson } from '../output.ts'
 import { peerText } from '../peer.ts'
@@ -27,18 +28,27 @@ export default define
 async function flows(name: string | undefined, flags: Flags): Promise<void> {
   const { follow = false, denied = false, json = false, ...global } = flags
   const wanted = name === undefined ? undefined : parsePodName(name)
-  const { assertSocketTrusted, streamEvents } = await import('@podwire/client')
+  const { assertSocketTrusted, connectNetworkHost, streamEvents } = await import('@podwire/client')
   const socket = await daemonSocket(global)
   assertSocketTrusted(socket)
   const of = denied ? 'denied' : 'flows'
   const stream = streamEvents(socket, { of, fromStart: true, untilNow: !follow, signal: interrupted })
+  let isKnown = wanted === undefined || follow
   for await (const told of stream) {
     if (told.event === 'open' || (denied && told.event.startsWith('flow:') && told.event !== 'flow:denied'))
       continue
     const flow = flowOf(told)
     if (wanted && flow && (flow.pod.namespace !== wanted.namespace || flow.pod.name !== wanted.name)) continue
+    isKnown = true
     if (json) printJson(told)
     else print(line(told))
+  }
+  if (isKnown || !wanted) return
+  const host = await connectNetworkHost({ socket })
+  try {
+    if (!(await host.pod(wanted))) throw errors.NO_FLOWS_OF_POD({ pod: podKey(wanted) })
+  } finally {
+    await host.close()
   }
 }
 

@@ -153,6 +153,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   }
 
   async function setPodCidr(podCidr: string) {
+    // What is no pod CIDR takes none away that is there.
+    if (podCidr !== AUTO && allocator) parsePodCidrs(podCidr)
     try {
       networks = parsePodCidrs(podCidr === AUTO ? await chosenCidr.choose() : podCidr)
       mtu = init.mtu === USE_DEFAULT_MTU ? await defaultMtu(kernel) : init.mtu
