@@ -18,13 +18,8 @@ import { createFlowWatch } from './flow-watch.ts'
 import { silentLogger } from './log.ts'
 import type { Installation } from './plugins/candidates.ts'
 import { createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
-import {
-  type ActivePlugin,
-  type RunningPlugin,
-  type StartContext,
-  startConfigured,
-  startRecorded,
-} from './plugins/start-plugin.ts'
+import type { ActivePlugin, RunningPlugin } from './plugins/start-plugin.ts'
+import { startedPlugins } from './plugins/started-plugins.ts'
 import { unusedKeys } from './plugins/unused-keys.ts'
 import { hostNamesIn } from './policy/policy.ts'
 import { findRecord, type OperationOptions, type SandboxContext } from './sandboxes/context.ts'
@@ -260,49 +255,6 @@ function tellOfDaemon(stateDir: string, log: Logger): void {
   log.warn(
     `a daemon (process ${pid}) works on ${stateDir} too: connect to it instead, or leave garbage to it`,
   )
-}
-
-/** The plugins that run in a host: the configured one, and those that earlier configurations set pods up by. */
-function startedPlugins(context: StartContext, { config, file, dir }: LoadedConfig) {
-  let active: Promise<RunningPlugin> | undefined
-  const recorded = new Map<string, Promise<RunningPlugin>>()
-
-  const once = (plugin: Promise<RunningPlugin>, forget: () => void) => {
-    // The next who needs it tries again.
-    plugin.catch(forget)
-    return plugin
-  }
-  const startActive = () => {
-    active ??= once(startConfigured(context, config, file === undefined ? undefined : dir), () => {
-      active = undefined
-    })
-    return active
-  }
-
-  const running = async () => {
-    const ended = await Promise.allSettled([...(active ? [active] : []), ...recorded.values()])
-    return ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-  }
-
-  return {
-    active: startActive,
-    managerOf: async ({ plugin, pluginStart }: SandboxRecord) => {
-      const configured = await active
-      if (configured?.manager.name === plugin) return configured.manager
-      const key = JSON.stringify(pluginStart)
-      const other =
-        recorded.get(key) ?? once(startRecorded(context, pluginStart), () => void recorded.delete(key))
-      recorded.set(key, other)
-      return (await other).manager
-    },
-    reset: async (name: string) => {
-      const named = (await running()).filter(({ manager }) => manager.name === name)
-      return (await Promise.all(named.map(({ reset }) => reset()))).includes(true)
-    },
-    close: async () => {
-      await Promise.all((await running()).map(({ manager }) => manager.close()))
-    },
-  }
 }
 
 async function configurationOf(options: NetworkHostOptions): Promise<LoadedConfig> {
