@@ -6,9 +6,11 @@ import { relative } from 'node:path'
 
 const root = new URL('..', import.meta.url).pathname
 const limit = 85
+// Others skip tests, and what those alone cover says nothing.
+const runsAll = process.getuid() === 0
 const read = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
 
-/** Prints the totals, and each file below the limit; returns 1 where one has no reason, or a reason has no file. */
+/** Prints the totals, and each file below the limit; returns 1 where root finds one without a reason, or a reason has no file. */
 export function judgeCoverage() {
   const { total, ...files } = read('../coverage/coverage-summary.json')
   const reasons = read('coverage-exceptions.json')
@@ -18,10 +20,11 @@ export function judgeCoverage() {
 
   for (const [name, { covered, total }] of packagesOf(rows)) print((100 * covered) / total, name)
   print(total.lines.pct, 'in all')
+  const unexplained = runsAll ? 'no reason given' : 'no reason given; tests that need root were skipped'
   for (const { name, pct } of low)
-    print(pct, `${name}: ${reasons[name] ?? `below ${limit} %, no reason given`}`)
+    print(pct, `${name}: ${reasons[name] ?? `below ${limit} %, ${unexplained}`}`)
   for (const name of stale) console.log(`.dev/coverage-exceptions.json names ${name}, which isn't there`)
-  return stale.length > 0 || low.some(({ name }) => !reasons[name]) ? 1 : 0
+  return stale.length > 0 || (runsAll && low.some(({ name }) => !reasons[name])) ? 1 : 0
 }
 
 function packagesOf(rows) {
