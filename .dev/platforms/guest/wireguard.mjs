@@ -122,6 +122,10 @@ async function tryMode(mode, etcd) {
   })
   await step('a connection goes from pod to pod, encrypted', async () => {
     server = await startPeer('b', 'serve', '80')
+    const plain = withNetns(namedNetns('a'), () =>
+      spawnSync('nc', ['-w', '5', '198.51.100.2', '80'], { input: '1\n', encoding: 'utf8' }),
+    )
+    assert.equal(plain.stdout, '', 'the bridge lets TCP pass, so that what comes next would say nothing')
     for (const family of hasIpv6 ? [4, 6] : [4]) await reaches(a, b, family)
     for (const name of names) {
       const [peer] = (await deviceIn('a', name)).peers
