@@ -25,7 +25,7 @@ const wantedOfKernel = [
   ...['./lib', './usr/lib'].flatMap((lib) => [
     `${lib}/modules/*/modules.builtin*`,
     `${lib}/modules/*/modules.order`,
-    ...['net', 'lib', 'crypto', 'arch/*/crypto', 'drivers/net/*.ko*'].map(
+    ...['net', 'lib', 'crypto', 'arch/*/crypto', 'drivers/net/*.ko*', 'drivers/net/wireguard'].map(
       (name) => `${lib}/modules/*/kernel/${name}`,
     ),
   ]),

@@ -15,11 +15,16 @@ export interface Image {
 
 const guest = new URL('guest/', import.meta.url).pathname
 
-/** Debian's kernel, and a root with busybox, Node, the smoke test, and a project where npm installed podwire. */
+/** Debian's kernel, and a root with busybox, Node, etcd, wg, the smoke tests, and a project where npm installed podwire. */
 export function buildImage(architecture: Architecture): Image {
-  const kernel = debianPackages(architecture, 'kernel', [`linux-image-${architecture.debian}`])
+  const kernel = debianPackages(architecture, 'kernel-with-wireguard', [`linux-image-${architecture.debian}`])
   const libraries = ['libc6', 'libgcc-s1', 'libstdc++6']
-  const programs = debianPackages(architecture, 'programs', ['busybox-static', ...libraries])
+  const programs = debianPackages(architecture, 'programs-of-nodes', [
+    'busybox-static',
+    'etcd-server',
+    'wireguard-tools',
+    ...libraries,
+  ])
   const initramfs = join(cache, `initramfs-${architecture.name}`)
   const archive = createInitramfs(initramfs)
   archive.tree('usr', join(programs, 'root/usr'))

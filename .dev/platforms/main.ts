@@ -11,8 +11,13 @@ const MUSL = 'musl'
 const SHIM = 'shim'
 const isDebian = isInstalled('apt-get') && isInstalled('dpkg-deb')
 
-/** How Linux is started, as far as it makes a difference to podwire. */
-const kernels = [{ parameters: [] }, { parameters: ['ipv6.disable=1'] }]
+/** How Linux is started, as far as it makes a difference to podwire; and which of the tests it runs, where not all of them. */
+const kernels = [
+  { parameters: [] },
+  { parameters: ['ipv6.disable=1'] },
+  { parameters: ['smoke=wireguard'] },
+  { parameters: ['smoke=wireguard', 'ipv6.disable=1'] },
+]
 
 /**
  * Runs the smoke tests, one machine at a time, and prints a line for each.

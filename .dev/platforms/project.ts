@@ -6,12 +6,12 @@ import { cache, cached, run } from './cache.ts'
 
 let tarballs: readonly string[] | undefined
 
-/** A project with podwire installed by npm, from tarballs as they would be published, for a machine of that architecture. */
+/** A project with podwire and its cluster for programs installed by npm, from tarballs as they would be published, for a machine of that architecture. */
 export function installedProject(architecture: Architecture): string {
   const packed = join(cache, 'tarballs')
   if (!tarballs) {
     rmSync(packed, { recursive: true, force: true })
-    tarballs = neededBy('podwire', packedPackages(packed))
+    tarballs = neededBy(['podwire', '@podwire/cluster'], packedPackages(packed))
   }
   const dir = join(cache, 'project', architecture.name)
   rmSync(dir, { recursive: true, force: true })
@@ -19,9 +19,9 @@ export function installedProject(architecture: Architecture): string {
   return dir
 }
 
-/** The tarballs of a package and of all those of ours that it needs. */
-function neededBy(name: string, packages: readonly PackedPackage[]): string[] {
-  const needed = new Set([name])
+/** The tarballs of packages and of all those of ours that they need. */
+function neededBy(names: readonly string[], packages: readonly PackedPackage[]): string[] {
+  const needed = new Set(names)
   for (const one of needed)
     for (const { manifest } of packages)
       if (manifest.name === one)

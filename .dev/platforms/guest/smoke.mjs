@@ -4,26 +4,20 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { release } from 'node:os'
 import { createInterface } from 'node:readline'
 import { fetchFrom } from './peer.mjs'
+import { installed, project, report, reportMachine, test } from './report.mjs'
 
-const project = '/srv/project'
-const require = createRequire(`${project}/`)
-const { addresses, links, NETLINK_NETFILTER, openNetlink, routes } = await import(
-  require.resolve('@podwire/netlink')
-)
-const nft = await import(require.resolve('@podwire/netlink/nftables'))
+const { addresses, links, NETLINK_NETFILTER, openNetlink, routes } = await installed('@podwire/netlink')
+const nft = await installed('@podwire/netlink/nftables')
 const peer = '/srv/smoke/peer.mjs'
-const hasIpv6 = existsSync('/proc/sys/net/ipv6')
 // Of the only link that leads outside.
 const host = '192.0.2.1'
 const megabyte = 1_000_000
 // Emulated on a machine that has other things to do, a command takes minutes.
 const commandMs = 600_000
 
-report({ machine: { kernel: release(), node: process.versions.node, hasIpv6 } })
+const { hasIpv6 } = reportMachine()
 for (const datapath of ['routed', 'bridge']) await tryDatapath(datapath)
 if (!hasIpv6) {
   await test('a dual-stack pod CIDR is refused, as this kernel has no IPv6', () => {
@@ -175,18 +169,4 @@ function machine() {
     netlink.close()
     netfilter.close()
   }
-}
-
-async function test(name, run) {
-  const started = performance.now()
-  try {
-    await run()
-    report({ name, ms: Math.round(performance.now() - started) })
-  } catch (error) {
-    report({ name, ms: Math.round(performance.now() - started), error: `${error.message}` })
-  }
-}
-
-function report(line) {
-  console.log(`@@ ${JSON.stringify(line)}`)
 }

@@ -89,6 +89,43 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     })
   })
 
+  test('writes a network that is encrypted, and shows its secret to nobody', async () => {
+    const presharedKey = Buffer.alloc(32, 's').toString('base64')
+    const { podwire } = project({
+      'podwire.config.json': { cluster: cluster(), stateDir: './state' },
+      psk: `${presharedKey}\n`,
+      empty: '',
+      garbage: `${presharedKey}x`,
+    })
+    const init = ['cluster', 'init', '--network', '10.244.0.0/16', '--backend', 'wireguard']
+    expect(podwire(...init, '--psk-file', './psk', '--keepalive', '25', '--mode', 'auto')).toMatchObject({
+      status: 0,
+      stdout: '10.244.0.0/16 by wireguard\n',
+    })
+    expect(JSON.parse(await etcd.ctl('get', '--print-value-only', `${prefix}/config`))).toEqual({
+      Network: '10.244.0.0/16',
+      Backend: {
+        Type: 'wireguard',
+        ListenPort: 51_820,
+        ListenPortV6: 51_821,
+        PSK: presharedKey,
+        PersistentKeepaliveInterval: 25,
+        Mode: 'auto',
+      },
+    })
+    for (const [args, problem] of [
+      [[], 'another one'],
+      [['--psk-file', './none'], '--psk-file'],
+      [['--psk-file', './empty'], 'a file that holds a key'],
+      [['--psk-file', './garbage', '--force'], 'Backend.PSK: expected 32 bytes in base64'],
+      [['--port', '51821'], 'both 51821'],
+    ] as const) {
+      const { status, stdout, stderr } = podwire(...init, ...args)
+      expect([status, stderr]).toEqual([2, expect.stringContaining(problem)])
+      expect(stdout + stderr).not.toContain(presharedKey)
+    }
+  })
+
   test('goes where it is told to, without a configuration', () => {
     const { podwire } = project()
     const at = ['--endpoint', etcd.endpoint, '--prefix', prefix]

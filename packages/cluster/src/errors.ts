@@ -127,7 +127,14 @@ export const errors = defineErrors({
   },
   LINK_IN_THE_WAY: {
     message: ({ name }: { name: string }) =>
-      `There is a link ${printable(name)} that Podwire did not make, and its vxlan link would have that name`,
-    remedy: 'Delete it, or give the network another VNI.',
+      `There is a link ${printable(name)} that Podwire did not make, and its own would have that name`,
+    remedy: 'Delete it; or, where it is of vxlan, give the network another VNI.',
+  },
+  WIREGUARD_UNAVAILABLE: {
+    message: ({ kernel }: { kernel: string }) =>
+      `Nodes reach each other by WireGuard, and this node's kernel, Linux ${printable(kernel)}, has none: its module wireguard is not there or can't be loaded`,
+    remedy:
+      'Run a kernel of 5.6 or newer that has it, and modprobe wireguard; or write the network with another backend for all nodes: podwire cluster init --backend vxlan --force',
+    exitCode: 2,
   },
 })

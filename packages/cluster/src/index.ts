@@ -11,9 +11,16 @@ export {
   type ClusterNetwork,
   type NewNetwork,
   networksOf,
+  type PlainBackend,
   vxlanDefaults,
 } from './layout/network.ts'
 export { type PodSubnets, podCIDROf } from './layout/pod-subnets.ts'
+export {
+  type WireguardBackend,
+  type WireguardMode,
+  wireguardDefaults,
+  wireguardModes,
+} from './layout/wireguard-backend.ts'
 export { bootId, bootTime } from './leases/clock.ts'
 export type { LeaseEntry } from './leases/entry.ts'
 export { type MemberRecord, readMemberRecord } from './leases/member-file.ts'

@@ -1,4 +1,4 @@
-import { messageOf } from '@podwire/api'
+import { isPodwireError, messageOf } from '@podwire/api'
 import { openNetlink } from '@podwire/netlink'
 import type { Cluster, ClusterContext, PeerStatus } from './cluster.ts'
 import { type EtcdOptions, openEtcd } from './etcd/client.ts'
@@ -14,6 +14,7 @@ import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
 import { NOTHING, wantedFor } from './routes/wanted.ts'
 import { shareOf } from './share.ts'
+import { createWireguardNode } from './wireguard.ts'
 
 export interface JoinOptions extends UnderlayOptions, ClusterContext {
   readonly etcd: EtcdOptions & { readonly prefix: string }
@@ -29,7 +30,7 @@ export interface JoinOptions extends UnderlayOptions, ClusterContext {
 /**
  * Joins the network of an etcd: leases a pod CIDR, and makes routes to the pods of all other nodes. Resolves after the first
  * attempt, whatever came of it; it goes on trying.
- * @throws PodwireError `NO_PUBLIC_ADDRESS`
+ * @throws PodwireError `NO_PUBLIC_ADDRESS`; `WIREGUARD_UNAVAILABLE`, where the first attempt finds it
  */
 export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   const { etcd: endpoints, nodeName, leaseTtl, renewBefore, stateDir, log, onEvent, now } = options
@@ -38,10 +39,16 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   const keys = keysOf(endpoints.prefix)
   const teller = createTeller(onEvent, log)
   const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
+  const wireguard = createWireguardNode(stateDir)
+  /** Why this node can't be a part of the network, as it is. */
+  let unfit: unknown
+  /** Why what it should have of the others' routes is not known. */
+  let keyProblem: string | undefined
   let wanted = NOTHING
   let joining: Promise<void> | undefined
 
-  const describe = ({ backend, ipv4, ipv6 }: ClusterNetwork): NodeValue => {
+  const describe = (network: ClusterNetwork): NodeValue => {
+    const { backend, ipv4, ipv6 } = network
     const { publicIP, publicIPv6 } = underlay
     const vtep = (family: 4 | 6, isThere: boolean) =>
       backend.type === 'vxlan' && isThere ? vtepMacOf(nodeName, backend.vni, family) : undefined
@@ -53,7 +60,15 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       backendType: backend.type,
       ...(vtepMac === undefined ? {} : { vtepMac }),
       ...(vtepMac6 === undefined ? {} : { vtepMac6 }),
+      ...wireguard.describe(network),
     }
+  }
+
+  const prepare = async (network: ClusterNetwork): Promise<void> => {
+    await wireguard.prepare(network).catch((error: unknown) => {
+      if (isPodwireError(error) && error.code === 'WIREGUARD_UNAVAILABLE') unfit = error
+      throw error
+    })
   }
 
   const member = startMember({
@@ -61,6 +76,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     keys,
     nodeName,
     describe,
+    prepare,
     leaseTtl,
     renewBefore,
     stateDir,
@@ -84,7 +100,20 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     if (!table.entries) return
     const networks = [network.ipv4, network.ipv6].flatMap((family) => (family ? [family.network] : []))
     const self = { nodeName, subnets: lease.subnets, networks }
-    wanted = wantedFor(self, table.entries.values(), network.backend, underlay)
+    const { backend } = network
+    const peers = table.entries.values()
+    try {
+      wanted =
+        backend.type === 'wireguard'
+          ? wireguard.wanted(self, peers, backend, underlay)
+          : wantedFor(self, peers, backend, underlay)
+      keyProblem = undefined
+    } catch (error) {
+      // Its key can't be read or written.
+      if (keyProblem !== messageOf(error)) log.error(`cluster: ${messageOf(error)}`, { error })
+      keyProblem = messageOf(error)
+      return
+    }
     await routes.apply(wanted).catch(() => {})
   }
 
@@ -112,7 +141,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   await joining
   await teller.done()
 
-  return {
+  const cluster: Cluster = {
     get share() {
       const { membership } = member
       if (membership.state !== 'joined') return undefined
@@ -122,7 +151,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     get problem() {
       const { membership } = member
       if (membership.state !== 'joined') return membership.reason
-      return membership.reason ?? table.problem ?? routes.problem
+      return membership.reason ?? table.problem ?? keyProblem ?? routes.problem
     },
     holds: () => member.holds(),
     peers: () => {
@@ -155,6 +184,9 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       await teller.done()
     },
   }
+  if (unfit === undefined) return cluster
+  await cluster.stop()
+  throw unfit
 }
 
 async function lookForUnderlay(options: UnderlayOptions) {

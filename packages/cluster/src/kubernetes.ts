@@ -5,7 +5,7 @@ import type { KubernetesAccess } from './kubernetes/access.ts'
 import type { KubernetesNode } from './kubernetes/node.ts'
 import { keepNodeTable } from './kubernetes/node-table.ts'
 import type { NodeValue } from './layout/lease-value.ts'
-import type { Backend } from './layout/network.ts'
+import type { PlainBackend } from './layout/network.ts'
 import { parsePodSubnets, podCIDROf, subnetsOf } from './layout/pod-subnets.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
@@ -18,7 +18,7 @@ export interface KubernetesOptions extends UnderlayOptions, ClusterContext {
   readonly nodeName: string
   /** What all pods of all nodes have: `10.244.0.0/16`, or one of each family separated by a comma. */
   readonly clusterCIDR: string
-  readonly backend: Backend
+  readonly backend: PlainBackend
 }
 
 /**

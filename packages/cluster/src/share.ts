@@ -3,6 +3,7 @@ import type { Backend } from './layout/network.ts'
 import { type PodSubnets, podCIDROf } from './layout/pod-subnets.ts'
 import type { Underlay } from './routes/underlay.ts'
 import { innerMtu } from './routes/vxlan-link.ts'
+import { wireguardMtu } from './routes/wireguard-link.ts'
 
 export function shareOf(
   subnets: PodSubnets,
@@ -18,5 +19,6 @@ export function shareOf(
     ...(backend.type === 'vxlan'
       ? { mtu: innerMtu(mtu, subnets.ipv6 || publicIP === undefined ? 6 : 4) }
       : {}),
+    ...(backend.type === 'wireguard' ? { mtu: wireguardMtu(mtu) } : {}),
   }
 }

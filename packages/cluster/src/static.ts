@@ -3,7 +3,7 @@ import type { Cluster, ClusterContext, PeerStatus } from './cluster.ts'
 import { errors } from './errors.ts'
 import { createTeller } from './events.ts'
 import type { NodeValue } from './layout/lease-value.ts'
-import type { Backend } from './layout/network.ts'
+import type { PlainBackend } from './layout/network.ts'
 import { haveInCommon, parsePodSubnets, podCIDROf, subnetsOf } from './layout/pod-subnets.ts'
 import { canonicalAddress, formatSubnet } from './layout/range.ts'
 import { openRoutes } from './routes/routes.ts'
@@ -22,7 +22,7 @@ export interface StaticNode {
 export interface StaticOptions extends Pick<UnderlayOptions, 'interface'>, ClusterContext {
   readonly nodes: readonly StaticNode[]
   readonly nodeName: string
-  readonly backend: Backend
+  readonly backend: PlainBackend
 }
 
 /**

@@ -3,10 +3,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { families, NETLINK_GENERIC, openNetlink, wireguard } from '@podwire/netlink'
 import { isIsolated } from '@podwire/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type EtcdMember, hasEtcd, startEtcd } from '../../../.dev/etcd-server.ts'
 import { afterThis, startTestDaemon, until } from './daemon.ts'
+
+function hasWireguard(): boolean {
+  const netlink = openNetlink({ protocol: NETLINK_GENERIC })
+  try {
+    netlink.runSync(families.get(wireguard.FAMILY_NAME))
+    return true
+  } catch {
+    return false
+  } finally {
+    netlink.close()
+  }
+}
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
 
@@ -196,6 +209,25 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       const { text } = await ask('GET', '/v1/events?from=start&until=now')
       expect(text.match(/^event: cluster:joined$/gm)).toHaveLength(2)
     })
+
+    // A kernel that has it is tried by npm run test:platforms.
+    test.skipIf(hasWireguard())(
+      'does not start where its kernel lacks what the network needs, and says what to do',
+      async () => {
+        const prefix = `/test-${++tests}`
+        await etcd.ctl(
+          'put',
+          `${prefix}/config`,
+          '{"Network":"10.244.0.0/16","Backend":{"Type":"wireguard"}}',
+        )
+        const cluster = { etcd: { endpoints: [etcd.endpoint], prefix }, nodeName: 'a', publicIP: '192.0.2.1' }
+        await expect(startTestDaemon('', { cluster })).rejects.toMatchObject({
+          code: 'WIREGUARD_UNAVAILABLE',
+          message: expect.stringMatching(/kernel.* has none.*podwire cluster init --backend/),
+        })
+        expect(await etcd.ctl('get', '--prefix', '--keys-only', `${prefix}/subnets/`)).toBe('')
+      },
+    )
 
     test('leaves no pod whose set-up began before it was fenced', async () => {
       const waits = `setUpPod: async () => {

@@ -1,4 +1,6 @@
 export { NetlinkError } from './errors.ts'
+export type { GenericFamily } from './genetlink/families.ts'
+export * as families from './genetlink/families.ts'
 export {
   createNetns,
   isNetns,
@@ -55,4 +57,8 @@ export type { Results } from './socket/batch.ts'
 export { type Netlink, type NetlinkOptions, openNetlink } from './socket/netlink.ts'
 export type { LinkRef, Request } from './socket/request.ts'
 export { readSysctl, writeSysctl } from './sysctl.ts'
-export { NETLINK_NETFILTER, NETLINK_ROUTE } from './wire/constants.ts'
+export { NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE } from './wire/constants.ts'
+export type { WireguardChanges, WireguardDevice } from './wireguard/device.ts'
+export * as wireguard from './wireguard/device.ts'
+export { isWireguardKey } from './wireguard/key.ts'
+export type { WireguardEndpoint, WireguardPeer, WireguardPeerChange } from './wireguard/peer.ts'

@@ -15,6 +15,7 @@ export {
 } from './wire/attributes.ts'
 export * from './wire/bytes.ts'
 export {
+  NETLINK_GENERIC,
   NETLINK_NETFILTER,
   NETLINK_ROUTE,
   NLM_F_ACK,

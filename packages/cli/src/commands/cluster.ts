@@ -1,4 +1,6 @@
-import type { Etcd, Keys, LeaseEntry } from '@podwire/cluster'
+import { readFileSync } from 'node:fs'
+import { messageOf } from '@podwire/api'
+import type { Backend, Etcd, Keys, LeaseEntry, WireguardMode } from '@podwire/cluster'
 import { InvalidArgumentError, Option } from 'commander'
 import { command, commandGroup, type DefineCommand } from '../command.ts'
 import { loadConfiguration } from '../configuration.ts'
@@ -12,15 +14,22 @@ interface EtcdFlags {
   readonly prefix?: string
 }
 
-interface InitFlags extends EtcdFlags {
+interface BackendFlags {
+  readonly backend: Backend['type']
+  readonly vni: number
+  readonly port?: number
+  readonly portV6: number
+  readonly directRouting?: boolean
+  readonly mode: WireguardMode
+  readonly keepalive: number
+  readonly pskFile?: string
+}
+
+interface InitFlags extends EtcdFlags, BackendFlags {
   readonly network?: string
   readonly ipv6?: string
   readonly subnetLength?: number
   readonly ipv6SubnetLength?: number
-  readonly backend: 'vxlan' | 'host-gw'
-  readonly vni: number
-  readonly port: number
-  readonly directRouting?: boolean
   readonly force?: boolean
 }
 
@@ -36,12 +45,20 @@ const define: DefineCommand = (does) => {
     .option('--ipv6-subnet-length <bits>', "of each node's IPv6 pod CIDR (default: 64)", parseNumber)
     .addOption(
       new Option('--backend <type>', 'how packets come from node to node; host-gw: all nodes share a link')
-        .choices(['vxlan', 'host-gw'])
+        .choices(['vxlan', 'host-gw', 'wireguard'])
         .default('vxlan'),
     )
     .option('--vni <number>', 'the vxlan network', parseNumber, 1)
-    .option('--port <port>', 'the UDP port of vxlan', parseNumber, 8472)
+    .option('--port <port>', 'the UDP port (default: 8472; of wireguard 51820)', parseNumber)
     .option('--direct-routing', 'no vxlan between nodes that share a link')
+    .option('--port-v6 <port>', 'the UDP port of wireguard for IPv6', parseNumber, 51_821)
+    .addOption(
+      new Option('--mode <mode>', "wireguard: each family by its own addresses, or all by one family's")
+        .choices(['separate', 'auto', 'ipv4', 'ipv6'])
+        .default('separate'),
+    )
+    .option('--keepalive <seconds>', 'how often wireguard keeps a way open; 0: not', parseNumber, 0)
+    .option('--psk-file <file>', 'a secret that all nodes share besides, as wg genpsk prints it')
     .option('--force', 'replace another network; nodes take it when they are started again')
     .action(does(initialise))
   const status = command('status', 'show what this node has of the cluster', 'podwire cluster status')
@@ -94,10 +111,6 @@ async function initialise({
   ipv6,
   subnetLength,
   ipv6SubnetLength,
-  backend,
-  vni,
-  port,
-  directRouting = false,
   force = false,
   ...flags
 }: GlobalFlags & InitFlags): Promise<void> {
@@ -108,6 +121,7 @@ async function initialise({
       expected: '--network CIDR, --ipv6 CIDR, or both',
     })
   const { writeNetwork } = await import('@podwire/cluster')
+  const backend = backendOf(flags)
   await withEtcd(flags, async (etcd, keys) => {
     await writeNetwork(
       etcd,
@@ -117,12 +131,34 @@ async function initialise({
         ...(ipv6 === undefined ? {} : { ipv6Network: ipv6 }),
         ...(subnetLength === undefined ? {} : { subnetLength }),
         ...(ipv6SubnetLength === undefined ? {} : { ipv6SubnetLength }),
-        backend: backend === 'vxlan' ? { type: backend, vni, port, directRouting } : { type: backend },
+        backend,
       },
       { force },
     )
-    print(`${[network, ipv6].filter((one) => one !== undefined).join(', ')} by ${backend}`)
+    print(`${[network, ipv6].filter((one) => one !== undefined).join(', ')} by ${backend.type}`)
   })
+}
+
+function backendOf(flags: BackendFlags): Backend {
+  const { backend: type, vni, port, portV6, directRouting = false, mode, keepalive, pskFile } = flags
+  if (type === 'host-gw') return { type }
+  if (type === 'vxlan') return { type, vni, port: port ?? 8472, directRouting }
+  const presharedKey = pskFile === undefined ? {} : { presharedKey: readKey(pskFile) }
+  return { type, port: port ?? 51_820, portV6, mode, keepalive, ...presharedKey }
+}
+
+/** Of a file, as arguments of a command are for everybody to see. */
+function readKey(file: string): string {
+  let key: string
+  try {
+    key = readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    const expected = `a file that can be read: ${messageOf(error)}`
+    throw errors.USAGE({ what: '--psk-file', value: file, expected })
+  }
+  // In the network that would be none.
+  if (key === '') throw errors.USAGE({ what: '--psk-file', value: file, expected: 'a file that holds a key' })
+  return key
 }
 
 /** By what the daemon keeps of it, so that it answers while etcd is away. Exits with 1 while this node has no pod CIDR. */

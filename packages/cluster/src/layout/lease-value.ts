@@ -1,5 +1,6 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import { once } from '@podwire/api'
+import { isWireguardKey } from '@podwire/netlink'
 import * as z from 'zod/mini'
 import { canonicalAddress } from './range.ts'
 
@@ -15,6 +16,9 @@ export interface NodeValue {
   /** The MAC address of its vxlan link, of each family's. */
   readonly vtepMac?: string
   readonly vtepMac6?: string
+  /** The public key of its WireGuard link, of each family's: 32 bytes in base64. */
+  readonly publicKey?: string
+  readonly publicKey6?: string
 }
 
 /** Of a reservation that is for no node: flannel takes it for one whose backend is not its own. */
@@ -25,13 +29,13 @@ const mac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i
 const schema = once(() => {
   const text = z.optional(z.nullable(z.string()))
   // Flannel writes null where its backend has nothing to say, and other backends write what they like.
-  const vtep = z.optional(z.unknown())
+  const backend = z.optional(z.unknown())
   return z.object({
     PublicIP: text,
     PublicIPv6: text,
     BackendType: text,
-    BackendData: vtep,
-    BackendV6Data: vtep,
+    BackendData: backend,
+    BackendV6Data: backend,
     NodeName: z.optional(z.string().check(z.regex(/^[^\p{C}\s]{1,253}$/u))),
     Instance: z.optional(z.string().check(z.maxLength(64))),
   })
@@ -53,6 +57,7 @@ export function parseNodeValue(value: string): NodeValue | undefined {
   if (publicIP === null || publicIPv6 === null) return undefined
   if (publicIP === undefined && publicIPv6 === undefined && BackendType !== RESERVED) return undefined
   const [vtepMac, vtepMac6] = [vtepOf(BackendData), vtepOf(BackendV6Data)]
+  const [publicKey, publicKey6] = [publicKeyOf(BackendData), publicKeyOf(BackendV6Data)]
   return {
     ...(NodeName === undefined ? {} : { nodeName: NodeName }),
     ...(Instance === undefined ? {} : { instance: Instance }),
@@ -61,6 +66,8 @@ export function parseNodeValue(value: string): NodeValue | undefined {
     backendType: BackendType ?? '',
     ...(vtepMac === undefined ? {} : { vtepMac }),
     ...(vtepMac6 === undefined ? {} : { vtepMac6 }),
+    ...(publicKey === undefined ? {} : { publicKey }),
+    ...(publicKey6 === undefined ? {} : { publicKey6 }),
   }
 }
 
@@ -84,6 +91,13 @@ function addressOf(text: string | null | undefined, isAddress: (text: string) =>
   return nobodys().check(address, isIPv4(address) ? 'ipv4' : 'ipv6') ? null : address
 }
 
+const noKey = Buffer.alloc(32).toString('base64')
+
+function publicKeyOf(backend: unknown): string | undefined {
+  const found = typeof backend === 'object' && backend !== null && 'PublicKey' in backend && backend.PublicKey
+  return typeof found === 'string' && isWireguardKey(found) && found !== noKey ? found : undefined
+}
+
 function vtepOf(backend: unknown): string | undefined {
   const found = typeof backend === 'object' && backend !== null && 'VtepMAC' in backend && backend.VtepMAC
   // One station's: the kernel would send what it doesn't know otherwise to 00:00:00:00:00:00.
@@ -94,14 +108,17 @@ function vtepOf(backend: unknown): string | undefined {
 
 /** The value of a lease, for flannel's nodes too. @param vni of the network, where its backend is vxlan */
 export function formatNodeValue(node: NodeValue, vni?: number): string {
-  const vtep = (address: string | undefined) =>
-    address === undefined ? null : { VNI: vni, VtepMAC: address }
+  const backendOf = (address: string | undefined, publicKey: string | undefined) => {
+    if (publicKey !== undefined) return { PublicKey: publicKey }
+    return address === undefined ? null : { VNI: vni, VtepMAC: address }
+  }
+  const [own, own6] = [backendOf(node.vtepMac, node.publicKey), backendOf(node.vtepMac6, node.publicKey6)]
   return JSON.stringify({
     PublicIP: node.publicIP ?? '0.0.0.0',
     PublicIPv6: node.publicIPv6 ?? null,
     BackendType: node.backendType,
-    BackendData: vtep(node.vtepMac),
-    ...(node.vtepMac6 === undefined ? {} : { BackendV6Data: vtep(node.vtepMac6) }),
+    BackendData: own,
+    ...(own6 === null ? {} : { BackendV6Data: own6 }),
     ...(node.nodeName === undefined ? {} : { NodeName: node.nodeName }),
     ...(node.instance === undefined ? {} : { Instance: node.instance }),
   })

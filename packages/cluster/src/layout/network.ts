@@ -1,9 +1,13 @@
 import { messageOf, once } from '@podwire/api'
 import * as z from 'zod/mini'
 import { formatSubnet, isWithin, parseSubnet, type Subnet, sizeOf, subnetAt } from './range.ts'
+import { formatWireguard, parseWireguard, type WireguardBackend } from './wireguard-backend.ts'
 
-/** How packets come from node to node: straight over a link that both share, or in vxlan. */
-export type Backend =
+/** How packets come from node to node: straight over a link that both share, in vxlan, or encrypted by WireGuard. */
+export type Backend = PlainBackend | WireguardBackend
+
+/** One that needs no more of another node than its addresses and its name. */
+export type PlainBackend =
   | { readonly type: 'host-gw' }
   | {
       readonly type: 'vxlan'
@@ -54,6 +58,11 @@ const schema = once(() => {
         VNI: z.optional(z.number().check(z.int(), z.minimum(0), z.maximum(2 ** 24 - 1))),
         Port: z.optional(z.number().check(z.int(), z.minimum(0), z.maximum(65_535))),
         DirectRouting: z.optional(z.boolean()),
+        ListenPort: z.optional(z.unknown()),
+        ListenPortV6: z.optional(z.unknown()),
+        PSK: z.optional(z.unknown()),
+        PersistentKeepaliveInterval: z.optional(z.unknown()),
+        Mode: z.optional(z.unknown()),
       }),
     ),
   })
@@ -100,8 +109,10 @@ function networkOf(written: Written): ClusterNetwork {
   return { ...(ipv4 ? { ipv4 } : {}), ...(ipv6 ? { ipv6 } : {}), backend: backendOf(written.Backend) }
 }
 
-function backendOf({ Type, VNI, Port, DirectRouting }: NonNullable<Written['Backend']> = {}): Backend {
+function backendOf(written: NonNullable<Written['Backend']> = {}): Backend {
+  const { Type, VNI, Port, DirectRouting } = written
   if (Type === 'host-gw') return { type: 'host-gw' }
+  if (Type === 'wireguard') return parseWireguard(written)
   if (Type === 'vxlan') {
     return {
       type: 'vxlan',
@@ -111,7 +122,9 @@ function backendOf({ Type, VNI, Port, DirectRouting }: NonNullable<Written['Back
       directRouting: DirectRouting ?? vxlanDefaults.directRouting,
     }
   }
-  throw new Error(`Backend.Type is ${JSON.stringify(Type)}, and Podwire has "vxlan" and "host-gw"`)
+  throw new Error(
+    `Backend.Type is ${JSON.stringify(Type)}, and Podwire has "vxlan", "host-gw" and "wireguard"`,
+  )
 }
 
 function familyOf(
@@ -178,9 +191,20 @@ export function formatNetwork({
     ...(subnetLength === undefined ? {} : { SubnetLen: subnetLength }),
     ...(ipv6Network === undefined ? {} : { EnableIPv6: true, IPv6Network: ipv6Network }),
     ...(ipv6SubnetLength === undefined ? {} : { IPv6SubnetLen: ipv6SubnetLength }),
-    Backend:
-      backend.type === 'host-gw'
-        ? { Type: 'host-gw' }
-        : { Type: 'vxlan', VNI: backend.vni, Port: backend.port, DirectRouting: backend.directRouting },
+    Backend: formatBackend(backend),
   })
 }
+
+function formatBackend(backend: Backend): object {
+  switch (backend.type) {
+    case 'host-gw':
+      return { Type: 'host-gw' }
+    case 'vxlan':
+      return { Type: 'vxlan', VNI: backend.vni, Port: backend.port, DirectRouting: backend.directRouting }
+    case 'wireguard':
+      return formatWireguard(backend)
+  }
+}
+
+/** The value of `PREFIX/config` as it may be shown: without what is secret in it. */
+export const withoutSecrets = (value: string) => value.replace(/("PSK"\s*:\s*)"(?:[^"\\]|\\.)*"/g, '$1"…"')

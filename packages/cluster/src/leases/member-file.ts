@@ -14,6 +14,8 @@ export interface MemberRecord {
   readonly nodeName: string
   readonly publicIP?: string
   readonly publicIPv6?: string
+  /** What the others know it by, where the network is encrypted. */
+  readonly publicKey?: string
   /** The value of `PREFIX/config`. */
   readonly network?: string
   /** What it has, or had last. */
@@ -39,6 +41,7 @@ const schema = once(() =>
     nodeName: z.string(),
     publicIP: z.optional(z.string()),
     publicIPv6: z.optional(z.string()),
+    publicKey: z.optional(z.string()),
     network: z.optional(z.string()),
     lease: z.optional(
       z.object({

@@ -37,6 +37,8 @@ export interface MemberOptions {
   readonly nodeName: string
   /** What it tells of itself, once its network is known: a vxlan link's MAC address is of one backend alone. */
   readonly describe: (network: ClusterNetwork) => NodeValue
+  /** Before it joins that network: rejects where this node can't be a part of it. */
+  readonly prepare?: (network: ClusterNetwork) => Promise<void>
   /** Seconds. */
   readonly leaseTtl: number
   /** How long before its end a lease is renewed. Seconds. */
@@ -102,7 +104,7 @@ export function startMember(options: MemberOptions): Member {
   }
 
   function save() {
-    const { publicIP, publicIPv6 } = network ? options.describe(network) : (saved ?? {})
+    const { publicIP, publicIPv6, publicKey } = network ? knownBy(options.describe(network)) : (saved ?? {})
     try {
       writeMemberRecord(stateDir, {
         bootId: bootId(),
@@ -112,6 +114,7 @@ export function startMember(options: MemberOptions): Member {
         nodeName,
         ...(publicIP === undefined ? {} : { publicIP }),
         ...(publicIPv6 === undefined ? {} : { publicIPv6 }),
+        ...(publicKey === undefined ? {} : { publicKey }),
         ...(networkText === undefined ? {} : { network: networkText }),
         ...(last === undefined ? {} : { lease: last }),
       })
@@ -170,6 +173,7 @@ export function startMember(options: MemberOptions): Member {
     const found = await readNetwork(etcd, keys)
     network = found.network
     networkText = found.value
+    await options.prepare?.(network)
     const described = options.describe(network)
     const node = { ...described, nodeName, instance }
     const lease = await acquireLease({ etcd, keys, network, node, leaseTtl, before, displacedBy, now })
@@ -321,12 +325,19 @@ function adoptable(record: MemberRecord, describe: MemberOptions['describe'], un
   const subnets = lease && parsePodSubnets(lease.podCIDR)
   if (!lease || !subnets || network === undefined || typeof network === 'string') return undefined
   // What the others know of this node is no longer so.
-  const { publicIP, publicIPv6 } = describe(network)
+  const { publicIP, publicIPv6, publicKey } = knownBy(describe(network))
   if (publicIP !== record.publicIP || publicIPv6 !== record.publicIPv6) return undefined
+  if (publicKey !== record.publicKey) return undefined
   if ((lease.endsAt ?? Number.POSITIVE_INFINITY) <= until) return undefined
   const { podCIDR: _, ...rest } = lease
   return { lease: { ...rest, subnets }, network }
 }
+
+const knownBy = ({ publicIP, publicIPv6, publicKey, publicKey6 }: NodeValue) => ({
+  publicIP,
+  publicIPv6,
+  publicKey: publicKey ?? publicKey6,
+})
 
 function firstReason(reason = ''): string {
   return reason.split('; ', 1)[0] ?? ''

@@ -1,7 +1,13 @@
 import { errors } from '../errors.ts'
 import type { Etcd } from '../etcd/client.ts'
 import type { Keys } from '../layout/keys.ts'
-import { type ClusterNetwork, formatNetwork, type NewNetwork, parseNetwork } from '../layout/network.ts'
+import {
+  type ClusterNetwork,
+  formatNetwork,
+  type NewNetwork,
+  parseNetwork,
+  withoutSecrets,
+} from '../layout/network.ts'
 
 /**
  * The network that all nodes share.
@@ -38,5 +44,5 @@ export async function writeNetwork(
   )
   const [there] = found
   if (!succeeded && there && there.value !== value)
-    throw errors.NETWORK_EXISTS({ key: keys.config, value: there.value })
+    throw errors.NETWORK_EXISTS({ key: keys.config, value: withoutSecrets(there.value) })
 }

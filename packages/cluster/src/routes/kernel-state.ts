@@ -1,4 +1,4 @@
-import { CLUSTER_LINK_ALIAS } from '@podwire/api'
+import { CLUSTER_LINK_ALIAS, errnoOf } from '@podwire/api'
 import {
   addresses,
   forwarding,
@@ -10,11 +10,13 @@ import {
   routes,
 } from '@podwire/netlink'
 import type { Wanted, WantedEnd, WantedRoute } from './wanted.ts'
+import { wireguardNames } from './wireguard-link.ts'
 
 /** Says of a route that it leads to another node's pods: `ip route` shows `proto 80`. */
 export const ROUTE_PROTOCOL = 80
 
 interface Way {
+  /** Empty: none. */
   readonly gateway: string
   /** Index of the link. */
   readonly dev: number
@@ -42,6 +44,8 @@ const at = (dev: number, what: string) => `${dev} ${what}`
 export async function readKernel(netlink: Netlink): Promise<KernelState> {
   // The kernel answers one listing at a time.
   const all = await netlink.run(links.list({ kind: 'vxlan' }))
+  // By their names: a kernel that has no links of a kind lists all there are, and a node has many.
+  for (const name of Object.values(wireguardNames)) all.push(...(await linksCalled(netlink, name)))
   const own = all.filter(({ alias }) => alias === CLUSTER_LINK_ALIAS)
   const isOwn = (dev: number | undefined) => own.some(({ index }) => index === dev)
   const ways = await netlink.run(routes.list())
@@ -78,6 +82,15 @@ export async function readKernel(netlink: Netlink): Promise<KernelState> {
   }
 }
 
+async function linksCalled(netlink: Netlink, name: string): Promise<Link[]> {
+  try {
+    return [await netlink.run(links.get(name))]
+  } catch (error) {
+    if (errnoOf(error) === 'ENODEV') return []
+    throw error
+  }
+}
+
 /** What is to be asked of the kernel, and what it has after that. */
 export interface Differences {
   readonly requests: readonly Request<void>[]
@@ -110,8 +123,7 @@ export function compare(wanted: Pick<Wanted, 'routes' | 'ends'>, is: KernelState
   // The way to an end is there before packets take it, and goes after them.
   for (const end of wanted.ends) askForEnd(end, indexOf(end.dev), is, ask)
   for (const [destination, way] of after.routes)
-    if (!isSame(is.routes.get(destination), way))
-      ask(routes.replace({ destination, ...way, protocol: ROUTE_PROTOCOL }))
+    if (!isSame(is.routes.get(destination), way)) ask(replaceRoute(destination, way))
   for (const [destination, { dev }] of is.routes)
     if (!after.routes.has(destination)) ask(routes.del({ destination, dev, protocol: ROUTE_PROTOCOL }))
   for (const key of is.neighbours.keys()) {
@@ -125,7 +137,15 @@ export function compare(wanted: Pick<Wanted, 'routes' | 'ends'>, is: KernelState
   return { requests, after, inTheWay, phrases }
 }
 
-const wayOf = ({ gateway, dev, onlink }: WantedRoute, indexOf: (dev: string | number) => number): Way => ({
+function replaceRoute(destination: string, { gateway, dev, onlink }: Way): Request<void> {
+  const by = gateway === '' ? {} : { gateway }
+  return routes.replace({ destination, ...by, dev, onlink, protocol: ROUTE_PROTOCOL })
+}
+
+const wayOf = (
+  { gateway = '', dev, onlink }: WantedRoute,
+  indexOf: (dev: string | number) => number,
+): Way => ({
   gateway,
   dev: indexOf(dev),
   onlink,

@@ -3,17 +3,17 @@ import { release } from 'node:os'
 import { CLUSTER_LINK_ALIAS, errnoOf } from '@podwire/api'
 import { addresses, links, type Netlink, setTransmitsWithoutChecksum } from '@podwire/netlink'
 import { errors } from '../errors.ts'
+import { type ClusterLink, mustBeMadeAnew, newClusterLink, podAddressesOf } from './cluster-link.ts'
 import type { KernelState } from './kernel-state.ts'
-import { mustBeMadeAnew, newVxlanLink, type VxlanLink } from './vxlan-link.ts'
 
 /**
  * Makes the links that are wanted, and deletes those of ours that are not. What it did, each in a phrase: after anything, the kernel
  * is to be read again.
- * @throws PodwireError `LINK_IN_THE_WAY`
+ * @throws PodwireError `LINK_IN_THE_WAY`, `WIREGUARD_UNAVAILABLE`
  */
 export async function ensureLinks(
   netlink: Netlink,
-  wanted: readonly VxlanLink[],
+  wanted: readonly ClusterLink[],
   is: KernelState,
 ): Promise<readonly string[]> {
   const done: string[] = []
@@ -37,37 +37,43 @@ export async function ensureLinks(
       done.push(`set link ${link.name}`)
     }
     const given = is.addresses.get(there.index) ?? []
-    for (const address of given.filter((one) => one !== link.podAddress)) {
+    const addressed = podAddressesOf(link)
+    for (const address of given.filter((one) => !addressed.includes(one))) {
       await ignoringGone(netlink.run(addresses.del({ dev: there.index, address })))
       done.push(`deleted address ${address}`)
     }
-    if (!given.includes(link.podAddress)) {
-      await netlink.run(addressOf(link))
-      done.push(`gave link ${link.name} ${link.podAddress}`)
+    for (const address of addressed.filter((one) => !given.includes(one))) {
+      await netlink.run(giveAddress(link.name, address))
+      done.push(`gave link ${link.name} ${address}`)
     }
   }
   return done
 }
 
-async function make(netlink: Netlink, link: VxlanLink): Promise<void> {
+async function make(netlink: Netlink, link: ClusterLink): Promise<void> {
   try {
     // One message after the other by one call, which no signal parts: a link of this name is never without its alias for long.
-    await netlink.batch([links.add(newVxlanLink(link)), links.set(link.name, { alias: CLUSTER_LINK_ALIAS })])
+    await netlink.batch([
+      links.add(newClusterLink(link)),
+      links.set(link.name, { alias: CLUSTER_LINK_ALIAS }),
+    ])
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') throw errors.LINK_IN_THE_WAY({ name: link.name }, error)
+    if (errnoOf(error) === 'EOPNOTSUPP' && newClusterLink(link).kind === 'wireguard')
+      throw errors.WIREGUARD_UNAVAILABLE({ kernel: release() }, error)
     throw error
   }
   if (hasIpv6()) {
     // Without an address of its own it asks for no router.
     await netlink.run(links.set(link.name, { addrGenMode: 'none' }))
   }
-  if (miscomputesChecksums(release())) setTransmitsWithoutChecksum(link.name, false)
+  if ('vni' in link && miscomputesChecksums(release())) setTransmitsWithoutChecksum(link.name, false)
   await netlink.run(links.set(link.name, { up: true }))
-  await netlink.run(addressOf(link))
+  for (const address of podAddressesOf(link)) await netlink.run(giveAddress(link.name, address))
 }
 
-const addressOf = ({ name, podAddress }: VxlanLink) =>
-  addresses.replace({ dev: name, address: podAddress, noDad: podAddress.includes(':'), noPrefixRoute: true })
+const giveAddress = (dev: string, address: string) =>
+  addresses.replace({ dev, address, noDad: address.includes(':'), noPrefixRoute: true })
 
 async function ignoringGone(request: Promise<void>): Promise<void> {
   await request.catch((error: unknown) => {

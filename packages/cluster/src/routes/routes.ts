@@ -2,6 +2,7 @@ import { type Logger, messageOf } from '@podwire/api'
 import { type Netlink, type NetworkChange, openNetlink, watchNetwork } from '@podwire/netlink'
 import { compare, type KernelState, ROUTE_PROTOCOL, readKernel } from './kernel-state.ts'
 import { ensureLinks } from './links.ts'
+import { openTunnels } from './tunnels.ts'
 import { NOTHING, type Wanted } from './wanted.ts'
 
 /** The kernel's routes to other nodes' pods. */
@@ -29,6 +30,7 @@ const settleMs = 30
 
 export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): Routes {
   const netlink = openNetlink()
+  const tunnels = openTunnels()
   const closed = new AbortController()
   let wanted: Wanted | undefined
   let believed: KernelState | undefined
@@ -73,6 +75,8 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
     const made = await ensureLinks(netlink, to.links, believed)
     phrases.push(...made)
     if (made.length > 0) believed = await readKernel(netlink)
+    // Before packets come to them.
+    phrases.push(...(await tunnels.ensure(to.tunnels, isRepair || made.length > 0)))
     const { requests, after, inTheWay: blocked, phrases: asked } = compare(to, believed)
     inTheWay = new Set(blocked)
     phrases.push(...asked)
@@ -136,6 +140,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
       clearTimeout(scheduled)
       await Promise.allSettled([last, following])
       netlink.close()
+      tunnels.close()
     },
   }
 }
@@ -161,7 +166,7 @@ function concerns(
       return change.change === 'deleted' || known !== lladdr || state !== 'permanent'
     }
     case 'route': {
-      const { destination, protocol, gateway, type } = change.route
+      const { destination, protocol, gateway = '', type } = change.route
       if (change.change === 'deleted' && protocol !== ROUTE_PROTOCOL) return inTheWay.has(destination)
       const way = routes.get(destination)
       if (!way || type !== 'unicast') return false

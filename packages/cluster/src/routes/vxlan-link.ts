@@ -44,8 +44,8 @@ export function newVxlanLink(link: VxlanLink): NewLink {
   return { kind: 'vxlan', name, vni, port, local, dev, mtu, address, learning: false }
 }
 
-/** Whether the link that is there can't become the wanted one: the kernel changes none of these. */
-export function mustBeMadeAnew({ vxlan, address }: Link, wanted: VxlanLink): boolean {
+/** Whether the link that is there differs in what the kernel does not change. */
+export function vxlanDiffers({ vxlan, address }: Link, wanted: VxlanLink): boolean {
   return (
     vxlan?.vni !== wanted.vni ||
     vxlan.port !== wanted.port ||

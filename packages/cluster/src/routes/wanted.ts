@@ -1,5 +1,5 @@
 import type { NodeValue } from '../layout/lease-value.ts'
-import type { Backend } from '../layout/network.ts'
+import type { PlainBackend } from '../layout/network.ts'
 import type { PodSubnets } from '../layout/pod-subnets.ts'
 import {
   firstAddress,
@@ -10,6 +10,8 @@ import {
   parseSubnet,
   type Subnet,
 } from '../layout/range.ts'
+import type { ClusterLink } from './cluster-link.ts'
+import type { WantedTunnel } from './tunnel.ts'
 import type { Underlay } from './underlay.ts'
 import { innerMtu, type VxlanLink, vtepMacOf, vxlanName } from './vxlan-link.ts'
 
@@ -30,8 +32,9 @@ export interface Self {
 
 export interface WantedRoute {
   readonly destination: string
-  readonly gateway: string
-  /** The name of a vxlan link of ours, or the index of the node's own link. */
+  /** Absent: the link has no neighbours, as one of WireGuard. */
+  readonly gateway?: string
+  /** The name of a link of ours, or the index of the node's own link. */
   readonly dev: string | number
   /** The gateway is the other end of the vxlan link, whatever its addresses say. */
   readonly onlink: boolean
@@ -47,9 +50,11 @@ export interface WantedEnd {
 
 /** What the kernel should have for the pods of other nodes. */
 export interface Wanted {
-  readonly links: readonly VxlanLink[]
+  readonly links: readonly ClusterLink[]
   readonly routes: readonly WantedRoute[]
   readonly ends: readonly WantedEnd[]
+  /** Of the links that encrypt. */
+  readonly tunnels: readonly WantedTunnel[]
   /** Why a peer's pods can't be reached, by its subnets. */
   readonly unreachable: ReadonlyMap<Peer, string>
 }
@@ -59,10 +64,15 @@ interface Way {
   readonly end?: WantedEnd
 }
 
-export const NOTHING: Wanted = { links: [], routes: [], ends: [], unreachable: new Map() }
+export const NOTHING: Wanted = { links: [], routes: [], ends: [], tunnels: [], unreachable: new Map() }
 
 /** Computes it from the leases alone. @param peers may have this node's own among them */
-export function wantedFor(self: Self, peers: Iterable<Peer>, backend: Backend, underlay: Underlay): Wanted {
+export function wantedFor(
+  self: Self,
+  peers: Iterable<Peer>,
+  backend: PlainBackend,
+  underlay: Underlay,
+): Wanted {
   const links = backend.type === 'vxlan' ? vxlanLinks(self, backend, underlay) : []
   const routes = new Map<string, WantedRoute>()
   const ends = new Map<string, WantedEnd>()
@@ -70,9 +80,8 @@ export function wantedFor(self: Self, peers: Iterable<Peer>, backend: Backend, u
   for (const peer of peers) {
     const { ipv4, ipv6 } = peer.subnets
     for (const subnet of [ipv4, ipv6]) {
-      const own = subnet && ownOf(self, subnet)
-      if (!subnet || isSame(own, subnet)) continue
-      const way = notRoutable(subnet, own, self.networks) ?? wayTo(subnet, peer, backend, underlay, links)
+      if (!subnet || isOwnSubnet(self, subnet)) continue
+      const way = notRoutable(subnet, self) ?? wayTo(subnet, peer, backend, underlay, links)
       const problem = typeof way === 'string' ? way : clashOf(way, routes, ends)
       if (problem !== undefined) unreachable.set(peer, problem)
       if (typeof way === 'string' || problem !== undefined) continue
@@ -80,16 +89,13 @@ export function wantedFor(self: Self, peers: Iterable<Peer>, backend: Backend, u
       if (way.end) ends.set(`${way.end.dev} ${way.end.lladdr}`, way.end)
     }
   }
-  return { links, routes: [...routes.values()], ends: [...ends.values()], unreachable }
+  return { links, routes: [...routes.values()], ends: [...ends.values()], tunnels: [], unreachable }
 }
 
 /** What is written of it may be anything: no lease leads this node's own pods, or what is no pod's, elsewhere. */
-function notRoutable(
-  subnet: Subnet,
-  own: Subnet | undefined,
-  networks: readonly Subnet[],
-): string | undefined {
-  if (!networks.some((network) => isWithin(subnet, network))) return 'it is not of the network'
+export function notRoutable(subnet: Subnet, self: Self): string | undefined {
+  const own = ownOf(self, subnet)
+  if (!self.networks.some((network) => isWithin(subnet, network))) return 'it is not of the network'
   return own && overlaps(own, subnet) ? "it has addresses of this node's own pod CIDR" : undefined
 }
 
@@ -106,13 +112,15 @@ function clashOf(
 
 const ownOf = ({ subnets: { ipv4, ipv6 } }: Self, { family }: Subnet) => (family === 4 ? ipv4 : ipv6)
 
-const isSame = (one: Subnet | undefined, other: Subnet) =>
-  one?.first === other.first && one.prefixLength === other.prefixLength
+export function isOwnSubnet(self: Self, subnet: Subnet): boolean {
+  const own = ownOf(self, subnet)
+  return own?.first === subnet.first && own.prefixLength === subnet.prefixLength
+}
 
 function wayTo(
   subnet: Subnet,
   { node }: Peer,
-  backend: Backend,
+  backend: PlainBackend,
   underlay: Underlay,
   links: readonly VxlanLink[],
 ): string | Way {
@@ -147,7 +155,7 @@ function isOnLink(address: string, { onLink }: Underlay): boolean {
 
 function vxlanLinks(
   { nodeName, subnets }: Self,
-  { vni, port }: Extract<Backend, { type: 'vxlan' }>,
+  { vni, port }: Extract<PlainBackend, { type: 'vxlan' }>,
   { dev, mtu, publicIP, publicIPv6 }: Underlay,
 ): VxlanLink[] {
   const link = (family: IpFamily, subnet: Subnet | undefined, local: string | undefined): VxlanLink[] =>

@@ -44,7 +44,7 @@ export interface Link extends LinkBrief {
   master?: number
   linkNetnsId?: number
   alias?: string
-  /** `veth`, `bridge`, `vxlan` … */
+  /** `veth`, `bridge`, `vxlan`, `wireguard` … */
   kind?: string
   addrGenMode?: AddrGenMode
   ipv4?: Required<Ipv4Settings>

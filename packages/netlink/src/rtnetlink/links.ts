@@ -56,7 +56,7 @@ export type NewLink =
   | (NewLinkSettings & { kind: 'veth'; peer: VethPeer })
   | (NewLinkSettings & { kind: 'bridge' } & BridgeSettings)
   | (NewLinkSettings & { kind: 'vxlan' } & VxlanSettings)
-  | (NewLinkSettings & { kind: 'dummy' | 'ifb' })
+  | (NewLinkSettings & { kind: 'dummy' | 'ifb' | 'wireguard' })
 
 export interface BridgeSettings {
   /** In hundredths of a second. */

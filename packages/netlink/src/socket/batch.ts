@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { errors, type NetlinkError } from '../errors.ts'
 import { openNetns } from '../namespaces.ts'
-import { NETLINK_ROUTE } from '../wire/constants.ts'
+import { NETLINK_NETFILTER } from '../wire/constants.ts'
 import type { Acknowledgement } from '../wire/message.ts'
 import { isAnswered, isDump, type Outgoing, type Reply } from './exchange.ts'
 import type { LinkRef, Lookup, Request } from './request.ts'
@@ -72,7 +72,7 @@ function divide(outgoing: Outgoing[], protocol: number): Outgoing[][] {
     // A socket dumps one table at a time.
     // Netfilter's transactions are one datagram each, however long.
     const isFull =
-      protocol === NETLINK_ROUTE && (bytes > maxDatagramBytes || chunk?.length === maxDatagramMessages)
+      protocol !== NETLINK_NETFILTER && (bytes > maxDatagramBytes || chunk?.length === maxDatagramMessages)
     if (!chunk || isFull || isDump(message.flags) || isDump(chunk[0]!.flags)) {
       chunk = []
       chunks.push(chunk)

@@ -1,8 +1,9 @@
-// Names and numbers of the kernel's uapi headers: netlink.h, rtnetlink.h, if_link.h, pkt_sched.h and neighbours.
+// Names and numbers of the kernel's uapi headers: netlink.h, genetlink.h, rtnetlink.h, if_link.h, pkt_sched.h and neighbours.
 
 // linux/netlink.h
 export const NETLINK_ROUTE = 0
 export const NETLINK_NETFILTER = 12
+export const NETLINK_GENERIC = 16
 export const NLMSG_HDRLEN = 16
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
@@ -20,6 +21,13 @@ export const NLM_F_APPEND = 0x800
 export const NLM_F_DUMP = 0x300
 export const NLMSGERR_ATTR_MSG = 1
 export const NLMSGERR_ATTR_OFFS = 2
+
+// linux/genetlink.h
+export const GENL_ID_CTRL = 16
+export const CTRL_CMD_GETFAMILY = 3
+export const CTRL_ATTR_FAMILY_ID = 1
+export const CTRL_ATTR_FAMILY_NAME = 2
+export const CTRL_ATTR_VERSION = 3
 
 // linux/rtnetlink.h: message types
 export const RTM_NEWLINK = 16
@@ -179,3 +187,31 @@ export const TCA_MATCHALL_ACT = 2
 export const TCA_ACT_KIND = 1
 export const TCA_ACT_OPTIONS = 2
 export const TCA_MIRRED_PARMS = 2
+
+// linux/wireguard.h
+export const WG_CMD_GET_DEVICE = 0
+export const WG_CMD_SET_DEVICE = 1
+export const WGDEVICE_F_REPLACE_PEERS = 1
+export const WGDEVICE_A_IFINDEX = 1
+export const WGDEVICE_A_IFNAME = 2
+export const WGDEVICE_A_PRIVATE_KEY = 3
+export const WGDEVICE_A_PUBLIC_KEY = 4
+export const WGDEVICE_A_FLAGS = 5
+export const WGDEVICE_A_LISTEN_PORT = 6
+export const WGDEVICE_A_FWMARK = 7
+export const WGDEVICE_A_PEERS = 8
+export const WGPEER_F_REMOVE_ME = 1
+export const WGPEER_F_REPLACE_ALLOWEDIPS = 2
+export const WGPEER_F_UPDATE_ONLY = 4
+export const WGPEER_A_PUBLIC_KEY = 1
+export const WGPEER_A_PRESHARED_KEY = 2
+export const WGPEER_A_FLAGS = 3
+export const WGPEER_A_ENDPOINT = 4
+export const WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL = 5
+export const WGPEER_A_LAST_HANDSHAKE_TIME = 6
+export const WGPEER_A_RX_BYTES = 7
+export const WGPEER_A_TX_BYTES = 8
+export const WGPEER_A_ALLOWEDIPS = 9
+export const WGALLOWEDIP_A_FAMILY = 1
+export const WGALLOWEDIP_A_IPADDR = 2
+export const WGALLOWEDIP_A_CIDR_MASK = 3

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type EtcdMember, hasEtcd, startEtcd } from '../../../../.dev/etcd-server.ts'
+import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
+import { keysOf } from '../../src/layout/keys.ts'
+import { writeNetwork } from '../../src/leases/network.ts'
+import { listLeases } from '../../src/leases/release.ts'
+import { member, stateDir } from './members.ts'
+
+describe.skipIf(!hasEtcd)('a node that the others know by its key', () => {
+  let server: EtcdMember
+  let etcd: Etcd
+
+  beforeAll(async () => {
+    ;[server] = (await startEtcd()) as [EtcdMember]
+    etcd = openEtcd({ endpoints: [server.endpoint] })
+    const backend = {
+      type: 'wireguard',
+      port: 51_820,
+      portV6: 51_821,
+      mode: 'separate',
+      keepalive: 0,
+    } as const
+    await writeNetwork(etcd, keysOf('/test'), { network: '10.244.0.0/16', backend })
+  })
+  afterAll(() => etcd.close())
+
+  const keyOf = (name: string) => Buffer.alloc(32, name).toString('base64')
+  const start = (dir: string, name: string) =>
+    member([server.endpoint], {
+      dir,
+      nodeName: 'a',
+      publicIP: '192.0.2.1',
+      describe: ({ backend: { type } }) => ({
+        publicIP: '192.0.2.1',
+        backendType: type,
+        publicKey: keyOf(name),
+      }),
+    })
+  const known = async () =>
+    (await listLeases(etcd, keysOf('/test'))).map(({ node, modRevision }) => ({
+      key: node?.publicKey,
+      modRevision,
+    }))
+
+  test('keeps its lease as it is while it has that key, and tells them of another one', async () => {
+    const dir = stateDir()
+    const one = start(dir, 'x')
+    await one.attempted
+    const [told] = await known()
+    expect(told?.key).toBe(keyOf('x'))
+    await one.stop()
+    const same = start(dir, 'x')
+    // It had it before it asked etcd.
+    expect(same.podCIDR()).toBe('10.244.1.0/24')
+    await same.attempted
+    expect(await known()).toEqual([told])
+    await same.stop()
+    const other = start(dir, 'y')
+    expect(other.podCIDR()).toBeUndefined()
+    await other.attempted
+    expect(other.podCIDR()).toBe('10.244.1.0/24')
+    expect(await known()).toMatchObject([{ key: keyOf('y') }])
+    await other.stop({ release: true })
+  })
+})
