@@ -31,7 +31,7 @@ import {
   removals,
   suffixOf,
 } from './objects.ts'
-import { addressesOf, createOthersPolicies, isPresent } from './others-policies.ts'
+import { addressesOf, createOthersPolicies } from './others-policies.ts'
 import type { PolicedPod } from './rules.ts'
 import { isSelected } from './selectors.ts'
 
@@ -46,7 +46,9 @@ export interface Policies {
    * the addresses that names led it to, and its connections. What another process does still is left to that.
    */
   takeUp(pod: PodRecord): Promise<void>
-  /** Takes the policy away, and the pod out of others'; after its link is gone, before its addresses are. */
+  /** Whether a pod has a policy, or may be part of another one's. */
+  concern(pod: PodRecord): boolean
+  /** Takes the policy away, and the pod out of others'; after its link is gone and its record says that it leaves, before its addresses are free. */
   remove(pod: PodRef & Partial<PodRecord>): void
   /** Whether this process answers the pod's DNS, where its policy has names. */
   isAnswered(pod: PodRecord): boolean
@@ -66,6 +68,7 @@ interface PolicyContext {
   /** Tells what is denied where an earlier process did. */
   takeUpLog(group: number): void
   linkOf(sandboxId: string): string
+  hasLink(name: string): boolean
   read(sandboxId: string): PodRecord | undefined
   ids(): string[]
   /** Addresses of the host itself. */
@@ -82,6 +85,7 @@ export function createPolicies(context: PolicyContext): Policies {
     firewall,
     stateDir: context.stateDir,
     read: readOr,
+    isPresent,
     memberSets: (record) => memberSets(compile(record), policed(record)),
   })
 
@@ -111,6 +115,11 @@ export function createPolicies(context: PolicyContext): Policies {
     } catch {
       return undefined
     }
+  }
+
+  /** A pod that is being torn down is part of no policy, and has none, as soon as nothing can come from it or reach it. */
+  function isPresent({ leaving, sandboxId }: PodRecord) {
+    return !leaving || context.hasLink(linkOf(sandboxId))
   }
 
   function objects(record: PodRecord, present: () => readonly PodRecord[]): PolicyObjects {
@@ -219,7 +228,11 @@ export function createPolicies(context: PolicyContext): Policies {
       const isUnknown = !record || record.changing !== undefined
       if (!isUnknown && isForNobody(record)) return
       retrying((attempt) => {
-        if (!areTablesThere()) return
+        if (!areTablesThere()) {
+          // Somebody may be about to make them anew from what was written down before the pod left.
+          firewall.restartRebuilds()
+          if (!areTablesThere()) return
+        }
         const known = isUnknown || attempt > 1 ? undefined : objects(record, () => [])
         firewall.transact((table) => [
           ...(known ? removals(table, known) : leftovers(table, link)),
@@ -228,6 +241,7 @@ export function createPolicies(context: PolicyContext): Policies {
       })
       others.withdraw(pod.sandboxId)
     },
+    concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,
     admit(record, groups, members) {
       const wanted = memberSets(compile(record), policed(record)).filter(
@@ -282,7 +296,7 @@ export function createPolicies(context: PolicyContext): Policies {
       )
       return all.flatMap(({ sandboxId, record }) => {
         if (typeof record === 'object')
-          return record.policy
+          return record.policy && isPresent(record)
             ? additions(
                 table,
                 objects(record, () => present),
