@@ -8,7 +8,7 @@ export const THE_HOST = 'the host'
 
 /** Nobody listens there: an answer says at once that the way there and back is open. */
 const CLOSED_PORT = 9
-const deadlineMs = 5000
+const deadlineMs = 15_000
 
 /**
  * A pod connects to each address of another one, or of the host: pods of both kinds reach each other, whichever came first.
