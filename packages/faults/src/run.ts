@@ -3,8 +3,10 @@ import fc from 'fast-check'
 import type { DatapathName } from './checker/observed.ts'
 import { openMachine } from './machine/machine.ts'
 import { steps } from './model/commands.ts'
-import { freshState, SEATS, type State } from './model/state.ts'
-import { attempt, openHost, type Run, verify } from './model/step.ts'
+import { leftoverRules } from './model/leftover-rules.ts'
+import { reachAll } from './model/reach.ts'
+import { freshState, isDamaged, placeOf, SEATS, type State } from './model/state.ts'
+import { attempt, openHost, type Run, repairAll, verify } from './model/step.ts'
 
 export interface FaultRun {
   /** Where to begin: one seed makes the same sequences each time. */
@@ -97,11 +99,18 @@ async function begin(run: Run, state: State): Promise<void> {
   verify(run, state, [])
 }
 
-/** Everything goes, and nothing may be left. */
+/** Everybody reaches whom they may, and nobody else. Then everything goes, and nothing may be left. */
 async function end(run: Run, state: State): Promise<void> {
-  const attempts = state.places.flatMap((place, index) => {
+  for (const seat of [0, 2]) {
+    const place = placeOf(state, seat)
     run.machine.fill(place.stateDir, false)
     place.isFull = false
+    // Only what was damaged: a repair would also mend what a host did not do as it should.
+    if (isDamaged(place)) await repairAll(run, state, seat)
+    verify(run, state, [])
+    await reachAll(place)
+  }
+  const attempts = state.places.flatMap((place, index) => {
     return [...place.pods.keys()].map((pod) =>
       attempt(run, state, { seat: index * 2, pod, wanted: undefined }),
     )
@@ -109,6 +118,15 @@ async function end(run: Run, state: State): Promise<void> {
   verify(run, state, await Promise.all(attempts))
   for (const seat of [0, 2]) await run.machine.call(seat, { method: 'collectGarbage' })
   verify(run, state, [], true)
+  for (const seat of [0, 2]) {
+    const left = await leftoverRules(placeOf(state, seat), () => onePod(run, state, seat))
+    if (left.length > 0) throw new Error(`\n  ${left.join('\n  ')}`)
+  }
+}
+
+async function onePod(run: Run, state: State, seat: number): Promise<void> {
+  for (const wanted of [{ ports: [], bandwidth: {} }, undefined])
+    verify(run, state, [await attempt(run, state, { seat, pod: 'last', wanted })])
 }
 
 /** A machine as it was before, whatever the steps made of it. */
