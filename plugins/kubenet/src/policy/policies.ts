@@ -37,6 +37,8 @@ import { isSelected } from './selectors.ts'
 
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
 export interface Policies {
+  /** Looks whether a pod can have its policy. @throws PodwireError: why not */
+  assertPossible(pod: PodRecord): void
   /** Puts a new pod's policy in place, and makes the pod known to the policies of others; before its link is there. */
   add(pod: PodRecord): Promise<void>
   /** Gives a pod its policy, whatever it had before, and cuts the connections that are no longer allowed. */
@@ -176,6 +178,11 @@ export function createPolicies(context: PolicyContext): Policies {
   const isForNobody = (record: PodRecord) => !record.policy && others.areNone()
 
   return {
+    assertPossible(record) {
+      if (!record.policy) return
+      refuseBridge(record)
+      compile(record)
+    },
     async add(record) {
       if (isForNobody(record)) return
       if (record.policy) {
