@@ -7,7 +7,6 @@ import {
   readFileSync,
   statfsSync,
   statSync,
-  watch,
   writeFileSync,
 } from 'node:fs'
 import { expect, it } from 'vitest'
@@ -42,23 +41,6 @@ describeDatapaths('a change of a pod that runs (%s)', (datapath) => {
     expect(readdirSync(`${machine.stateDir}/pods`).sort()).toEqual(['a.json', 'other.json'])
     const record = JSON.parse(readFileSync(`${machine.stateDir}/pods/a.json`, 'utf8'))
     expect(record).toMatchObject({ ports: [port(8080)], bandwidth: { ingress: 10e6 } })
-  })
-
-  it.runIf(datapath === 'bridge')('that can never be is not begun', async () => {
-    await machine.start()
-    await machine.pod('a', { portMappings: [port(8080)] })
-    const pods = `${machine.stateDir}/pods`
-    const seen: unknown[] = []
-    const watcher = watch(pods, (_, name) => seen.push(name))
-    // Its port would be free for a moment, for whoever asks for it then.
-    await expect(machine.again('a', { policy: { egress: { default: 'deny' } } })).rejects.toMatchObject({
-      code: 'POLICY_NEEDS_ROUTED',
-    })
-    writeFileSync(`${pods}/.later`, '')
-    await expect.poll(() => seen).toContain('.later')
-    watcher.close()
-    expect(new Set(seen)).toEqual(new Set(['.later']))
-    expect(published()).toEqual([8080])
   })
 
   it('that the disk has room to begin, and none to end, applies not at all', async () => {
