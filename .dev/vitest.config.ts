@@ -14,7 +14,7 @@ if (process.env.PODWIRE_TEST_ISOLATED === '1') {
 // The packages as published, packed once for all tests that want them: packed-packages.ts does it, packed-directory.ts clears away.
 process.env.PODWIRE_TEST_PACKED ??= join(tmpdir(), `podwire-packed-${process.pid}`)
 
-// Minutes each: good plugins and templates with all rules, the guides' code, random steps.
+// Minutes each: good plugins and templates with all rules, the guides' code.
 // `npm run test:slow` runs these and no others.
 const slow = [
   'packages/create-plugin/test/templates.test.ts',

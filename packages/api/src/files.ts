@@ -41,8 +41,7 @@ export function writeFileWhole(file: string, text: string, { mode = 0o600 }: { m
 }
 
 function replace(file: string, text: string, mode: number): void {
-  // Short whatever the file is called, and the number of the process tells whether anybody is still going to rename it.
-  const temporary = join(dirname(file), `.${process.pid}.${randomBytes(4).toString('hex')}.tmp`)
+  const temporary = join(dirname(file), temporaryName())
   const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
   try {
     try {
@@ -105,17 +104,23 @@ export function namesIn(dir: string): string[] {
   }
 }
 
-const temporaryName = /^\.(\d+)\.[0-9a-f]{8}\.tmp$/
+/**
+ * What a file is called that is soon to have another name: short whatever that is, and the number of the process tells whether
+ * anybody is still going to give it.
+ */
+export const temporaryName = () => `.${process.pid}.${randomBytes(4).toString('hex')}.tmp`
+
+const temporaryPattern = /^\.(\d+)\.[0-9a-f]{8}\.tmp$/
 
 /** Whether a file is one of {@link writeFileWhole}'s temporary ones. */
 export function isTemporaryFile(name: string): boolean {
-  return temporaryName.test(name)
+  return temporaryPattern.test(name)
 }
 
 /** Removes the temporary files of {@link writeFileWhole} that killed processes left in a directory. */
 export function sweepTemporaryFiles(dir: string): void {
   for (const name of namesIn(dir)) {
-    const [, pid] = temporaryName.exec(name) ?? []
+    const [, pid] = temporaryPattern.exec(name) ?? []
     if (pid && !isProcessRunning(Number(pid))) removeIfThere(join(dir, name))
   }
 }

@@ -1,13 +1,18 @@
 import { messageOf } from '@podwire/api'
 import fc from 'fast-check'
+import type { DatapathName } from './checker/observed.ts'
 import { openMachine } from './machine/machine.ts'
 import { steps } from './model/commands.ts'
-import { freshState, SEATS, type State } from './model/state.ts'
-import { attempt, openHost, type Run, verify } from './model/step.ts'
+import { leftoverRules } from './model/leftover-rules.ts'
+import { reachAll } from './model/reach.ts'
+import { freshState, isDamaged, placeOf, SEATS, type State } from './model/state.ts'
+import { attempt, openHost, type Run, repairAll, verify } from './model/step.ts'
 
 export interface FaultRun {
   /** Where to begin: one seed makes the same sequences each time. */
   readonly seed: number
+  /** Only the sequences that begin with this one; by default both, in turn. */
+  readonly datapath?: DatapathName
   /** Until at least so many steps were taken. */
   readonly steps?: number
   /** Until so much time has passed, in milliseconds. */
@@ -19,7 +24,7 @@ export interface FaultRun {
 export interface FaultResult {
   readonly steps: number
   readonly sequences: number
-  /** The sequence that broke something, shrunk, with what is wrong and the seed that makes it again. */
+  /** The sequence that broke something, shrunk, with what is wrong and the command that makes it again. */
   readonly failure?: string
 }
 
@@ -31,6 +36,7 @@ const shrinkMs = 120_000
 /** Takes random steps on this machine, which must be one that nobody needs: see .dev/isolate. */
 export async function runFaults({
   seed,
+  datapath,
   steps: wanted = 0,
   ms = 0,
   progress,
@@ -41,10 +47,15 @@ export async function runFaults({
   const passed = () => performance.now() - started
   let sequences = 0
   try {
-    while (run.steps < wanted || passed() < ms) {
-      const current = seed + sequences++
+    for (let current = seed; run.steps < wanted || passed() < ms; current++) {
+      if (datapath && datapathOf(current) !== datapath) continue
+      sequences++
       const failure = await oneSequence(run, current)
-      if (failure) return { steps: run.steps, sequences, failure: `seed ${current}: ${failure}` }
+      if (failure)
+        return {
+          ...{ steps: run.steps, sequences },
+          failure: `${failure}\nagain: npm run test:faults -- --steps 1 --seed ${current}`,
+        }
       progress?.({ steps: run.steps, sequences, ms: passed() })
     }
     return { steps: run.steps, sequences }
@@ -52,6 +63,8 @@ export async function runFaults({
     await machine.close()
   }
 }
+
+const datapathOf = (seed: number): DatapathName => (seed % 2 === 0 ? 'routed' : 'bridge')
 
 async function oneSequence(run: Run, seed: number): Promise<string | undefined> {
   // Two hosts of one state directory, and now and then a third with one of its own.
@@ -62,7 +75,7 @@ async function oneSequence(run: Run, seed: number): Promise<string | undefined> 
     fc.noBias(fc.commands([steps(seats)], { maxCommands: longestSequence, size: 'max' })),
     async (commands) => {
       if (passed() > shrinkMs) return
-      const state = freshState(run.machine.root, seed % 2 === 0 ? 'routed' : 'bridge')
+      const state = freshState(run.machine.root, datapathOf(seed))
       await begin(run, state)
       try {
         await fc.asyncModelRun(async () => ({ model: state, real: run }), commands)
@@ -78,7 +91,7 @@ async function oneSequence(run: Run, seed: number): Promise<string | undefined> 
   const details = await fc.check(property, { seed, numRuns: 1 })
   if (!details.failed) return undefined
   const { counterexample, errorInstance, numShrinks } = details
-  return `after ${numShrinks} shrinks\n  ${[...(counterexample?.[0] ?? [])].join('\n  ')}\nled to${messageOf(errorInstance)}`
+  return `faults: seed ${seed}, after ${numShrinks} shrinks\n  ${[...(counterexample?.[0] ?? [])].join('\n  ')}\nled to${messageOf(errorInstance)}`
 }
 
 async function begin(run: Run, state: State): Promise<void> {
@@ -86,11 +99,18 @@ async function begin(run: Run, state: State): Promise<void> {
   verify(run, state, [])
 }
 
-/** Everything goes, and nothing may be left. */
+/** Everybody reaches whom they may, and nobody else. Then everything goes, and nothing may be left. */
 async function end(run: Run, state: State): Promise<void> {
-  const attempts = state.places.flatMap((place, index) => {
+  for (const seat of [0, 2]) {
+    const place = placeOf(state, seat)
     run.machine.fill(place.stateDir, false)
     place.isFull = false
+    // Only what was damaged: a repair would also mend what a host did not do as it should.
+    if (isDamaged(place)) await repairAll(run, state, seat)
+    verify(run, state, [])
+    await reachAll(place)
+  }
+  const attempts = state.places.flatMap((place, index) => {
     return [...place.pods.keys()].map((pod) =>
       attempt(run, state, { seat: index * 2, pod, wanted: undefined }),
     )
@@ -98,6 +118,15 @@ async function end(run: Run, state: State): Promise<void> {
   verify(run, state, await Promise.all(attempts))
   for (const seat of [0, 2]) await run.machine.call(seat, { method: 'collectGarbage' })
   verify(run, state, [], true)
+  for (const seat of [0, 2]) {
+    const left = await leftoverRules(placeOf(state, seat), () => onePod(run, state, seat))
+    if (left.length > 0) throw new Error(`\n  ${left.join('\n  ')}`)
+  }
+}
+
+async function onePod(run: Run, state: State, seat: number): Promise<void> {
+  for (const wanted of [{ ports: [], bandwidth: {} }, undefined])
+    verify(run, state, [await attempt(run, state, { seat, pod: 'last', wanted })])
 }
 
 /** A machine as it was before, whatever the steps made of it. */

@@ -193,10 +193,12 @@ describeAttack.each(datapathNames)('the checker (%s)', (datapath) => {
     expect(differences({ pods: [] }).join('\n')).toMatch(
       /record of pod default\/web is left, ready[\s\S]*published port \* 8080/,
     )
-    const other = differences({ pods: [{ ...pod, ports: [], bandwidth: { ingress: 10_000_000 } }] }).join(
-      '\n',
-    )
+    const policy = { ingress: { default: 'deny' } } as const
+    const changed = { ...pod, ports: [], bandwidth: { ingress: 10_000_000 }, policy }
+    const other = differences({ pods: [changed] }).join('\n')
     expect(other).toMatch(/its record has the ports/)
+    expect(other).toMatch(/its record has another policy/)
+    expect(other).toMatch(/kubenet's record has another policy/)
     expect(other).toMatch(/still led through an ifb/)
     expect(other).toMatch(/published port .* is left/)
   })

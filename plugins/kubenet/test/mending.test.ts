@@ -1,6 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { describeDatapaths, never, run, useMachine } from './support/machine.ts'
+import { describeDatapaths, never, nothing, run, useMachine } from './support/machine.ts'
 
 describeDatapaths('a set-up (%s)', (datapath) => {
   const machine = useMachine(datapath)
@@ -56,6 +56,20 @@ describeDatapaths('a set-up (%s)', (datapath) => {
     await machine.pod('b')
     expect(await reachesHost()).toMatch(/^host /)
     expect(readdirSync(machine.stateDir)).not.toContain('repairing')
+  })
+
+  it('puts back what all share while pods go', async () => {
+    const leaving = Array.from({ length: 8 }, (_, index) => `leaving${index}`)
+    await machine.start()
+    for (let round = 0; round < 5; round++) {
+      await Promise.all(leaving.map((id) => machine.pod(id)))
+      if (datapath === 'bridge') run('ip', ['link', 'del', 'cbr0'])
+      else run('ip', ['addr', 'del', '10.88.0.1/32', 'dev', 'lo'])
+      await Promise.all([machine.pod('a'), ...leaving.map(machine.remove)])
+      await check('a')
+      await machine.remove('a')
+    }
+    expect(machine.traces()).toEqual(nothing)
   })
 
   it('of the same pod mends what differs, no more, and tells', async () => {

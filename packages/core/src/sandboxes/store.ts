@@ -139,7 +139,7 @@ export function createSandboxStore(stateDir: string): SandboxStore {
         if (other && readFileIfThere(other) === record.pod.sandboxId) removeIfThere(other)
       })
     },
-    sweep: () => guarded(stateDir, () => [dir, namesDir].forEach(sweepTemporaryFiles)),
+    sweep: () => guarded(stateDir, () => [stateDir, dir, namesDir].forEach(sweepTemporaryFiles)),
     setAside: (file) => {
       const target = `${file}.unreadable`
       guarded(file, () => {

@@ -91,10 +91,12 @@ test('what a writer that was killed left is swept away, what a live one writes i
   const { dir, write } = await workspace()
   await write('sandboxes/.4000000.0a0a0a0a.tmp', '{"vers')
   await write(`sandboxes/.${process.ppid}.0a0a0a0a.tmp`, '{"vers')
+  await write('.4000000.0a0a0a0a.tmp', '{"vers')
   const store = createSandboxStore(dir)
   expect(store.list()).toEqual({ records: [], unreadable: [] })
   store.sweep()
   expect(await readdir(join(dir, 'sandboxes'))).toEqual([`.${process.ppid}.0a0a0a0a.tmp`])
+  expect(await readdir(dir)).toEqual(['sandboxes'])
 })
 
 test.each([

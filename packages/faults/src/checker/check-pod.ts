@@ -57,6 +57,8 @@ function recordDifferences(
     )
   if (!isDeepStrictEqual(sandbox.pod.bandwidth ?? {}, pod.bandwidth))
     found.push('its record has other limits')
+  if (!isDeepStrictEqual(sandbox.pod.policy, pod.policy)) found.push('its record has another policy')
+  if (!isDeepStrictEqual(record.policy, pod.policy)) found.push("kubenet's record has another policy")
   if (!isDeepStrictEqual(record.ports, pod.ports)) found.push("kubenet's record has other ports")
   if (!isDeepStrictEqual(record.bandwidth, pod.bandwidth)) found.push("kubenet's record has other limits")
   if (record.changing) found.push("kubenet's record says that a change is under way")

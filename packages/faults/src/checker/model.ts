@@ -1,4 +1,4 @@
-import type { Bandwidth, PortMapping } from '@podwire/api'
+import type { Bandwidth, Policy, PortMapping } from '@podwire/api'
 import type { DatapathSettings } from './datapath/datapath.ts'
 
 /** What a machine should look like, as far as whoever used it knows. */
@@ -22,6 +22,7 @@ export interface PodModel {
   readonly name: string
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
+  readonly policy?: Policy | undefined
   /** Something of it was damaged, and nothing since had to put it back. */
   readonly isDamaged?: boolean
 }

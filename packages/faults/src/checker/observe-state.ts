@@ -17,7 +17,7 @@ export function observeState(dir: string): Omit<ObservedState, 'firewall'> {
       ...unreadable.map(({ file }) => file),
       ...namesIn(join(dir, 'sandboxes')).filter((name) => !isRecord(name)),
       ...pods.filter((name) => !isRecord(name)),
-      ...namesIn(kubenet).filter((name) => name.endsWith('.tmp')),
+      ...[dir, kubenet].flatMap((own) => namesIn(own).filter((name) => name.endsWith('.tmp'))),
     ],
     locks: observeLocks(join(dir, 'locks')),
     ...(id === undefined ? {} : { id }),

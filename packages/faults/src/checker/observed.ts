@@ -1,4 +1,4 @@
-import type { Bandwidth, PortMapping } from '@podwire/api'
+import type { Bandwidth, Policy, PortMapping } from '@podwire/api'
 import type { SandboxRecord } from '@podwire/core'
 import type { Address, Connection, Link, Neighbour, NetnsId, Route, TrafficControl } from '@podwire/netlink'
 
@@ -75,6 +75,7 @@ export interface KubenetRecord {
   }[]
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
+  readonly policy?: Policy
   readonly changing?: unknown
   /** What its file is called says that it is being torn down. */
   readonly isLeaving: boolean

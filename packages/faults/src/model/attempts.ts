@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Pod } from '@podwire/api'
 import type { Observed } from '../checker/observed.ts'
 import type { HostError } from '../machine/host-client.ts'
+import { type PolicyName, policies } from './policies.ts'
 import { isPortTaken, type Place, type Settings } from './state.ts'
 
 /** One operation on one pod, and what came of it. */
@@ -39,6 +41,9 @@ function unexpectedResult(attempt: Attempt, all: readonly Attempt[]): string[] {
   const isTaken = wanted !== undefined && isPortTaken(place, pod, wanted)
   if (result === 'done') return isAlone && isTaken ? [`${about} took a port that another pod has`] : []
   if (result === 'cut off') return []
+  // The firewall does not see what passes on a bridge.
+  const isOnBridge = (place.pods.get(pod)?.datapath ?? place.datapath) === 'bridge'
+  if (wanted?.policy && result.code === 'POLICY_NEEDS_ROUTED' && (isOnBridge || !isAlone)) return []
   // A full disk keeps pods from coming up and from changing, never from going and from being mended.
   const isMending = isAlone && !place.isUnmade && isDeepStrictEqual(place.pods.get(pod)?.settings, wanted)
   if (isFull && wanted && !isMending) return []
@@ -53,10 +58,9 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   const ended = attempts.filter(({ result }) => result === 'done' || result === 'cut off')
   const isSure = attempts.some(({ result }) => result === 'done')
   const possible = [...(isSure ? [] : [before?.settings]), ...ended.map(({ wanted }) => wanted)]
-  const record = observed.states
-    .find(({ dir }) => dir === place.stateDir)
-    ?.sandboxes.find((one) => one.pod.name === pod && one.pod.namespace === place.namespace)
-  const found = record && { ports: record.pod.portMappings, bandwidth: record.pod.bandwidth ?? {} }
+  const state = observed.states.find(({ dir }) => dir === place.stateDir)
+  const record = state?.sandboxes.find((one) => one.pod.name === pod && one.pod.namespace === place.namespace)
+  const found = record && settingsOf(record.pod)
   if (!possible.some((one) => isDeepStrictEqual(one, found)))
     return [
       `pod ${place.namespace}/${pod} is ${words(found)}, and should be ${possible.map(words).join(' or ')}`,
@@ -65,7 +69,9 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   else {
     const isMended = isSure && attempts.every(({ result, wanted }) => result === 'done' && wanted)
     const isDamaged = !isMended && (before?.isDamaged ?? false)
-    place.pods.set(pod, { settings: found, isDamaged, owner: record.owner?.pid })
+    const datapath =
+      state?.records.find(({ sandboxId }) => sandboxId === record.pod.sandboxId)?.datapath ?? place.datapath
+    place.pods.set(pod, { settings: found, datapath, isDamaged, owner: record.owner?.pid })
     // Whichever pod is set up, again or anew: what all share is put back with it.
     if (isMended) {
       place.damaged.clear()
@@ -75,5 +81,13 @@ function settlePod(place: Place, pod: string, attempts: readonly Attempt[], obse
   }
   return []
 }
+
+function settingsOf({ portMappings, bandwidth = {}, policy }: Pod): Settings {
+  const name = policyNames.find((one) => isDeepStrictEqual(policies[one], policy))
+  return { ports: portMappings, bandwidth, ...(name ? { policy: name } : {}) }
+}
+
+// The keys of a constant.
+const policyNames = Object.keys(policies) as PolicyName[]
 
 const words = (settings: Settings | undefined) => (settings ? `up with ${JSON.stringify(settings)}` : 'gone')

@@ -9,9 +9,10 @@ import {
   type SharedDamage,
   sharedDamages,
 } from './damage.ts'
-import { reach, THE_HOST } from './reach.ts'
-import { placeOf, type Settings, type State, seatsBeside } from './state.ts'
-import { attempt, openHost, type PodOperation, type Run, startInside, verify } from './step.ts'
+import { type PolicyName, policies } from './policies.ts'
+import { reachAll } from './reach.ts'
+import { isDamaged, placeOf, type Settings, type State, seatsBeside } from './state.ts'
+import { attempt, openHost, type PodOperation, type Run, repairAll, startInside, verify } from './step.ts'
 
 type Step = fc.AsyncCommand<State, Run, false>
 
@@ -29,8 +30,9 @@ function step(name: string, act: (state: State, run: Run) => Promise<void>): Ste
 
 const words = ({ seat, pod, wanted }: PodOperation) =>
   wanted ? `up ${pod} ${describe(wanted)} @${seat}` : `down ${pod} @${seat}`
-const describe = ({ ports, bandwidth }: Settings) =>
+const describe = ({ ports, bandwidth, policy }: Settings) =>
   [
+    ...(policy ? [policy] : []),
     ...ports.map(({ hostPort }) => `:${hostPort}`),
     ...Object.entries(bandwidth).map((limit) => limit.join('=')),
   ].join(' ')
@@ -94,27 +96,16 @@ async function reopen(run: Run, state: State, seats: readonly number[]): Promise
   for (const seat of seats) await openHost(run, state, seat)
 }
 
-const reaches = (seat: number, from: string, to: string) =>
-  step(`${from} reaches ${to} @${seat}`, async (state, run) => {
+const reaches = (seat: number) =>
+  step(`who reaches whom of ${seat < 2 ? 'a' : 'b'}`, async (state, run) => {
     const place = placeOf(state, seat)
-    const isRight = place.damaged.size === 0 && ![...place.pods.values()].some(({ isDamaged }) => isDamaged)
-    if (isRight) await reach(place, from, to)
+    if (!isDamaged(place)) await reachAll(place)
     verify(run, state, [])
   })
 
 const repair = (seat: number) =>
   step(`repair @${seat}`, async (state, run) => {
-    const place = placeOf(state, seat)
-    try {
-      await run.machine.call(seat, { method: 'repair' })
-      if (place.pods.size > 0) {
-        place.damaged.clear()
-        place.isUnmade = false
-      }
-      for (const pod of place.pods.values()) pod.isDamaged = false
-    } catch (error) {
-      if (!(place.isFull && place.isUnmade)) throw error
-    }
+    await repairAll(run, state, seat)
     verify(run, state, [])
   })
 
@@ -191,12 +182,15 @@ const portChoices = [
 const damagesOfAll = Object.keys(sharedDamages) as SharedDamage[]
 const pod = fc.constantFrom('p0', 'p1', 'p2', 'p3')
 const limit = fc.constantFrom(10_000_000, 20_000_000)
+const bandwidth = fc.record({ ingress: limit, egress: limit }, { requiredKeys: [], noNullPrototype: true })
 const settings: fc.Arbitrary<Settings> = fc.record(
   {
     ports: fc.subarray(portChoices, { maxLength: 2 }),
-    bandwidth: fc.record({ ingress: limit, egress: limit }, { requiredKeys: [], noNullPrototype: true }),
+    bandwidth,
+    // The keys of a constant.
+    policy: fc.constantFrom(...(Object.keys(policies) as PolicyName[])),
   },
-  { noNullPrototype: true },
+  { requiredKeys: ['ports', 'bandwidth'], noNullPrototype: true },
 )
 const wanted = fc.oneof({ weight: 3, arbitrary: settings }, { weight: 1, arbitrary: fc.constant(undefined) })
 const operation = fc.record({ pod, wanted })
@@ -222,10 +216,7 @@ export function steps(seats: number): fc.Arbitrary<Step> {
         .tuple(seat, fc.constantFrom<DatapathName>('routed', 'bridge'))
         .map((args) => move(...args)),
     },
-    {
-      weight: 4,
-      arbitrary: fc.tuple(seat, pod, fc.oneof(pod, fc.constant(THE_HOST))).map((args) => reaches(...args)),
-    },
+    { weight: 6, arbitrary: seat.map(reaches) },
     { weight: 8, arbitrary: seat.map(repair) },
     { weight: 3, arbitrary: seat.map(collectGarbage) },
     {

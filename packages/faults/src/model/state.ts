@@ -3,16 +3,20 @@ import type { PodRequest } from '@podwire/core'
 import type { DatapathSettings } from '../checker/datapath/datapath.ts'
 import type { MachineModel } from '../checker/model.ts'
 import type { DatapathName } from '../checker/observed.ts'
+import { type PolicyName, policies } from './policies.ts'
 
 /** What of a pod is changed by setting it up again. */
 export interface Settings {
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
+  readonly policy?: PolicyName
 }
 
 /** What is known of a pod that is up. */
 interface PodState {
   settings: Settings
+  /** How it was connected. */
+  datapath: DatapathName
   isDamaged: boolean
   /** The process that it ends with. */
   owner?: number | undefined
@@ -65,6 +69,10 @@ export function freshState(root: string, datapath: DatapathName): State {
   }
 }
 
+/** Whether anything of its pods, or of what they share, was damaged, and nothing since had to put it back. */
+export const isDamaged = ({ damaged, pods }: Place): boolean =>
+  damaged.size > 0 || [...pods.values()].some((pod) => pod.isDamaged)
+
 /** As the checker wants it. */
 export function machineModel({ places }: State, isTidy: boolean): MachineModel {
   return {
@@ -74,7 +82,9 @@ export function machineModel({ places }: State, isTidy: boolean): MachineModel {
       pods: [...pods].map(([name, { settings, isDamaged }]) => ({
         namespace: place.namespace,
         name,
-        ...settings,
+        ports: settings.ports,
+        bandwidth: settings.bandwidth,
+        policy: settings.policy && policies[settings.policy],
         isDamaged,
       })),
     })),
@@ -83,7 +93,7 @@ export function machineModel({ places }: State, isTidy: boolean): MachineModel {
 
 const annotationOf = { ingress: 'kubernetes.io/ingress-bandwidth', egress: 'kubernetes.io/egress-bandwidth' }
 
-export function requestFor(place: Place, name: string, { ports, bandwidth }: Settings): PodRequest {
+export function requestFor(place: Place, name: string, { ports, bandwidth, policy }: Settings): PodRequest {
   const annotations = Object.entries(bandwidth).map(([way, bits]) => [
     annotationOf[way as keyof Bandwidth], // a bandwidth has these two keys
     `${bits / 1_000_000}M`,
@@ -93,6 +103,7 @@ export function requestFor(place: Place, name: string, { ports, bandwidth }: Set
     name,
     portMappings: ports,
     annotations: Object.fromEntries(annotations),
+    ...(policy ? { policy: policies[policy] } : {}),
   }
 }
 

@@ -56,6 +56,21 @@ export async function openHost({ machine }: Run, state: State, seat: number): Pr
   await machine.call(seat, { method: 'open', argument })
 }
 
+/** Has the host of a seat repair all that it has. */
+export async function repairAll({ machine }: Run, state: State, seat: number): Promise<void> {
+  const place = placeOf(state, seat)
+  try {
+    await machine.call(seat, { method: 'repair' })
+    if (place.pods.size > 0) {
+      place.damaged.clear()
+      place.isUnmade = false
+    }
+    for (const pod of place.pods.values()) pod.isDamaged = false
+  } catch (error) {
+    if (!(place.isFull && place.isUnmade)) throw error
+  }
+}
+
 /** Compares the machine with the model, which first takes in what was attempted. @throws Error with all differences */
 export function verify(run: Run, state: State, attempts: readonly Attempt[], isTidy = false): void {
   const observed = observe(

@@ -53,6 +53,8 @@ export interface Firewall {
   holds(wanted: readonly PortElement[]): boolean
   /** Lets datagrams to a port of the host be translated anew: a flow goes on as the kernel remembers it, to a pod that is gone. */
   forgetFlows(udpPort: number): Promise<void>
+  /** Has another process that makes the tables anew at this moment read the records again. */
+  restartRebuilds(): void
   /** What the kernel has of the tables. Errors: the kernel's. */
   ask<T>(request: (table: TableRef) => Request<T>): T
   /**
@@ -179,9 +181,14 @@ export function openFirewall(
   function allThere(removed: readonly PortElement[]): PortElement[] {
     const there = removed.filter(isThere)
     if (there.length === removed.length) return there
+    passGeneration()
+    return removed.filter(isThere)
+  }
+
+  /** Changes nothing but the generation. */
+  function passGeneration() {
     const none: TableRef = { ...table().inet, table: `${tableName()}-none` }
     commit([tables.add(none), tables.del(none)])
-    return removed.filter(isThere)
   }
 
   const additions = (ports: readonly PortElement[]) => byMap(ports, elements.add)
@@ -261,6 +268,11 @@ export function openFirewall(
     restore: (findMissing) => transact(() => additions(findMissing())),
     compare,
     holds: (wanted) => wanted.every(isThere),
+    restartRebuilds() {
+      // Whatever was changed meanwhile.
+      trusted = undefined
+      passGeneration()
+    },
     ask: (request) => netlink.runSync(request(table().inet)),
     transact,
     async forgetConnections(isChosen) {
@@ -297,6 +309,7 @@ function noFirewall(problem: string): Firewall {
     compare: () => ({ missing: [], leftover: [] }),
     holds: () => false,
     forgetFlows: async () => {},
+    restartRebuilds() {},
     ask() {
       throw errors.POLICY_UNAVAILABLE({ reason: problem })
     },

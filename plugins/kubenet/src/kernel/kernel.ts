@@ -1,4 +1,6 @@
+import { errnoOf } from '@podwire/api'
 import {
+  links,
   type Netns,
   openNetlink,
   type PendingChanges,
@@ -13,6 +15,8 @@ import { createScheduling } from './scheduling.ts'
 
 /** The host's network. */
 export interface Kernel extends Requests {
+  /** Whether there is a link of this name, at once. */
+  hasLink(name: string): boolean
   /** For what the kernel is known to take milliseconds for. */
   runOffLoop<T>(request: Request<T>): Promise<T>
   /**
@@ -36,6 +40,15 @@ export function openKernel(): Kernel {
   const removal = createLinkRemoval(requests)
   return {
     ...requests,
+    hasLink(name) {
+      try {
+        netlink.runSync(links.brief(name))
+        return true
+      } catch (error) {
+        if (errnoOf(error) === 'ENODEV') return false
+        throw error
+      }
+    },
     runOffLoop: (request) => netlink.run(request),
     open(netns, visit) {
       const inside = withNetns(netns, () => {

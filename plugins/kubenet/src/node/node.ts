@@ -116,6 +116,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     logGroup: denials.group,
     takeUpLog: denials.takeUp,
     linkOf: (sandboxId) => podLinks.names(sandboxId).host,
+    hasLink: kernel.hasLink,
     read: records.read,
     ids: records.ids,
     hostAddresses,

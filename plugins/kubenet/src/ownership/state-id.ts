@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { linkSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '@podwire/api'
-import { readFileIfThere, removeIfThere, writeFileWhole } from '@podwire/api/files'
+import { readFileIfThere, removeIfThere, temporaryName, writeFileWhole } from '@podwire/api/files'
 
 /** Its name in a state directory. */
 export const STATE_ID_FILE = 'id'
@@ -32,7 +32,7 @@ export function openStateId(stateDir: string): StateId {
     keep() {
       if (readStateId(file) !== undefined) return void get()
       // Made in one step together with its text, and not over another's.
-      const temporary = `${file}.${get()}`
+      const temporary = join(stateDir, temporaryName())
       writeFileWhole(temporary, get())
       try {
         linkSync(temporary, file)

@@ -67,6 +67,7 @@ async function change(
   const { changing, ...before } = record
   const { policy: _, ...kept } = before
   const after = heardHere(context, { ...kept, ...wanted })
+  context.policies.assertPossible(after)
   // What the kernel may hold stands in the record before the kernel does, the leftovers of a change cut short included.
   const ports = [...(changing?.ports ?? []), ...wanted.ports]
   const begun: PodRecord = { ...before, changing: { ...wanted, ports } }

@@ -31,7 +31,7 @@ export interface Records {
   list(): PodRecord[]
   /** The same in pieces, as a thousand files read in one go would hold up everything else. */
   readAll(onUnreadable?: (error: Error) => void): Promise<PodRecord[]>
-  /** Removes what a process that was killed half-way through a write has left. */
+  /** Removes what a process that was killed half-way through a write has left, of records and of what else is in the directory. */
   sweep(): void
   /** Looks whether records can be written. @throws PodwireError `STATE_NOT_WRITABLE` */
   checkWritable(): void
@@ -118,7 +118,7 @@ export function openRecords(stateDir: string): Records {
       }
       return found
     },
-    sweep: () => sweepTemporaryFiles(pods),
+    sweep: () => [stateDir, pods].forEach(sweepTemporaryFiles),
     checkWritable() {
       try {
         const dir = nearest(pods)

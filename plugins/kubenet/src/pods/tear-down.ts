@@ -30,6 +30,7 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
   if (record) {
     await told
     await context.flows.end(record).catch(untold(record))
+    if (context.policies.concern(record) && !hasPorts(record)) markLeaving(context, record)
     context.policies.remove(record)
     forget(
       context,
@@ -55,18 +56,26 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
   }
 }
 
-async function withdrawPorts({ records, hostPorts, claims }: PodContext, record: PodRecord) {
+const hasPorts = (record: PodRecord) => publishedFor(record).ports.length > 0
+
+async function withdrawPorts(context: PodContext, record: PodRecord) {
+  if (!hasPorts(record)) return
+  const { hostPorts, claims } = context
   const { ports } = publishedFor(record)
-  if (ports.length === 0) return
   // A set-up that was cut short has written down addresses that it had not claimed yet, and that are another pod's perhaps.
   const addresses = record.addresses.filter(({ address }) => claims.ownerOf(address) === record.sandboxId)
+  markLeaving(context, record)
+  await hostPorts.change({ addresses, ports }, { addresses, ports: [] })
+}
+
+/** Whoever makes the tables anew from now on leaves out what is this pod's. */
+function markLeaving({ records }: PodContext, record: PodRecord) {
   try {
     if (!record.leaving) records.markLeaving(record.sandboxId)
   } catch (error) {
-    // On a disk that became read-only: only who makes the tables anew at this moment would have had to know.
+    // On a disk that became read-only: only who makes them anew at this very moment would have had to know.
     ignoring('EROFS', 'ENOENT')(error)
   }
-  await hostPorts.change({ addresses, ports }, { addresses, ports: [] })
 }
 
 async function withdrawPortsTo({ firewall, published }: PodContext, addresses: readonly string[]) {

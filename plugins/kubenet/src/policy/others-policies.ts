@@ -31,11 +31,13 @@ interface OthersPoliciesContext {
   readonly stateDir: string
   /** Undefined for what isn't there or can't be read. */
   read(sandboxId: string): PodRecord | undefined
+  /** Whether a pod has a part in policies. */
+  isPresent(pod: PodRecord): boolean
   memberSets(pod: PodRecord): readonly MemberSet[]
 }
 
 export function createOthersPolicies(context: OthersPoliciesContext): OthersPolicies {
-  const { firewall, read, memberSets } = context
+  const { firewall, read, isPresent, memberSets } = context
   const selecting = join(context.stateDir, 'selecting')
 
   function setsWith(
@@ -82,9 +84,6 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       setsWith(record).flatMap(({ set, keys }) => removed(firewall, { ...table, set }, keys)),
   }
 }
-
-/** A pod that is being torn down belongs to nobody's policy. */
-export const isPresent = ({ leaving }: PodRecord) => !leaving
 
 /** A pod's addresses of a family, as an element of a set. */
 export const addressesOf = ({ addresses }: PodRecord, family: IpFamily): Member[] =>

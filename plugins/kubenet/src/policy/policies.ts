@@ -31,12 +31,14 @@ import {
   removals,
   suffixOf,
 } from './objects.ts'
-import { addressesOf, createOthersPolicies, isPresent } from './others-policies.ts'
+import { addressesOf, createOthersPolicies } from './others-policies.ts'
 import type { PolicedPod } from './rules.ts'
 import { isSelected } from './selectors.ts'
 
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
 export interface Policies {
+  /** Looks whether a pod can have its policy. @throws PodwireError: why not */
+  assertPossible(pod: PodRecord): void
   /** Puts a new pod's policy in place, and makes the pod known to the policies of others; before its link is there. */
   add(pod: PodRecord): Promise<void>
   /** Gives a pod its policy, whatever it had before, and cuts the connections that are no longer allowed. */
@@ -46,7 +48,9 @@ export interface Policies {
    * the addresses that names led it to, and its connections. What another process does still is left to that.
    */
   takeUp(pod: PodRecord): Promise<void>
-  /** Takes the policy away, and the pod out of others'; after its link is gone, before its addresses are. */
+  /** Whether a pod has a policy, or may be part of another one's. */
+  concern(pod: PodRecord): boolean
+  /** Takes the policy away, and the pod out of others'; after its link is gone and its record says that it leaves, before its addresses are free. */
   remove(pod: PodRef & Partial<PodRecord>): void
   /** Whether this process answers the pod's DNS, where its policy has names. */
   isAnswered(pod: PodRecord): boolean
@@ -66,6 +70,7 @@ interface PolicyContext {
   /** Tells what is denied where an earlier process did. */
   takeUpLog(group: number): void
   linkOf(sandboxId: string): string
+  hasLink(name: string): boolean
   read(sandboxId: string): PodRecord | undefined
   ids(): string[]
   /** Addresses of the host itself. */
@@ -82,6 +87,7 @@ export function createPolicies(context: PolicyContext): Policies {
     firewall,
     stateDir: context.stateDir,
     read: readOr,
+    isPresent,
     memberSets: (record) => memberSets(compile(record), policed(record)),
   })
 
@@ -111,6 +117,11 @@ export function createPolicies(context: PolicyContext): Policies {
     } catch {
       return undefined
     }
+  }
+
+  /** A pod that is being torn down is part of no policy, and has none, as soon as nothing can come from it or reach it. */
+  function isPresent({ leaving, sandboxId }: PodRecord) {
+    return !leaving || context.hasLink(linkOf(sandboxId))
   }
 
   function objects(record: PodRecord, present: () => readonly PodRecord[]): PolicyObjects {
@@ -167,6 +178,11 @@ export function createPolicies(context: PolicyContext): Policies {
   const isForNobody = (record: PodRecord) => !record.policy && others.areNone()
 
   return {
+    assertPossible(record) {
+      if (!record.policy) return
+      refuseBridge(record)
+      compile(record)
+    },
     async add(record) {
       if (isForNobody(record)) return
       if (record.policy) {
@@ -219,7 +235,11 @@ export function createPolicies(context: PolicyContext): Policies {
       const isUnknown = !record || record.changing !== undefined
       if (!isUnknown && isForNobody(record)) return
       retrying((attempt) => {
-        if (!areTablesThere()) return
+        if (!areTablesThere()) {
+          // Somebody may be about to make them anew from what was written down before the pod left.
+          firewall.restartRebuilds()
+          if (!areTablesThere()) return
+        }
         const known = isUnknown || attempt > 1 ? undefined : objects(record, () => [])
         firewall.transact((table) => [
           ...(known ? removals(table, known) : leftovers(table, link)),
@@ -228,6 +248,7 @@ export function createPolicies(context: PolicyContext): Policies {
       })
       others.withdraw(pod.sandboxId)
     },
+    concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,
     admit(record, groups, members) {
       const wanted = memberSets(compile(record), policed(record)).filter(
@@ -282,7 +303,7 @@ export function createPolicies(context: PolicyContext): Policies {
       )
       return all.flatMap(({ sandboxId, record }) => {
         if (typeof record === 'object')
-          return record.policy
+          return record.policy && isPresent(record)
             ? additions(
                 table,
                 objects(record, () => present),

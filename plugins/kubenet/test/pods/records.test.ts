@@ -116,10 +116,12 @@ describe('records', () => {
   it('leave no half-written file of a process that is gone', () => {
     const records = openRecords(dir)
     records.write(record('a'))
-    writeFileSync(join(dir, 'pods', '.4194304.0123abcd.tmp'), '{')
-    writeFileSync(join(dir, 'pods', `.${process.pid}.0123abcd.tmp`), '{')
+    const own = `.${process.pid}.0123abcd.tmp`
+    for (const where of [dir, join(dir, 'pods')])
+      for (const name of ['.4194304.0123abcd.tmp', own]) writeFileSync(join(where, name), '{')
     records.sweep()
-    expect(readdirSync(join(dir, 'pods')).sort()).toEqual([`.${process.pid}.0123abcd.tmp`, 'a.json'])
+    expect(readdirSync(join(dir, 'pods')).sort()).toEqual([own, 'a.json'])
+    expect(readdirSync(dir).sort()).toEqual([own, 'pods'])
   })
 
   it.each<[string, object]>([

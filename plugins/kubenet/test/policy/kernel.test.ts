@@ -1,3 +1,4 @@
+import { watch, writeFileSync } from 'node:fs'
 import type { DeniedFlow, Policy, PolicyRule } from '@podwire/api'
 import { writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
@@ -172,6 +173,23 @@ describeIsolated('a policy in the kernel', () => {
       message: expect.stringContaining('datapath to routed'),
     })
     expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('is refused on a bridge before a change of a pod is begun', async () => {
+    await machine.start({ options: { datapath: 'bridge' } })
+    await machine.pod('pod', {
+      portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' as const }],
+    })
+    const seen: unknown[] = []
+    const watcher = watch(`${machine.stateDir}/pods`, (_, name) => seen.push(name))
+    // Else its port, in both families, would be free for a moment, for whoever asks for it then.
+    const change = machine.again('pod', { policy: allowing() })
+    await expect(change).rejects.toMatchObject({ code: 'POLICY_NEEDS_ROUTED' })
+    writeFileSync(`${machine.stateDir}/pods/.later`, '')
+    await expect.poll(() => seen).toContain('.later')
+    watcher.close()
+    expect(new Set(seen)).toEqual(new Set(['.later']))
+    expect(machine.traces().elements).toBe(2)
   })
 
   it('is put back, the pod shut in the same step, when somebody takes the rules away', async () => {

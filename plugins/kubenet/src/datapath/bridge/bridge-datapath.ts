@@ -1,4 +1,4 @@
-import { type HairpinMode, ignoring, podKey } from '@podwire/api'
+import { errnoOf, type HairpinMode, ignoring, podKey } from '@podwire/api'
 import {
   addresses,
   links,
@@ -132,7 +132,13 @@ export function createBridgeDatapath(
         }
         const differences = portDifferences(link, settings)
         if (differences.length === 0) continue
-        await mendPort(kernel, link, settings)
+        try {
+          await mendPort(kernel, link, settings)
+        } catch (error) {
+          // It may have gone meanwhile; the same is said of a bridge that has.
+          if (errnoOf(error) !== 'ENODEV' || (await hostLink(pod))) throw error
+          continue
+        }
         repaired.push(...differences.map((difference) => `pod ${podKey(pod)}: ${difference}`))
       }
       return { repaired, missing }

@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { watch } from 'node:fs'
+import type { Policy } from '@podwire/api'
+import { links, openNetlink } from '@podwire/netlink'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { type Firewall, openFirewall } from '../../src/firewall/firewall.ts'
+import { type Kernel, openKernel } from '../../src/kernel/kernel.ts'
+import { createPodLinks } from '../../src/ownership/pod-links.ts'
+import { openStateId } from '../../src/ownership/state-id.ts'
+import { openRecords } from '../../src/pods/records.ts'
+import { createNaming } from '../../src/policy/naming.ts'
+import { createPolicies, type Policies } from '../../src/policy/policies.ts'
+import { describeIsolated, run, useMachine } from '../support/machine.ts'
+
+const policy: Policy = { ingress: { default: 'deny', allow: [{ pod: '*/*' }] } }
+
+describeIsolated('policies in tables that are made anew', () => {
+  const machine = useMachine()
+  const root = new URL('../../../..', import.meta.url).pathname
+  const script = new URL('../support/tear-down.ts', import.meta.url).pathname
+  let kernel: Kernel
+  let firewall: Firewall
+  /** What happens between the look at the records and the tables. */
+  let meanwhile = () => {}
+
+  /** Two pods, `selecting` with a policy; and another process that makes their tables. */
+  beforeEach(async () => {
+    await machine.start()
+    await machine.pod('selecting', { policy })
+    await machine.pod('other')
+    const { stateDir } = machine
+    const records = openRecords(stateDir)
+    const { names } = createPodLinks(openStateId(stateDir).get)
+    kernel = openKernel()
+    let policies: Policies
+    firewall = openFirewall(
+      () => machine.table,
+      () => [],
+      (table) => {
+        const made = policies.rebuilt(table)
+        meanwhile()
+        meanwhile = () => {}
+        return made
+      },
+    )
+    const naming = createNaming({
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      servers: [],
+      pods: records.list,
+      admit() {},
+      denied() {},
+    })
+    policies = createPolicies({
+      ...{ firewall, stateDir, naming, ids: records.ids, read: records.read, hasLink: kernel.hasLink },
+      linkOf: (sandboxId) => names(sandboxId).host,
+      logGroup: () => 1,
+      takeUpLog() {},
+      hostAddresses: async () => new Set(),
+    })
+  })
+  afterEach(() => {
+    firewall.close()
+    kernel.close()
+  })
+
+  /** The tables are gone, and then there again. */
+  function makeAnew() {
+    run('nft', ['delete', 'table', 'inet', machine.table])
+    const plan = { linkPrefix: 'pw', networks: [], direct: [], hairpin: true, connections: 0 }
+    firewall.apply({ ...plan, dropDuplicatesFrom: undefined })
+    expect(firewall.problem).toBeUndefined()
+  }
+
+  const tearDownElsewhere = (id: string) =>
+    run(process.execPath, ['--import', `${root}.dev/run-source.mjs`, script, machine.stateDir, id])
+  const rules = () => run('nft', ['list', 'table', 'inet', machine.table])
+  const addressOf = { selecting: '10.88.0.2', other: '10.88.0.3' }
+
+  it('are those of the pods that are there', () => {
+    makeAnew()
+    expect(rules()).toContain(machine.linkOf('selecting'))
+    expect(rules()).toContain(addressOf.other)
+  })
+
+  it('have nothing of a pod that another process tears down meanwhile', () => {
+    meanwhile = () => tearDownElsewhere('selecting')
+    makeAnew()
+    expect(rules()).not.toMatch(/-pw/)
+  })
+
+  it('do not speak of a pod that another process tears down meanwhile', () => {
+    meanwhile = () => tearDownElsewhere('other')
+    makeAnew()
+    expect(rules()).toContain(machine.linkOf('selecting'))
+    expect(rules()).not.toContain(addressOf.other)
+  })
+
+  it('hold for a pod that leaves, and that others speak of, until its link is gone', () => {
+    const all = ['selecting', 'other'] as const
+    for (const id of all) openRecords(machine.stateDir).markLeaving(id)
+    const [own, other] = all.map(machine.linkOf)
+    makeAnew()
+    expect(rules()).toContain(own)
+    expect(rules()).toContain(addressOf.other)
+    using netlink = openNetlink()
+    netlink.runSync(links.del(other ?? ''))
+    makeAnew()
+    expect(rules()).toContain(own)
+    expect(rules()).not.toContain(addressOf.other)
+    netlink.runSync(links.del(own ?? ''))
+    makeAnew()
+    expect(rules()).not.toMatch(/-pw/)
+  })
+
+  it('can tell whose pods leave by what their records are called', async () => {
+    for (const id of ['other', 'selecting']) {
+      const watcher = watch(`${machine.stateDir}/pods`)
+      const seen: unknown[] = []
+      watcher.on('change', (_, name) => seen.push(name))
+      await machine.remove(id)
+      await expect.poll(() => seen).toContain(`${id}.leaving`)
+      watcher.close()
+      await once(watcher, 'close')
+    }
+  })
+})
