@@ -31,6 +31,7 @@ import { openRecords } from '../pods/records.ts'
 import { createDenials } from '../policy/denials.ts'
 import { createFlows } from '../policy/flows.ts'
 import { createNaming } from '../policy/naming.ts'
+import { createPastConnections } from '../policy/past-connections.ts'
 import { createPolicies } from '../policy/policies.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
@@ -93,7 +94,6 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     log,
     report: (flow) => host.report(FLOW_DENIED, { ...flow }),
     pods: () => records.list(),
-    linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     hostAddresses,
     nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
   })
@@ -118,7 +118,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     read: records.read,
     ids: records.ids,
-    hostAddresses,
+    past: createPastConnections({ firewall, hostAddresses }),
     naming,
   })
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)

@@ -131,12 +131,14 @@ describeIsolated('an adversary in a pod whose policy has names', () => {
     const lines = await evil.connectLines(ALLOWED, 81)
     const reach = () => evil.ask('tcp', ALLOWED, 80, { timeout: 1000 })
     expect(await reach()).toMatch(/^outside/)
-    const set = ['inet', machine.table, `egress-allow-0-4-${machine.linkOf('evil')}`]
+    const [name = ''] = /egress-allow-0-4-[0-9a-f]{32}/.exec(run('nft', ['list', 'sets', 'inet'])) ?? []
+    const set = ['inet', machine.table, name]
+    const element = `"${machine.linkOf('evil')}" . ${ALLOWED}`
     const listed = () => run('nft', ['list', 'set', ...set])
     expect(listed()).toMatch(/93\.184\.216\.34 timeout \w+ expires \w+/)
     // The kernel takes it out by itself. What is left of its time is taken away here, as it is a minute and a half.
-    run('nft', ['delete', 'element', ...set, `{ ${ALLOWED} }`])
-    run('nft', ['add', 'element', ...set, `{ ${ALLOWED} timeout 1s }`])
+    run('nft', ['delete', 'element', ...set, `{ ${element} }`])
+    run('nft', ['add', 'element', ...set, `{ ${element} timeout 1s }`])
     await expect.poll(reach, { timeout: 20_000, interval: 500 }).toBe('EHOSTUNREACH')
     expect(await lines.say('hello')).toContain('hello')
   })
