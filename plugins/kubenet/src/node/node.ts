@@ -18,6 +18,7 @@ import { openFirewall } from '../firewall/firewall.ts'
 import { type Allocator, createAllocator } from '../ipam/allocator.ts'
 import { contains, formatCidr } from '../ipam/cidr.ts'
 import { openClaims } from '../ipam/claims.ts'
+import { openFormerAddresses } from '../ipam/former-addresses.ts'
 import { type PodNetwork, parseDirectRanges, parsePodCidrs } from '../ipam/network.ts'
 import { hasIpv6, IPV6_LEAST_MTU } from '../kernel/ipv6.ts'
 import { openKernel } from '../kernel/kernel.ts'
@@ -81,7 +82,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const kernel = openKernel()
   const chosenCidr = openChosenCidr(kernel, stateDir)
   const records = openRecords(stateDir)
-  const claims = openClaims(stateDir)
+  const former = openFormerAddresses(stateDir)
+  const claims = openClaims(stateDir, former)
   const firewall = openFirewall(
     // So that hosts of one machine leave each other's alone.
     () => `podwire-${stateId.get().slice(0, 8)}`,
@@ -118,7 +120,13 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     read: records.read,
     ids: records.ids,
-    past: createPastConnections({ firewall, hostAddresses }),
+    past: createPastConnections({
+      firewall,
+      former,
+      networks: () => networks.map(formatCidr),
+      ownerOf: claims.ownerOf,
+      hostAddresses,
+    }),
     naming,
   })
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
