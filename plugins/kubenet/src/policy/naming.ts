@@ -120,6 +120,7 @@ export function createNaming(context: NamingContext): Naming {
       return known?.name !== name || known.until + slackMs < now + ttl * 1000
     })
     if (fresh.length === 0) return
+    for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
     if (one.admitted.size + fresh.length > MOST_ADMITTED)
       throw new Error(`names have led ${source} to ${one.admitted.size} addresses already`)
     const members = fresh.map(({ address, ttl }) => ({
@@ -129,7 +130,6 @@ export function createNaming(context: NamingContext): Naming {
     context.admit(one.pod, one.groups(name), members)
     for (const { address, ttl } of fresh)
       one.admitted.set(address, { name, until: now + ttl * 1000 + slackMs })
-    for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
   }
 
   const permits = (source: string, address: string) => {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Policy } from '@podwire/api'
 import { namesIn, removeIfThere } from '@podwire/api/files'
@@ -48,9 +48,12 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
   const { firewall, read, kernelPolicyOf } = context
   const selecting = join(context.stateDir, 'selecting')
 
+  // Asked first, as an error takes longer to make than all else here, and most hosts have no such directory.
+  const selectingPods = () => (existsSync(selecting) ? namesIn(selecting) : [])
+
   /** The policies that speak of pods and that the kernel has, once each. Who puts one there later looks at all pods by then. */
   function selectingPolicies(): KernelPolicy[] {
-    const policies = namesIn(selecting)
+    const policies = selectingPods()
       .flatMap((sandboxId) => read(sandboxId) ?? [])
       // While a change is under way the kernel has the one or the other.
       .flatMap((pod) => [pod, ...(pod.changing ? [{ ...pod, ...pod.changing }] : [])])
@@ -81,7 +84,7 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
     withdraw({ sandboxId, policy }) {
       if (!speaksOfPods(policy)) removeIfThere(join(selecting, sandboxId))
     },
-    areNone: () => namesIn(selecting).length === 0,
+    areNone: () => selectingPods().length === 0,
     join: (table, record, but) =>
       setsWith(record, ({ suffix }) => suffix !== but?.suffix).flatMap(({ set, keys, isMember }) => {
         const ref = { ...table, set }

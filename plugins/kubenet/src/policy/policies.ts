@@ -1,19 +1,26 @@
-import { errnoOf, messageOf, type PodRef, podKey } from '@podwire/api'
-import { type Change, elements, linkName, type TableRef, tables } from '@podwire/netlink/nftables'
+import { messageOf, type PodRef, podKey } from '@podwire/api'
+import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
-import { policyMaps } from '../firewall/layout.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { directions } from './compile.ts'
 import { familiesOf } from './connections.ts'
-import { hasElement, isThere, removed, renewed } from './in-kernel.ts'
+import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
 import { type KernelPolicy, kernelPolicyOf } from './kernel-policy.ts'
 import { createLedTo } from './led-to.ts'
+import {
+  added,
+  cutOff,
+  forgotten,
+  isAnsweredByAnybody,
+  type LinkEntry,
+  policyEntries,
+  resolverEntries,
+  taken,
+} from './link-entries.ts'
 import { hasNames, type Member, type Naming } from './naming.ts'
-import { chainOf, type MembersOf, objectsOf, put } from './objects.ts'
+import { type MembersOf, objectsOf, put } from './objects.ts'
 import { addressesOf, createOthersPolicies, isPresent } from './others-policies.ts'
 import type { PastConnections } from './past-connections.ts'
-import { type Entry, isAnsweredByAnybody, resolverEntries, resolverMaps } from './resolver-entries.ts'
 import { isSelected } from './selectors.ts'
 import { createSharedPolicies } from './shared-policies.ts'
 
@@ -53,9 +60,6 @@ interface PolicyContext {
   readonly past: PastConnections
   readonly naming: Naming
 }
-
-// How often a change is begun anew because pods of other processes came or went meanwhile.
-const maxAttempts = 5
 
 export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming, past } = context
@@ -109,40 +113,20 @@ export function createPolicies(context: PolicyContext): Policies {
             .map((key) => ({ key }))
 
   /** What leads a pod's packets to its policy, and its questions to whoever answers them. */
-  function entriesOf(record: PodRecord, policy: KernelPolicy | undefined): Entry[] {
+  function entriesOf(record: PodRecord, policy: KernelPolicy | undefined): LinkEntry[] {
     const link = linkOf(record.sandboxId)
     const resolver = naming.resolverOf(record)
     return [
       ...(policy ? policyEntries(link, policy) : []),
-      ...(resolver ? resolverEntries(record, link, resolver.port) : []),
+      ...(resolver ? resolverEntries(link, record, resolver.port) : []),
     ]
-  }
-
-  const added = (table: TableRef, entries: readonly Entry[]) =>
-    entries.flatMap(({ map, element }) => elements.add({ ...table, set: map }, [element]))
-
-  /** The maps no longer know the link. */
-  const forgotten = (table: TableRef, link: string) =>
-    [...Object.values(policyMaps), ...resolverMaps].flatMap((map) =>
-      removed(firewall, { ...table, set: map }, [linkName(link)]),
-    )
-
-  function retrying(act: (attempt: number) => void) {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return act(attempt)
-      } catch (error) {
-        // Another process's pod came, or went, between the look and the change.
-        if (!['ENOENT', 'EEXIST', 'EBUSY'].includes(errnoOf(error) ?? '') || attempt === maxAttempts)
-          throw error
-      }
-    }
   }
 
   /** In one transaction: the policy, the pod's way to it, and the pod in the policies of others. */
   function give(record: PodRecord, isNew: (attempt: number) => boolean) {
     const policy = policyOf(record)
     const link = linkOf(record.sandboxId)
+    const entries = entriesOf(record, policy)
     retrying((attempt) => {
       firewall.transact((table) => {
         const before = isNew(attempt) ? undefined : shared.suffixAt(link)
@@ -151,8 +135,8 @@ export function createPolicies(context: PolicyContext): Policies {
           ...(policy ? shared.ensured(table, policy, link) : []),
           ...(isNew(attempt)
             ? []
-            : [...(policy ? ledTo.renewed(table, record, policy) : []), ...forgotten(table, link)]),
-          ...added(table, entriesOf(record, policy)),
+            : [...(policy ? ledTo.renewed(table, record, policy) : []), ...forgotten(firewall, table, link)]),
+          ...added(table, entries),
           ...(isOther ? left(table, before, record.sandboxId) : []),
           ...others.join(table, record, policy),
         ]
@@ -168,7 +152,12 @@ export function createPolicies(context: PolicyContext): Policies {
   }
 
   /** What takes a pod out of everything. */
-  function withdrawn(table: TableRef, { sandboxId }: PodRef, record: PodRecord | undefined): Change[] {
+  function withdrawn(
+    table: TableRef,
+    { sandboxId }: PodRef,
+    record: PodRecord | undefined,
+    isAsGiven: boolean,
+  ): Change[] {
     const link = linkOf(sandboxId)
     const policy = record && policyOf(record)
     const suffix = shared.suffixAt(link) ?? policy?.suffix
@@ -179,7 +168,7 @@ export function createPolicies(context: PolicyContext): Policies {
       return isKnown ? ledTo.taken(table, record, policy) : ledTo.found(table, suffix, sandboxId)
     }
     return [
-      ...forgotten(table, link),
+      ...(record && isAsGiven ? taken(table, entriesOf(record, policy)) : forgotten(firewall, table, link)),
       ...gone,
       ...led(),
       ...(record ? others.leave(table, record, (other) => gone.length > 0 && other.suffix === suffix) : []),
@@ -230,8 +219,9 @@ export function createPolicies(context: PolicyContext): Policies {
     remove(pod) {
       const record = isRecord(pod) ? pod : undefined
       if (firewall.problem === undefined && !(record && !record.changing && isForNobody(record))) {
-        retrying(() => {
-          if (areTablesThere()) firewall.transact((table) => withdrawn(table, pod, record))
+        retrying((attempt) => {
+          const isAsGiven = attempt === 1 && answeredFromFirst.has(pod.sandboxId) && !record?.changing
+          if (areTablesThere()) firewall.transact((table) => withdrawn(table, pod, record, isAsGiven))
         })
         others.withdraw({ sandboxId: pod.sandboxId })
       }
@@ -293,18 +283,6 @@ export function createPolicies(context: PolicyContext): Policies {
     },
   }
 }
-
-/** The chains by which the packets go that a link's pod sends, and that are sent to it. */
-const policyEntries = (link: string, policy: KernelPolicy): Entry[] =>
-  directions.map((direction) => ({
-    map: policyMaps[direction],
-    element: { key: linkName(link), value: { jump: chainOf(direction, policy) } },
-  }))
-
-const cutOff = (table: TableRef, link: string): Change[] =>
-  Object.values(policyMaps).flatMap((map) =>
-    elements.add({ ...table, set: map }, [{ key: linkName(link), value: 'drop' }]),
-  )
 
 const isRecord = (pod: PodRef & Partial<PodRecord>): pod is PodRecord => pod.addresses !== undefined
 

@@ -59,10 +59,11 @@ export function createSharedPolicies({ firewall, membersOf }: SharedPoliciesCont
   const isUntouched = (suffix: string) => known.get(suffix)?.since === firewall.look
 
   function suffixAt(link: string): string | undefined {
-    const found = Object.values(policyMaps).map((set) =>
-      ifThere(() => firewall.ask((table) => elements.get({ ...table, set }, linkName(link)))),
-    )
-    return found.map(suffixOf).find((suffix) => suffix !== undefined)
+    for (const set of Object.values(policyMaps)) {
+      const found = ifThere(() => firewall.ask((table) => elements.get({ ...table, set }, linkName(link))))
+      if (found) return suffixOf(found)
+    }
+    return undefined
   }
 
   const isFilled = ({ name, elements: wanted }: PolicySet) =>

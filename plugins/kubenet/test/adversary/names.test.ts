@@ -143,12 +143,25 @@ describeIsolated('an adversary in a pod whose policy has names', () => {
     expect(await lines.say('hello')).toContain('hello')
   })
 
-  it('has nothing of what a name opened to another pod', async () => {
+  it('has nothing of what a name opened to another pod, of its own policy too', async () => {
     const { evil } = await start(policy)
-    await machine.pod('other', { policy: { egress: { default: 'deny', allow: [{ host: 'denied.test' }] } } })
-    const other = await machine.peer('other')
+    const denied: Policy = { egress: { default: 'deny', allow: [{ host: 'denied.test' }] } }
+    await machine.pod('other', { policy: denied })
+    await machine.pod('twin', { policy })
+    const [other, twin] = [await machine.peer('other'), await machine.peer('twin')]
     expect(await other.resolve('denied.test', OWN)).toBe(DENIED)
     expect(await other.ask('tcp', DENIED, 80)).toMatch(/^outside/)
     expect(await evil.ask('tcp', DENIED, 80, { timeout: 1000 })).toBe('EHOSTUNREACH')
+    expect(await twin.resolve('www.allowed.test', OWN)).toBe(ALLOWED)
+    expect(await twin.ask('tcp', ALLOWED, 80)).toMatch(/^outside/)
+    expect(await evil.ask('tcp', ALLOWED, 80, { timeout: 1000 })).toBe('EHOSTUNREACH')
+    // When the other one is gone, what it was led to goes with it, and the policy stays.
+    expect(await evil.resolve('www.allowed.test', OWN)).toBe(ALLOWED)
+    const led = () =>
+      run('nft', ['list', 'table', 'inet', machine.table]).match(/"pw\w+" \. 93\.184\.216\.34 timeout/g)
+    expect(led()).toHaveLength(2)
+    await machine.remove('twin')
+    expect(led()).toHaveLength(1)
+    expect(await evil.ask('tcp', ALLOWED, 80)).toMatch(/^outside/)
   })
 })
