@@ -77,6 +77,8 @@ describeIsolated('the firewall', () => {
     expect(rulesOf('raw')).toEqual([
       'iifname != "lo" ip daddr 127.0.0.0/8 drop',
       'iifname "pw*" jump from-pods',
+      'iifname != "pw*" ip saddr @pods4 fib saddr . iif oif 0 drop',
+      'iifname != "pw*" ip6 saddr @pods6 fib saddr . iif oif 0 drop',
     ])
     expect(rulesOf('from-pods')).toEqual([
       'fib saddr . iif oif 0 drop',
@@ -188,7 +190,7 @@ describeIsolated('the firewall', () => {
     run('nft', ['flush', 'ruleset'])
     await firewall.change(own, [])
     expect(firewall.holds(own)).toBe(true)
-    expect(rulesOf('raw')).toHaveLength(2)
+    expect(rulesOf('raw')).toHaveLength(4)
   })
 
   it('leaves the rules of others alone', async () => {

@@ -58,6 +58,30 @@ describeIsolated('a pod with a link of its own', () => {
     await expect.poll(() => receiver.heard()).toContain(`spoofed ${source}`)
   })
 
+  it.each([
+    ['a pod', '10.88.0.3', '192.0.2.1'],
+    ['a pod that is yet to come', '10.88.0.77', '192.0.2.1'],
+    ['a pod', 'fd88::3', '2001:db8::1'],
+    ['a pod that is yet to come', 'fd88::77', '2001:db8::1'],
+  ])('hears nobody outside who speaks as %s (%s)', async (_, source, host) => {
+    const outside = await machine.outside()
+    const { onHost } = await start()
+    await onHost.listen(7000, host.includes(':') ? '::' : '0.0.0.0')
+    for (const link of ['up0', 'all']) writeSysctl(`net/ipv4/conf/${link}/rp_filter`, 0)
+    const bits = source.includes(':') ? ['128', 'nodad'] : ['32']
+    const [prefix = '', ...more] = bits
+    run('nsenter', [
+      `--net=${machine.netnsOf('outside')}`,
+      ...['ip', 'address', 'add', `${source}/${prefix}`, 'dev', 'eth0', ...more],
+    ])
+    await outside.say(host, 7000, 'spoofed', source)
+    await outside.say(host, 7000, 'rightful')
+    await expect.poll(() => onHost.heard()).toEqual([expect.stringMatching(/^rightful/)])
+    run('nft', ['flush', 'chain', 'inet', machine.table, 'raw'])
+    await outside.say(host, 7000, 'spoofed', source)
+    await expect.poll(() => onHost.heard()).toContain(`spoofed ${source}`)
+  })
+
   it('takes no address of another pod or the host by ARP, and is told of none', async () => {
     const { evil, onHost, inVictim } = await start()
     await inVictim.serve('tcp', 80, 'victim')

@@ -25,6 +25,18 @@ test('a policy is kept as it is compared: names in lower case, nothing that says
   } satisfies Policy)
 })
 
+test('a policy that comes again is the same one, and what was written may change afterwards', () => {
+  const allow: unknown[] = [{ cidr: '10.0.0.0/8', ports: [443] }]
+  const written = allowing(...allow)
+  const { policy } = parsePolicy(written)
+  expect(parsePolicy(structuredClone(written)).policy).toBe(policy)
+  written.egress.allow.push({ cidr: '10.0.0.0/33' })
+  expect(problemsOf(written)).toContain('10.0.0.0/33')
+  written.egress.allow[1] = { cidr: '10.0.0.0/9', more: () => 1 }
+  expect(problemsOf(written)).toContain('unknown key')
+  expect(policy?.egress?.allow).toEqual(allow)
+})
+
 test.each<[string, unknown]>([
   ['nothing', {}],
   ['a name of 253 characters', allowing({ host: `${`${'a'.repeat(61)}.`.repeat(4)}abcde` })],

@@ -37,6 +37,8 @@ export interface Firewall {
   isIntact(plan?: FirewallPlan): boolean
   /** Looks, in some ten microseconds when nobody else changed any rule, whether the rules are there; else makes them anew. */
   ensure(): boolean
+  /** Another number whenever somebody else may have changed something of the tables since `ensure` or `transact` looked before. */
+  readonly look: number
   /**
    * Publishes and withdraws ports; the changes of all pods of one turn are one transaction.
    * Errors: `EBUSY` or `EEXIST` when a port leads elsewhere already; then nothing of this change was done.
@@ -91,6 +93,7 @@ export function openFirewall(
   let plan: FirewallPlan | undefined
   let problem: string | undefined
   let trusted: number | undefined
+  let look = 0
   const change = createChangeQueue(attempt, maxElements)
   const table = () => tablesOf(tableName())
   const setRef = (set: string): SetRef => ({ ...table().inet, set })
@@ -109,10 +112,7 @@ export function openFirewall(
     for (let attempt = 1; ; attempt++) {
       const seen = netlink.runSync(generation())
       // Made by another process meanwhile: what it has published since stands in no record yet.
-      if (isIntact(current)) {
-        trusted = seen
-        return
-      }
+      if (isIntact(current)) return trust(seen)
       const ports = additions(firstOfEachPort(publishedPorts()))
       const own = policies(table().inet)
       const steps = [...rebuildTables(tableName(), current, fingerprint(current)), ...ports, ...own]
@@ -127,7 +127,13 @@ export function openFirewall(
     if (!current.dropDuplicatesFrom) unlessGone(() => commit([tables.del(table().bridge)]))
     // What somebody changed meanwhile is seen by looking, once.
     const now = netlink.runSync(generation())
-    trusted = isIntact(current) ? now : undefined
+    trust(isIntact(current) ? now : undefined)
+  }
+
+  /** The rules that all pods share were found right; of what there is besides nobody knows. */
+  function trust(seen: number | undefined) {
+    if (seen === undefined || seen !== trusted) look++
+    trusted = seen
   }
 
   function isIntact(current: FirewallPlan): boolean {
@@ -150,7 +156,7 @@ export function openFirewall(
     const now = netlink.runSync(generation())
     if (now === trusted) return true
     if (!isIntact(current)) return false
-    trusted = now
+    trust(now)
     return true
   }
 
@@ -202,6 +208,8 @@ export function openFirewall(
 
   function transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]) {
     if (problem !== undefined) throw errors.POLICY_UNAVAILABLE({ reason: problem })
+    // Where nobody changed anything there is nothing to look at, and where somebody did the kernel refuses the transaction.
+    if (trusted !== undefined && tryAtOnce(steps)) return
     for (let again = maxAttempts; ; again--) {
       ensure()
       const all = steps(table().inet)
@@ -211,6 +219,18 @@ export function openFirewall(
       } catch (error) {
         if (codeOf(error) !== 'ERESTART' || again === 0) throw error
       }
+    }
+  }
+
+  function tryAtOnce(steps: (table: TableRef) => readonly (Change | readonly Change[])[]): boolean {
+    try {
+      const all = steps(table().inet)
+      if (all.length === 0) return false
+      commit(all)
+      return true
+    } catch {
+      // Why is told by the next attempt.
+      return false
     }
   }
 
@@ -253,7 +273,8 @@ export function openFirewall(
       try {
         plan = next
         problem = undefined
-        if (isIntact(next)) trusted = netlink.runSync(generation())
+        const seen = netlink.runSync(generation())
+        if (isIntact(next)) trust(seen)
         else rebuild(next)
       } catch (error) {
         problem = refusal(error)
@@ -264,6 +285,9 @@ export function openFirewall(
       return wanted ? isIntact(wanted) : plan === undefined || isTrusted(plan)
     },
     ensure,
+    get look() {
+      return look
+    },
     change,
     restore: (findMissing) => transact(() => additions(findMissing())),
     compare,
@@ -304,6 +328,7 @@ function noFirewall(problem: string): Firewall {
     apply() {},
     isIntact: () => true,
     ensure: () => true,
+    look: 0,
     change: async () => {},
     restore() {},
     compare: () => ({ missing: [], leftover: [] }),
@@ -347,7 +372,7 @@ function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
 }
 
 // One more whenever the same plan leads to other rules.
-const VERSION = 6
+const VERSION = 7
 
 /** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
 function fingerprint(plan: FirewallPlan): string {

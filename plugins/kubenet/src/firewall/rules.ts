@@ -64,6 +64,7 @@ export function rules(plan: FirewallPlan): ChainRule[] {
     ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
     ...loopback(),
     ...fromPods(plan),
+    ...families.map((family) => fromElsewhere(family, plan)),
     ...policies(plan),
   ]
 }
@@ -151,7 +152,7 @@ function loopback(): ChainRule[] {
     isIn(setNames(4).pods),
     masquerade,
   ]
-  const fromElsewhere: Rule = [
+  const toLoopback: Rule = [
     meta('iifname'),
     differs(linkName('lo')),
     ...isFamily(4),
@@ -160,7 +161,7 @@ function loopback(): ChainRule[] {
   ]
   return [
     ['postrouting', hostToPod],
-    ['raw', fromElsewhere],
+    ['raw', toLoopback],
   ]
 }
 
@@ -196,6 +197,26 @@ function fromPods({ linkPrefix, hairpin }: FirewallPlan): ChainRule[] {
     ],
     ['from-pods', [...isUdp(67, 68), drop]],
     ['from-pods', [...isUdp(547, 546), drop]],
+  ]
+}
+
+/**
+ * What comes by any other link under an address of pods' networks, but does not lead back there: nobody else speaks for a pod, nor
+ * begins a connection for one that is yet to come.
+ */
+function fromElsewhere(family: IpFamily, { linkPrefix }: FirewallPlan): ChainRule {
+  return [
+    'raw',
+    [
+      meta('iifname'),
+      differs(Buffer.from(linkPrefix)),
+      ...isFamily(family),
+      payload(layouts[family].source),
+      isIn(setNames(family).pods),
+      fib('oif', ['saddr', 'iif']),
+      equals(NONE),
+      drop,
+    ],
   ]
 }
 

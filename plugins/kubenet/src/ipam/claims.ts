@@ -1,8 +1,9 @@
 import { closeSync, constants, mkdirSync, openSync, readlinkSync, symlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf } from '@podwire/api'
-import { namesIn, readFileIfThere, removeIfThere } from '@podwire/api/files'
+import { namesIn, readFileIfThere } from '@podwire/api/files'
 import { familyOf } from './cidr.ts'
+import type { FormerAddresses } from './former-addresses.ts'
 
 /**
  * Which address is whose: for each a symbolic link that names its owner, as making a link is the one step that claims and
@@ -22,7 +23,8 @@ export interface Claims {
 
 const longestAddress = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'.length
 
-export function openClaims(stateDir: string): Claims {
+/** @param former told of each address that is given back */
+export function openClaims(stateDir: string, former: FormerAddresses): Claims {
   const dir = join(stateDir, 'addresses')
   const lastFile = (family: number) => join(stateDir, `last-ipv${family}`)
   const hints = new Map<number, number>()
@@ -70,7 +72,7 @@ export function openClaims(stateDir: string): Claims {
   return {
     claim,
     release(address, sandboxId) {
-      if (ownerOf(address) === sandboxId) removeIfThere(join(dir, address))
+      if (ownerOf(address) === sandboxId) former.retire(join(dir, address), address)
     },
     ownerOf,
     claimed: () => namesIn(dir).filter((name) => familyOf(name) !== undefined),

@@ -18,6 +18,7 @@ import { openFirewall } from '../firewall/firewall.ts'
 import { type Allocator, createAllocator } from '../ipam/allocator.ts'
 import { contains, formatCidr } from '../ipam/cidr.ts'
 import { openClaims } from '../ipam/claims.ts'
+import { openFormerAddresses } from '../ipam/former-addresses.ts'
 import { type PodNetwork, parseDirectRanges, parsePodCidrs } from '../ipam/network.ts'
 import { hasIpv6, IPV6_LEAST_MTU } from '../kernel/ipv6.ts'
 import { openKernel } from '../kernel/kernel.ts'
@@ -31,6 +32,7 @@ import { openRecords } from '../pods/records.ts'
 import { createDenials } from '../policy/denials.ts'
 import { createFlows } from '../policy/flows.ts'
 import { createNaming } from '../policy/naming.ts'
+import { createPastConnections } from '../policy/past-connections.ts'
 import { createPolicies } from '../policy/policies.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
@@ -80,7 +82,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const kernel = openKernel()
   const chosenCidr = openChosenCidr(kernel, stateDir)
   const records = openRecords(stateDir)
-  const claims = openClaims(stateDir)
+  const former = openFormerAddresses(stateDir)
+  const claims = openClaims(stateDir, former)
   const firewall = openFirewall(
     // So that hosts of one machine leave each other's alone.
     () => `podwire-${stateId.get().slice(0, 8)}`,
@@ -93,7 +96,6 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     log,
     report: (flow) => host.report(FLOW_DENIED, { ...flow }),
     pods: () => records.list(),
-    linkOf: (sandboxId) => podLinks.names(sandboxId).host,
     hostAddresses,
     nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
   })
@@ -119,7 +121,13 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     hasLink: kernel.hasLink,
     read: records.read,
     ids: records.ids,
-    hostAddresses,
+    past: createPastConnections({
+      firewall,
+      former,
+      networks: () => networks.map(formatCidr),
+      ownerOf: claims.ownerOf,
+      hostAddresses,
+    }),
     naming,
   })
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)

@@ -29,6 +29,16 @@ export type CompiledPolicy = Partial<Readonly<Record<Direction, CompiledSide>>>
 
 /** @throws Error about a rule that can't be, which whoever made the policy should not have let pass */
 export function compilePolicy(policy: Policy): CompiledPolicy {
+  const known = compiledOf.get(policy)
+  if (known) return known
+  const result = compileText(policy)
+  compiledOf.set(policy, result)
+  return result
+}
+
+const compiledOf = new WeakMap<Policy, CompiledPolicy>()
+
+function compileText(policy: Policy): CompiledPolicy {
   const key = JSON.stringify(policy)
   const known = compiled.get(key)
   if (known) return known

@@ -28,7 +28,6 @@ interface DenialsContext {
   readonly log: Logger
   report(flow: DeniedFlow): void
   pods(): readonly PodRecord[]
-  linkOf(sandboxId: string): string
   hostAddresses(): Promise<ReadonlySet<string>>
   /** The name that led a pod to an address. */
   nameOf(sandboxId: string, address: string): string | undefined
@@ -98,14 +97,16 @@ export function createDenials(context: DenialsContext): Denials {
   }
 
   function gather({ prefix, packet, timestamp }: LoggedPacket) {
-    const from = parseLogPrefix(prefix)
+    const direction = parseLogPrefix(prefix)
     const headers = parsePacket(packet)
-    const pod = from && podOf(from.link)
-    if (!from || !headers || !pod) return
-    const { direction } = from
+    if (!direction || !headers) return
+    const isSent = direction === 'egress'
+    // No pod sends under another one's address.
+    const pod = podOf(isSent ? headers.source : headers.destination)
+    if (!pod) return
     const tried: Tried = {
       direction,
-      address: direction === 'egress' ? headers.destination : headers.source,
+      address: isSent ? headers.destination : headers.source,
       protocol: headers.protocol,
       port: headers.port,
       isPublished: false,
@@ -147,18 +148,18 @@ export function createDenials(context: DenialsContext): Denials {
       isHost: (address) => hosts.has(address),
       has(direction, list, index, address) {
         const group = alone[direction]?.[list][index]
-        const owner = [...known.values()].find((pod) => pod.addresses.some((own) => own.address === address))
+        const owner = known.get(address)
         return group !== undefined && owner !== undefined && isSelected(group.pods, owner)
       },
     })
   }
 
-  function podOf(link: string): PodRecord | undefined {
-    if (!known.has(link)) {
+  function podOf(address: string): PodRecord | undefined {
+    if (!known.has(address)) {
       known.clear()
-      for (const pod of context.pods()) known.set(context.linkOf(pod.sandboxId), pod)
+      for (const pod of context.pods()) for (const own of pod.addresses) known.set(own.address, pod)
     }
-    return known.get(link)
+    return known.get(address)
   }
 
   function flush() {

@@ -5,8 +5,14 @@ import type { PodRecord } from '../pod-record.ts'
 import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
 import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
-import type { Member } from './objects.ts'
 import { isSelected } from './selectors.ts'
+
+/** An address that a name led to, in network order. */
+export interface Member {
+  readonly address: Buffer
+  /** In milliseconds. */
+  readonly timeout: number
+}
 
 /** Answers the DNS of pods whose policies have names. */
 export interface Naming {
@@ -15,6 +21,8 @@ export interface Naming {
   /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
   resolverOf(pod: PodRecord): { readonly port: number } | undefined
   forget(sandboxId: string): void
+  /** Whom this process answers. */
+  pods(): readonly PodRecord[]
   /** The addresses that names of a group lead to now. @param group where it stands among what the pod's egress allows */
   membersOf(sandboxId: string, group: number, family: IpFamily): readonly Member[]
   /** The name that led the pod to an address. */
@@ -32,13 +40,10 @@ interface NamingContext {
   denied(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
 }
 
-interface Served {
+interface Served extends Names {
   readonly pod: PodRecord
   readonly port: number
   readonly egress: CompiledSide
-  /** The groups that have the name, by where they stand among what the egress allows. */
-  readonly groups: (name: string) => readonly number[]
-  readonly denied: (name: string) => readonly number[]
   /** By address: the name, and until when, in milliseconds since 1970. */
   readonly admitted: Map<string, { readonly name: string; readonly until: number }>
 }
@@ -48,6 +53,9 @@ const POD_SUFFIX = '.pod'
 
 /** An answer that is kept this much longer than the kernel lets it be used is put in again. Milliseconds. */
 const slackMs = 30_000
+
+/** More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory. */
+const MOST_ADMITTED = 16_384
 
 export const hasNames = ({ egress }: Policy) => (egress?.allow ?? []).some(({ host }) => host !== undefined)
 
@@ -112,6 +120,9 @@ export function createNaming(context: NamingContext): Naming {
       return known?.name !== name || known.until + slackMs < now + ttl * 1000
     })
     if (fresh.length === 0) return
+    for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
+    if (one.admitted.size + fresh.length > MOST_ADMITTED)
+      throw new Error(`names have led ${source} to ${one.admitted.size} addresses already`)
     const members = fresh.map(({ address, ttl }) => ({
       address: encodeIp(address),
       timeout: ttl * 1000 + slackMs,
@@ -119,7 +130,6 @@ export function createNaming(context: NamingContext): Naming {
     context.admit(one.pod, one.groups(name), members)
     for (const { address, ttl } of fresh)
       one.admitted.set(address, { name, until: now + ttl * 1000 + slackMs })
-    for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
   }
 
   const permits = (source: string, address: string) => {
@@ -157,17 +167,11 @@ export function createNaming(context: NamingContext): Naming {
       const { egress } = compilePolicy(pod.policy)
       if (!egress) return
       const { port } = await resolverAt([...new Set(pod.addresses.map(({ gateway }) => gateway))])
-      const { deny = [] } = pod.policy.egress ?? {}
       const one: Served = {
         pod,
         port,
         egress,
-        groups: matcherOf(
-          egress.allow.flatMap(({ names }, index) => names.map((name) => [name, index] as const)),
-        ),
-        denied: matcherOf(
-          deny.flatMap(({ host }, index) => (host === undefined ? [] : [[host, index] as const])),
-        ),
+        ...namesOf(pod.policy, egress),
         admitted: before?.admitted ?? new Map(),
       }
       served.set(pod.sandboxId, one)
@@ -175,6 +179,7 @@ export function createNaming(context: NamingContext): Naming {
     },
     resolverOf: ({ sandboxId }) => served.get(sandboxId),
     forget,
+    pods: () => [...served.values()].map(({ pod }) => pod),
     membersOf(sandboxId, group, family) {
       const one = served.get(sandboxId)
       if (!one) return []
@@ -211,6 +216,31 @@ function isAllowed({ boxes }: CompiledSide, address: string): boolean {
   const value = addressToNumber(address)
   return boxes[family].some(({ first, last }) => first <= value && value <= last)
 }
+
+interface Names {
+  /** The groups that have the name, by where they stand among what the egress allows. */
+  readonly groups: (name: string) => readonly number[]
+  /** The rules that deny it, by where they stand in the policy. */
+  readonly denied: (name: string) => readonly number[]
+}
+
+/** What a policy says of names; pods of one policy share it. */
+function namesOf({ egress: { deny = [] } = { default: 'deny' } }: Policy, egress: CompiledSide): Names {
+  const known = namesOfSides.get(egress)
+  if (known) return known
+  const names: Names = {
+    groups: matcherOf(
+      egress.allow.flatMap(({ names }, index) => names.map((name) => [name, index] as const)),
+    ),
+    denied: matcherOf(
+      deny.flatMap(({ host }, index) => (host === undefined ? [] : [[host, index] as const])),
+    ),
+  }
+  namesOfSides.set(egress, names)
+  return names
+}
+
+const namesOfSides = new WeakMap<CompiledSide, Names>()
 
 /** The host has checked the names. */
 function matcherOf<T>(entries: readonly (readonly [string, T])[]) {

@@ -11,20 +11,14 @@ import {
   sets,
   type TableRef,
 } from '@podwire/netlink/nftables'
-import { be16, encodeIp, u8 } from '@podwire/netlink/transport'
-import { layouts, setNames } from '../firewall/layout.ts'
+import { be16, u8 } from '@podwire/netlink/transport'
+import { layouts } from '../firewall/layout.ts'
 import type { Rule } from '../firewall/rules.ts'
 import type { IpFamily } from '../ipam/cidr.ts'
 import type { Box } from './boxes.ts'
-import { type CompiledPolicy, type CompiledSide, type Direction, directions, type Group } from './compile.ts'
-import { beginsInTheMiddle, type GroupSets, type PolicedPod, rulesOf } from './rules.ts'
-
-/** An element of a group, in network order. */
-export interface Member {
-  readonly address: Buffer
-  /** In milliseconds; undefined: it stays. */
-  readonly timeout?: number
-}
+import { type CompiledSide, type Direction, directions, type Group } from './compile.ts'
+import type { KernelPolicy } from './kernel-policy.ts'
+import { beginsInTheMiddle, type GroupSets, rulesOf } from './rules.ts'
 
 /** A group of a policy that has members: where it stands in the policy, and its set. */
 export interface MemberSet {
@@ -37,27 +31,26 @@ export interface MemberSet {
 }
 
 /** Who belongs to a group now. */
-export type MembersOf = (of: MemberSet) => readonly Member[]
+export type MembersOf = (of: MemberSet) => readonly Element[]
 
-/** All that the kernel has of one pod's policy: names end with what tells its link from others. */
-export interface PolicyObjects {
-  readonly sets: readonly {
-    readonly name: string
-    readonly set: NewSet
-    readonly elements: readonly Element[]
-  }[]
-  readonly chains: readonly { readonly name: string; readonly rules: readonly Rule[] }[]
-  /** The way of the pod's packets through all that. */
-  readonly entries: readonly { readonly map: string; readonly element: Element }[]
+export interface PolicySet {
+  readonly name: string
+  readonly set: NewSet
+  readonly elements: readonly Element[]
 }
 
-/** What the names of all objects of a pod end with. */
-export const suffixOf = (link: string) => `-${link}`
+/** All that the kernel has of a policy. */
+export interface PolicyObjects {
+  /** What the policy says of addresses. */
+  readonly boxes: readonly PolicySet[]
+  /** Groups of pods, and of what names lead to. */
+  readonly groups: readonly (PolicySet & Pick<MemberSet, 'group'>)[]
+  readonly chains: readonly { readonly name: string; readonly rules: readonly Rule[] }[]
+}
 
-const boxSet = (direction: Direction, family: IpFamily, link: string) =>
-  `${direction}-${family}${suffixOf(link)}`
-const undeniedSet = (direction: Direction, family: IpFamily, link: string) =>
-  `${direction}-undenied-${family}${suffixOf(link)}`
+const boxSet = (direction: Direction, family: IpFamily, suffix: string) => `${direction}-${family}${suffix}`
+const undeniedSet = (direction: Direction, family: IpFamily, suffix: string) =>
+  `${direction}-undenied-${family}${suffix}`
 
 /** The set that holds a group's members. */
 export const groupSet = (
@@ -65,22 +58,22 @@ export const groupSet = (
   list: 'allow' | 'deny',
   index: number,
   family: IpFamily,
-  link: string,
-) => `${direction}-${list}-${index}-${family}${suffixOf(link)}`
+  { suffix }: Pick<KernelPolicy, 'suffix'>,
+) => `${direction}-${list}-${index}-${family}${suffix}`
 
 /** The groups of a policy that have members. */
-export function memberSets(policy: CompiledPolicy, { link, families }: PolicedPod): MemberSet[] {
+export function memberSets(of: KernelPolicy): MemberSet[] {
   return directions.flatMap((direction) =>
     (['allow', 'deny'] as const).flatMap((list) =>
-      (policy[direction]?.[list] ?? []).flatMap((group, index) =>
+      (of.policy[direction]?.[list] ?? []).flatMap((group, index) =>
         hasMembers(group)
-          ? families.map((family) => ({
+          ? of.families.map((family) => ({
               direction,
               list,
               index,
               group,
               family,
-              set: groupSet(direction, list, index, family, link),
+              set: groupSet(direction, list, index, family, of),
             }))
           : [],
       ),
@@ -90,70 +83,83 @@ export function memberSets(policy: CompiledPolicy, { link, families }: PolicedPo
 
 const hasMembers = ({ kind }: Group) => kind === 'pods' || kind === 'names'
 
-// More addresses than this no pod needs at a time, and no answer of a name server fills the kernel's memory.
-const MOST_MEMBERS = 16_384
+/** An address that names lead to belongs to the pod that asked for them. */
+export const ledTo = (link: string, address: Uint8Array) => concatenate(linkName(link), address)
 
-export function objectsOf(pod: PolicedPod, policy: CompiledPolicy, membersOf: MembersOf): PolicyObjects {
-  const { link, families, resolver } = pod
-  const limited = directions.filter((direction) => policy[direction])
-  const sides = limited.flatMap((direction) => {
-    const side = policy[direction]
-    return side ? [{ direction, side }] : []
-  })
-  // What one side cuts, the other end must not bring to life by the other side.
-  const guarded = limited.length > 0 ? directions : []
+// No policy selects more pods than a host has, and all pods together are led to no more addresses.
+const MOST_PODS = 16_384
+const MOST_LED_TO = 1 << 20
+
+export function objectsOf(of: KernelPolicy, membersOf: MembersOf): PolicyObjects {
   return {
-    sets: [
-      ...sides.flatMap(({ direction, side }) =>
-        families.flatMap((family) => [
-          boxesIn(boxSet(direction, family, link), side.boxes[family], family),
-          ...(side.undenied
-            ? [boxesIn(undeniedSet(direction, family, link), side.undenied[family], family)]
-            : []),
-        ]),
-      ),
-      ...memberSets(policy, pod).map((of) => ({
-        name: of.set,
-        set: {
-          key: layouts[of.family].address,
-          size: MOST_MEMBERS,
-          ...(of.group.kind === 'names' ? { timeout: 0 } : {}),
-        },
-        elements: membersOf(of).map(({ address, timeout }) => ({ key: address, timeout })),
-      })),
-    ],
-    chains: guarded.map((direction) => {
-      const side = policy[direction]
-      return {
-        name: chainOf(direction, link),
-        rules: [
-          beginsInTheMiddle,
-          ...(side ? rulesOf({ direction, side, pod, sets: setsFor(direction, side, link) }) : []),
-        ],
-      }
-    }),
-    entries: [
-      ...guarded.map((direction) => ({
-        map: direction,
-        element: { key: linkName(link), value: { jump: chainOf(direction, link) } },
-      })),
-      ...(resolver?.addresses ?? []).map((address) => ({
-        map: setNames(address.includes(':') ? 6 : 4).resolvers,
-        element: { key: linkName(link), value: concatenate(encodeIp(address), be16(resolver?.port ?? 0)) },
-      })),
-    ],
+    ...fixedOf(of),
+    groups: memberSets(of).map((set) => ({
+      name: set.set,
+      group: set.group,
+      set: groupLayout(set),
+      elements: membersOf(set),
+    })),
   }
 }
 
-const chainOf = (direction: Direction, link: string) => `${direction}${suffixOf(link)}`
+function groupLayout({ group, family }: MemberSet): NewSet {
+  const { address } = layouts[family]
+  return group.kind === 'names'
+    ? { key: ['ifname', address], size: MOST_LED_TO, timeout: 0 }
+    : { key: address, size: MOST_PODS }
+}
 
-const setsFor = (direction: Direction, side: CompiledSide, link: string): GroupSets => ({
-  boxes: (family) => boxSet(direction, family, link),
-  undenied: (family) => (side.undenied ? undeniedSet(direction, family, link) : undefined),
-  group: (list, index, family) => groupSet(direction, list, index, family, link),
+type Fixed = Omit<PolicyObjects, 'groups'>
+
+/** What depends on nothing but the policy is made once: pods of one policy come again and again. */
+function fixedOf(of: KernelPolicy): Fixed {
+  const made = known.get(of) ?? makeFixed(of)
+  known.set(of, made)
+  return made
+}
+
+const known = new WeakMap<KernelPolicy, Fixed>()
+
+function makeFixed(of: KernelPolicy): Fixed {
+  const { policy, families, suffix } = of
+  const sides = directions.flatMap((direction) => {
+    const side = policy[direction]
+    return side ? [{ direction, side }] : []
+  })
+  return {
+    boxes: sides.flatMap(({ direction, side }) =>
+      families.flatMap((family) => [
+        boxesIn(boxSet(direction, family, suffix), side.boxes[family], family),
+        ...(side.undenied
+          ? [boxesIn(undeniedSet(direction, family, suffix), side.undenied[family], family)]
+          : []),
+      ]),
+    ),
+    // What one side cuts, the other end must not bring to life by the other side.
+    chains: directions.map((direction) => {
+      const side = policy[direction]
+      return {
+        name: chainOf(direction, of),
+        rules: [
+          beginsInTheMiddle,
+          ...(side ? rulesOf({ direction, side, policy: of, sets: setsFor(direction, side, of) }) : []),
+        ],
+      }
+    }),
+  }
+}
+
+/** The chain that a pod's packets pass by on their way out, or in. */
+export const chainOf = (direction: Direction, { suffix }: Pick<KernelPolicy, 'suffix'>) =>
+  `${direction}${suffix}`
+
+const setsFor = (direction: Direction, side: CompiledSide, of: KernelPolicy): GroupSets => ({
+  boxes: (family) => boxSet(direction, family, of.suffix),
+  undenied: (family) => (side.undenied ? undeniedSet(direction, family, of.suffix) : undefined),
+  group: (list, index, family) => groupSet(direction, list, index, family, of),
 })
 
-function boxesIn(name: string, boxes: readonly Box[], family: IpFamily) {
+function boxesIn(name: string, boxes: readonly Box[], family: IpFamily): PolicySet {
   const { address, bytes } = layouts[family]
   const set: NewSet = { key: [address, 'inet_proto', 'inet_service'], interval: true }
   const key = (value: bigint, protocol: number, port: number) =>
@@ -171,33 +177,30 @@ function boxesIn(name: string, boxes: readonly Box[], family: IpFamily) {
 const bytesOf = (value: bigint, length: number) =>
   Buffer.from(value.toString(16).padStart(length * 2, '0'), 'hex')
 
-/**
- * Makes the objects, the link's way through them last.
- * @param verb `create` fails where they are there already: `EEXIST`
- */
-export function additions(table: TableRef, objects: PolicyObjects, verb: 'add' | 'create' = 'add'): Change[] {
+/** Makes the objects as they should be, whatever of them is there. */
+export function put(table: TableRef, { boxes, groups, chains: own }: PolicyObjects): Change[] {
   const setRef = (set: string): SetRef => ({ ...table, set })
   return [
-    ...objects.sets.flatMap(({ name, set, elements: own }) => [
-      sets[verb](setRef(name), set),
-      ...elements.add(setRef(name), own),
-    ]),
-    ...objects.chains.flatMap(({ name, rules }) => [
-      chains[verb]({ ...table, chain: name }),
+    ...[...boxes, ...groups].map(({ name, set }) => sets.add(setRef(name), set)),
+    ...[...boxes, ...groups].flatMap((of) => filled(table, of)),
+    ...own.flatMap(({ name, rules }) => [
+      chains.add({ ...table, chain: name }),
+      nftRules.del({ ...table, chain: name }),
       ...rules.map((rule) => nftRules.add({ ...table, chain: name }, rule)),
     ]),
-    ...objects.entries.flatMap(({ map, element }) => elements.add(setRef(map), [element])),
   ]
 }
 
-/** Takes the objects away. Errors: `ENOENT` where one isn't there. */
-export function removals(
-  table: TableRef,
-  { sets: own, chains: ownChains, entries }: PolicyObjects,
-): Change[] {
+/** Gives a set its elements, and no others; what a pod was led to by a name stays. */
+export function filled(table: TableRef, { name, set, elements: wanted }: PolicySet): Change[] {
+  const ref: SetRef = { ...table, set: name }
+  return [...(set.timeout === undefined ? [elements.flush(ref)] : []), ...elements.add(ref, wanted)]
+}
+
+/** Takes the objects away. Errors: `ENOENT` where one isn't there, `EBUSY` while a pod's packets are led there. */
+export function removals(table: TableRef, { boxes, groups, chains: own }: PolicyObjects): Change[] {
   return [
-    ...entries.flatMap(({ map, element }) => elements.del({ ...table, set: map }, [{ key: element.key }])),
-    ...ownChains.map(({ name }) => chains.del({ ...table, chain: name })),
-    ...own.map(({ name }) => sets.del({ ...table, set: name })),
+    ...own.map(({ name }) => chains.del({ ...table, chain: name })),
+    ...[...boxes, ...groups].map(({ name }) => sets.del({ ...table, set: name })),
   ]
 }

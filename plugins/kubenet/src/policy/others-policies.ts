@@ -1,14 +1,16 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Policy } from '@podwire/api'
 import { namesIn, removeIfThere } from '@podwire/api/files'
-import { type Change, elements, type TableRef } from '@podwire/netlink/nftables'
+import { type Change, elements, rules, type TableRef } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
 import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { directions } from './compile.ts'
-import { removed } from './in-kernel.ts'
-import type { Member, MemberSet } from './objects.ts'
+import { isThere, removed } from './in-kernel.ts'
+import type { KernelPolicy } from './kernel-policy.ts'
+import { chainOf, memberSets } from './objects.ts'
 import { isSelected } from './selectors.ts'
 
 /**
@@ -16,14 +18,22 @@ import { isSelected } from './selectors.ts'
  * policies, and leaves them.
  */
 export interface OthersPolicies {
-  /** Remembers whether a pod's policy speaks of other pods. Most hosts have none that does, and need not look through all records. */
-  announce(pod: PodRecord): void
-  withdraw(sandboxId: string): void
+  /**
+   * Remembers that a pod is about to get a policy that speaks of other pods. Most hosts have none that does, and need not look through
+   * all records.
+   */
+  announce(pod: Pick<PodRecord, 'sandboxId' | 'policy'>): void
+  /** Forgets it, where the pod has no such policy any more. */
+  withdraw(pod: Pick<PodRecord, 'sandboxId' | 'policy'>): void
   /** Whether no policy speaks of other pods. */
   areNone(): boolean
-  /** Into the sets that a pod belongs to, and out of those that it doesn't. */
-  join(table: TableRef, pod: PodRecord): Change[]
-  leave(table: TableRef, pod: PodRecord): Change[]
+  /**
+   * Into the sets that a pod belongs to, and out of those that it doesn't.
+   * @param but the policy whose sets are filled in the same step
+   */
+  join(table: TableRef, pod: PodRecord, but?: KernelPolicy): Change[]
+  /** @param gone the policies that are taken away in the same step */
+  leave(table: TableRef, pod: PodRecord, gone: (policy: KernelPolicy) => boolean): Change[]
 }
 
 interface OthersPoliciesContext {
@@ -31,48 +41,52 @@ interface OthersPoliciesContext {
   readonly stateDir: string
   /** Undefined for what isn't there or can't be read. */
   read(sandboxId: string): PodRecord | undefined
-  /** Whether a pod has a part in policies. */
-  isPresent(pod: PodRecord): boolean
-  memberSets(pod: PodRecord): readonly MemberSet[]
+  kernelPolicyOf(pod: PodRecord): KernelPolicy | undefined
 }
 
 export function createOthersPolicies(context: OthersPoliciesContext): OthersPolicies {
-  const { firewall, read, isPresent, memberSets } = context
+  const { firewall, read, kernelPolicyOf } = context
   const selecting = join(context.stateDir, 'selecting')
 
-  function setsWith(
-    record: PodRecord,
-  ): { readonly set: string; readonly keys: readonly Buffer[]; readonly isMember: boolean }[] {
-    return namesIn(selecting)
-      .flatMap((sandboxId) => (sandboxId === record.sandboxId ? [] : (read(sandboxId) ?? [])))
-      .filter((other) => other.policy && isPresent(other))
-      .flatMap((other) =>
-        memberSets(other)
-          .filter(({ group }) => group.kind === 'pods')
-          .map(({ group, family, set }) => ({
-            set,
-            keys: addressesOf(record, family).map(({ address }) => address),
-            isMember: isSelected(group.pods, record),
-          })),
-      )
-      .filter(({ keys }) => keys.length > 0)
+  // Asked first, as an error takes longer to make than all else here, and most hosts have no such directory.
+  const selectingPods = () => (existsSync(selecting) ? namesIn(selecting) : [])
+
+  /** The policies that speak of pods and that the kernel has, once each. Who puts one there later looks at all pods by then. */
+  function selectingPolicies(): KernelPolicy[] {
+    const policies = selectingPods()
+      .flatMap((sandboxId) => read(sandboxId) ?? [])
+      // While a change is under way the kernel has the one or the other.
+      .flatMap((pod) => [pod, ...(pod.changing ? [{ ...pod, ...pod.changing }] : [])])
+      .flatMap((pod) => kernelPolicyOf(pod) ?? [])
+    return [...new Map(policies.map((policy) => [policy.suffix, policy])).values()].filter((policy) =>
+      isThere(() => firewall.ask((table) => rules.count({ ...table, chain: chainOf('egress', policy) }))),
+    )
   }
+
+  const setsWith = (record: PodRecord, isWanted: (policy: KernelPolicy) => boolean) =>
+    selectingPolicies()
+      .filter(isWanted)
+      .flatMap(memberSets)
+      .filter(({ group }) => group.kind === 'pods')
+      .map(({ group, family, set }) => ({
+        set,
+        keys: addressesOf(record, family),
+        isMember: isSelected(group.pods, record),
+      }))
+      .filter(({ keys }) => keys.length > 0)
 
   return {
     announce({ sandboxId, policy }) {
-      const speaksOfPods = directions.some((direction) =>
-        [...(policy?.[direction]?.allow ?? []), ...(policy?.[direction]?.deny ?? [])].some(
-          ({ pod }) => pod !== undefined,
-        ),
-      )
-      if (!speaksOfPods) return removeIfThere(join(selecting, sandboxId))
+      if (!speaksOfPods(policy)) return
       mkdirSync(selecting, { recursive: true, mode: 0o700 })
       writeFileSync(join(selecting, sandboxId), '')
     },
-    withdraw: (sandboxId) => removeIfThere(join(selecting, sandboxId)),
-    areNone: () => namesIn(selecting).length === 0,
-    join: (table, record) =>
-      setsWith(record).flatMap(({ set, keys, isMember }) => {
+    withdraw({ sandboxId, policy }) {
+      if (!speaksOfPods(policy)) removeIfThere(join(selecting, sandboxId))
+    },
+    areNone: () => selectingPods().length === 0,
+    join: (table, record, but) =>
+      setsWith(record, ({ suffix }) => suffix !== but?.suffix).flatMap(({ set, keys, isMember }) => {
         const ref = { ...table, set }
         if (!isMember) return removed(firewall, ref, keys)
         return elements.add(
@@ -80,13 +94,20 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
           keys.map((key) => ({ key })),
         )
       }),
-    leave: (table, record) =>
-      setsWith(record).flatMap(({ set, keys }) => removed(firewall, { ...table, set }, keys)),
+    leave: (table, record, gone) =>
+      setsWith(record, (policy) => !gone(policy)).flatMap(({ set, keys }) =>
+        removed(firewall, { ...table, set }, keys),
+      ),
   }
 }
 
-/** A pod's addresses of a family, as an element of a set. */
-export const addressesOf = ({ addresses }: PodRecord, family: IpFamily): Member[] =>
-  addresses
-    .filter(({ address }) => familyOf(address) === family)
-    .map(({ address }) => ({ address: encodeIp(address) }))
+const speaksOfPods = (policy: Policy | undefined) =>
+  directions.some((direction) =>
+    [...(policy?.[direction]?.allow ?? []), ...(policy?.[direction]?.deny ?? [])].some(
+      ({ pod }) => pod !== undefined,
+    ),
+  )
+
+/** A pod's addresses of a family, in network order. */
+export const addressesOf = ({ addresses }: PodRecord, family: IpFamily): Buffer[] =>
+  addresses.filter(({ address }) => familyOf(address) === family).map(({ address }) => encodeIp(address))

@@ -1,39 +1,28 @@
-import { errnoOf, messageOf, type PodRef, podKey } from '@podwire/api'
-import {
-  type Change,
-  chains,
-  elements,
-  linkName,
-  rules,
-  sets,
-  type TableRef,
-  tables,
-} from '@podwire/netlink/nftables'
-import { encodeIp } from '@podwire/netlink/transport'
+import { messageOf, type PodRef, podKey } from '@podwire/api'
+import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
-import { families, layouts, policyMaps, setNames } from '../firewall/layout.ts'
-import { familyOf } from '../ipam/cidr.ts'
-import { isUdpPortOpen } from '../kernel/udp-ports.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { type CompiledPolicy, compilePolicy, type Direction } from './compile.ts'
-import { familiesOf, passes, triedBy } from './connections.ts'
-import { hasElement as hasElementIn, ifThere, isThere, removed, renewed } from './in-kernel.ts'
-import { hasNames, type Naming } from './naming.ts'
+import { familiesOf } from './connections.ts'
+import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
+import { type KernelPolicy, kernelPolicyOf } from './kernel-policy.ts'
+import { createLedTo } from './led-to.ts'
 import {
-  additions,
-  groupSet,
-  type Member,
-  type MembersOf,
-  memberSets,
-  objectsOf,
-  type PolicyObjects,
-  removals,
-  suffixOf,
-} from './objects.ts'
+  added,
+  cutOff,
+  forgotten,
+  isAnsweredByAnybody,
+  type LinkEntry,
+  policyEntries,
+  resolverEntries,
+  taken,
+} from './link-entries.ts'
+import { hasNames, type Member, type Naming } from './naming.ts'
+import { type MembersOf, objectsOf, put } from './objects.ts'
 import { addressesOf, createOthersPolicies } from './others-policies.ts'
-import type { PolicedPod } from './rules.ts'
+import type { PastConnections } from './past-connections.ts'
 import { isSelected } from './selectors.ts'
+import { createSharedPolicies } from './shared-policies.ts'
 
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
 export interface Policies {
@@ -73,39 +62,29 @@ interface PolicyContext {
   hasLink(name: string): boolean
   read(sandboxId: string): PodRecord | undefined
   ids(): string[]
-  /** Addresses of the host itself. */
-  hostAddresses(): Promise<ReadonlySet<string>>
+  readonly past: PastConnections
   readonly naming: Naming
 }
 
-// How often a change is begun anew because pods of other processes came or went meanwhile.
-const maxAttempts = 5
-
 export function createPolicies(context: PolicyContext): Policies {
-  const { firewall, linkOf, naming } = context
+  const { firewall, linkOf, naming, past } = context
+  const shared = createSharedPolicies({ firewall, membersOf: (policy) => membersOf(policy, everybody) })
+  const ledTo = createLedTo({ firewall, naming, linkOf })
+  /** Those of which this process answered all questions. */
+  const answeredFromFirst = new Set<string>()
   const others = createOthersPolicies({
     firewall,
     stateDir: context.stateDir,
     read: readOr,
-    isPresent,
-    memberSets: (record) => memberSets(compile(record), policed(record)),
+    kernelPolicyOf: policyOf,
   })
 
-  function policed(record: PodRecord): PolicedPod {
-    const resolver = naming.resolverOf(record)
-    return {
-      link: linkOf(record.sandboxId),
-      families: familiesOf(record.addresses.map(({ address }) => address)),
-      logGroup: record.logGroup ?? context.logGroup(),
-      ...(resolver
-        ? { resolver: { port: resolver.port, addresses: record.addresses.map(({ gateway }) => gateway) } }
-        : {}),
-    }
-  }
-
-  function compile(record: PodRecord): CompiledPolicy {
+  function policyOf(record: PodRecord): KernelPolicy | undefined {
+    const { policy, addresses } = record
+    if (!policy) return undefined
+    const families = familiesOf(addresses.map(({ address }) => address))
     try {
-      return compilePolicy(record.policy ?? {})
+      return kernelPolicyOf(policy, families, record.logGroup ?? context.logGroup())
     } catch (error) {
       throw errors.INVALID_POLICY({ pod: podKey(record), reason: messageOf(error) })
     }
@@ -124,50 +103,86 @@ export function createPolicies(context: PolicyContext): Policies {
     return !leaving || context.hasLink(linkOf(sandboxId))
   }
 
-  function objects(record: PodRecord, present: () => readonly PodRecord[]): PolicyObjects {
-    const policy = compile(record)
-    const membersOf: MembersOf = ({ direction, list, index, group, family }) =>
-      group.kind === 'names'
-        ? isLedTo(direction, list)
-          ? naming.membersOf(record.sandboxId, index, family)
-          : []
-        : present()
-            .filter((other) => isSelected(group.pods, other))
-            .flatMap((other) => addressesOf(other, family))
-    return objectsOf(policed(record), policy, membersOf)
-  }
-
   const everybody = () =>
     context
       .ids()
       .flatMap((sandboxId) => readOr(sandboxId) ?? [])
       .filter(isPresent)
 
-  const hasElement = (set: string, key: Uint8Array) => hasElementIn(firewall, set, key)
+  const membersOf =
+    (policy: KernelPolicy, present: () => readonly PodRecord[]): MembersOf =>
+    (of) =>
+      of.group.kind === 'names'
+        ? naming
+            .pods()
+            .filter((pod) => policyOf(pod)?.suffix === policy.suffix)
+            .flatMap((pod) => ledTo.elementsOf(pod, of))
+        : present()
+            .filter((pod) => isSelected(of.group.pods, pod))
+            .flatMap((pod) => addressesOf(pod, of.family))
+            .map((key) => ({ key }))
 
-  /** Removes what there is, whatever it is: by what names end with. */
-  function leftovers(table: TableRef, link: string): Change[] {
-    const suffix = suffixOf(link)
-    const key = linkName(link)
-    const ownChains = firewall.ask(chains.list).filter(({ chain }) => chain.endsWith(suffix))
-    const ownSets = firewall.ask(sets.list).filter(({ set }) => set.endsWith(suffix))
+  /** What leads a pod's packets to its policy, and its questions to whoever answers them. */
+  function entriesOf(record: PodRecord, policy: KernelPolicy | undefined): LinkEntry[] {
+    const link = linkOf(record.sandboxId)
+    const resolver = naming.resolverOf(record)
     return [
-      ...entryMaps.flatMap((map) => removed(firewall, { ...table, set: map }, [key])),
-      ...ownChains.map(({ chain }) => chains.del({ ...table, chain })),
-      ...ownSets.map(({ set }) => sets.del({ ...table, set })),
+      ...(policy ? policyEntries(link, policy) : []),
+      ...(resolver ? resolverEntries(link, record, resolver.port) : []),
     ]
   }
 
-  function retrying(act: (attempt: number) => void) {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return act(attempt)
-      } catch (error) {
-        // Another process's pod came, or went, between the look and the change.
-        if (!['ENOENT', 'EEXIST', 'EBUSY'].includes(errnoOf(error) ?? '') || attempt === maxAttempts)
-          throw error
-      }
+  /** In one transaction: the policy, the pod's way to it, and the pod in the policies of others. */
+  function give(record: PodRecord, isNew: (attempt: number) => boolean) {
+    const policy = policyOf(record)
+    const link = linkOf(record.sandboxId)
+    const entries = entriesOf(record, policy)
+    retrying((attempt) => {
+      firewall.transact((table) => {
+        const before = isNew(attempt) ? undefined : shared.suffixAt(link)
+        const isOther = before !== undefined && before !== policy?.suffix
+        return [
+          ...(policy ? shared.ensured(table, policy, link) : []),
+          ...(isNew(attempt)
+            ? []
+            : [...(policy ? ledTo.renewed(table, record, policy) : []), ...forgotten(firewall, table, link)]),
+          ...added(table, entries),
+          ...(isOther ? left(table, before, record.sandboxId) : []),
+          ...others.join(table, record, policy),
+        ]
+      })
+      if (policy) shared.confirm(policy)
+    })
+  }
+
+  /** What a pod leaves behind whose policy is another one now. */
+  function left(table: TableRef, suffix: string, sandboxId: string): Change[] {
+    const gone = shared.released(table, suffix, linkOf(sandboxId))
+    return gone.length > 0 ? gone : ledTo.found(table, suffix, sandboxId)
+  }
+
+  /** What takes a pod out of everything. */
+  function withdrawn(
+    table: TableRef,
+    { sandboxId }: PodRef,
+    record: PodRecord | undefined,
+    isAsGiven: boolean,
+  ): Change[] {
+    const link = linkOf(sandboxId)
+    const policy = record && policyOf(record)
+    const suffix = shared.suffixAt(link) ?? policy?.suffix
+    const gone = suffix ? shared.released(table, suffix, link) : []
+    const led = () => {
+      if (!suffix || gone.length > 0) return []
+      const isKnown = record && policy?.suffix === suffix && answeredFromFirst.has(sandboxId)
+      return isKnown ? ledTo.taken(table, record, policy) : ledTo.found(table, suffix, sandboxId)
     }
+    return [
+      ...(record && isAsGiven ? taken(table, entriesOf(record, policy)) : forgotten(firewall, table, link)),
+      ...gone,
+      ...led(),
+      ...(record ? others.leave(table, record, (other) => gone.length > 0 && other.suffix === suffix) : []),
+    ]
   }
 
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
@@ -181,111 +196,77 @@ export function createPolicies(context: PolicyContext): Policies {
     assertPossible(record) {
       if (!record.policy) return
       refuseBridge(record)
-      compile(record)
+      policyOf(record)
     },
     async add(record) {
       if (isForNobody(record)) return
       if (record.policy) {
         refuseBridge(record)
-        await forgetEarlier(record)
+        await past.forget(record)
         await naming.serve(record)
+        answeredFromFirst.add(record.sandboxId)
       }
       others.announce(record)
-      retrying((attempt) => {
-        const wanted = objects(record, everybody)
-        // What another process made anew from the records may be there already.
-        const isNew = attempt === 1
-        firewall.transact((table) => [
-          ...(isNew ? [] : leftovers(table, linkOf(record.sandboxId))),
-          ...additions(table, wanted, isNew ? 'create' : 'add'),
-          ...others.join(table, record),
-        ])
-      })
+      // What another process made anew from the records may be there already.
+      give(record, (attempt) => attempt === 1)
     },
     async replace(record) {
       if (record.policy) refuseBridge(record)
       others.announce(record)
       await naming.serve(record)
-      retrying(() => {
-        const wanted = objects(record, everybody)
-        firewall.transact((table) => [
-          ...leftovers(table, linkOf(record.sandboxId)),
-          ...additions(table, wanted),
-          ...others.join(table, record),
-        ])
-      })
-      await cut(record)
+      give(record, () => false)
+      others.withdraw(record)
+      const policy = policyOf(record)
+      if (policy) await past.cut(record, policy, linkOf(record.sandboxId))
     },
     async takeUp(record) {
       if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
-      if (isAnsweredHere(record) || isAnsweredByAnybody(record)) return
+      const link = linkOf(record.sandboxId)
+      if (isAnsweredHere(record) || isAnsweredByAnybody(firewall, link)) return
       await naming.serve(record)
       retrying(() => {
-        const leading = objects(record, everybody).entries.filter(({ map }) => resolverMaps.includes(map))
+        const leading = entriesOf(record, undefined)
         firewall.transact((table) =>
           leading.flatMap(({ map, element }) => renewed(firewall, { ...table, set: map }, [element])),
         )
       })
     },
     remove(pod) {
-      naming.forget(pod.sandboxId)
-      if (firewall.problem !== undefined) return
-      const link = linkOf(pod.sandboxId)
       const record = isRecord(pod) ? pod : undefined
-      const isUnknown = !record || record.changing !== undefined
-      if (!isUnknown && isForNobody(record)) return
-      retrying((attempt) => {
-        if (!areTablesThere()) {
-          // Somebody may be about to make them anew from what was written down before the pod left.
-          firewall.restartRebuilds()
-          if (!areTablesThere()) return
-        }
-        const known = isUnknown || attempt > 1 ? undefined : objects(record, () => [])
-        firewall.transact((table) => [
-          ...(known ? removals(table, known) : leftovers(table, link)),
-          ...(record ? others.leave(table, record) : []),
-        ])
-      })
-      others.withdraw(pod.sandboxId)
+      if (firewall.problem === undefined && !(record && !record.changing && isForNobody(record))) {
+        retrying((attempt) => {
+          if (!areTablesThere()) {
+            // Somebody may be about to make them anew from what was written down before the pod left.
+            firewall.restartRebuilds()
+            if (!areTablesThere()) return
+          }
+          const isAsGiven = attempt === 1 && answeredFromFirst.has(pod.sandboxId) && !record?.changing
+          firewall.transact((table) => withdrawn(table, pod, record, isAsGiven))
+        })
+        others.withdraw({ sandboxId: pod.sandboxId })
+      }
+      naming.forget(pod.sandboxId)
+      answeredFromFirst.delete(pod.sandboxId)
     },
     concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,
     admit(record, groups, members) {
-      const wanted = memberSets(compile(record), policed(record)).filter(
-        ({ direction, list, index }) => isLedTo(direction, list) && groups.includes(index),
-      )
-      retrying(() =>
-        firewall.transact((table) =>
-          wanted.flatMap(({ set, family }) => {
-            const own = members.filter(({ address }) => address.length === layouts[family].bytes)
-            return renewed(
-              firewall,
-              { ...table, set },
-              own.map(({ address, timeout }) => ({ key: address, timeout })),
-            )
-          }),
-        ),
-      )
+      const policy = policyOf(record)
+      if (policy)
+        retrying(() => firewall.transact((table) => ledTo.admitted(table, record, policy, groups, members)))
     },
     differences(record) {
       if (!record.policy) return []
-      const wanted = objects(record, everybody)
+      const policy = policyOf(record)
+      const link = linkOf(record.sandboxId)
       const isRight =
-        wanted.entries.every(({ map, element }) => hasElement(map, element.key)) &&
-        wanted.chains.every(
-          ({ name, rules: own }) =>
-            own.length ===
-            (ifThere(() => firewall.ask((table) => rules.count({ ...table, chain: name }))) ?? 0),
-        ) &&
-        wanted.sets.every(
-          ({ name, set, elements: own }) =>
-            set.timeout !== undefined ||
-            own.length ===
-              ifThere(() => firewall.ask((table) => elements.list({ ...table, set: name })))?.length,
-        )
+        !policy ||
+        (shared.suffixAt(link) === policy.suffix &&
+          shared.isRight(policy) &&
+          entriesOf(record, policy).every(({ map, element }) => hasElement(firewall, map, element.key)))
       return [
         ...(isRight ? [] : ['the rules of its policy were changed']),
-        ...(hasNames(record.policy) && !isAnsweredByAnybody(record)
+        ...(hasNames(record.policy) && !isAnsweredByAnybody(firewall, link)
           ? ['nobody answers its questions for names any more']
           : []),
       ]
@@ -301,70 +282,29 @@ export function createPolicies(context: PolicyContext): Policies {
       const present = all.flatMap(({ record }) =>
         typeof record === 'object' && isPresent(record) ? [record] : [],
       )
-      return all.flatMap(({ sandboxId, record }) => {
-        if (typeof record === 'object')
-          return record.policy && isPresent(record)
-            ? additions(
-                table,
-                objects(record, () => present),
-              )
-            : []
+      const own = present.flatMap((pod) => policyOf(pod) ?? [])
+      return [
+        ...[...new Map(own.map((policy) => [policy.suffix, policy])).values()].flatMap((policy) =>
+          put(
+            table,
+            objectsOf(
+              policy,
+              membersOf(policy, () => present),
+            ),
+          ),
+        ),
+        ...added(
+          table,
+          present.flatMap((pod) => entriesOf(pod, policyOf(pod))),
+        ),
         // Nobody knows what it may do.
-        return record === 'unreadable' ? cutOff(table, linkOf(sandboxId)) : []
-      })
+        ...all.flatMap(({ sandboxId, record }) =>
+          record === 'unreadable' ? cutOff(table, linkOf(sandboxId)) : [],
+        ),
+      ]
     },
   }
-
-  /** Whether somebody listens where the pod's questions are led, this process or another one. */
-  function isAnsweredByAnybody({ sandboxId }: PodRecord): boolean {
-    const key = linkName(linkOf(sandboxId))
-    const found = families
-      .map((family) => setNames(family).resolvers)
-      .flatMap(
-        (set) => ifThere(() => firewall.ask((table) => elements.get({ ...table, set }, key)))?.value ?? [],
-      )
-    // The value is an address and a port, in network order.
-    const ports = found.flatMap((value) =>
-      value instanceof Uint8Array ? [Buffer.from(value).readUInt16BE(value.length - 4)] : [],
-    )
-    return ports.length > 0 && ports.every(isUdpPortOpen)
-  }
-
-  /** What whoever had the addresses before had begun must not go on for this pod. */
-  async function forgetEarlier({ addresses }: PodRecord) {
-    const own = addresses.map(({ address }) => address)
-    await firewall.forgetConnections((connection) => triedBy(connection, own).length > 0)
-  }
-
-  async function cut(record: PodRecord) {
-    const policy = compile(record)
-    const addresses = record.addresses.map(({ address }) => address)
-    const hosts = await context.hostAddresses()
-    const link = linkOf(record.sandboxId)
-    await firewall.forgetConnections((connection) =>
-      triedBy(connection, addresses).some(
-        (tried) =>
-          !passes(policy, tried, {
-            isHost: (address) => hosts.has(address),
-            has: (direction, list, index, address) =>
-              hasElement(groupSet(direction, list, index, familyOf(address) ?? 4, link), encodeIp(address)),
-          }),
-      ),
-    )
-  }
 }
-
-const resolverMaps: readonly string[] = families.map((family) => setNames(family).resolvers)
-
-const entryMaps = [...Object.values(policyMaps), ...resolverMaps]
-
-const cutOff = (table: TableRef, link: string): Change[] =>
-  Object.values(policyMaps).flatMap((map) =>
-    elements.add({ ...table, set: map }, [{ key: linkName(link), value: 'drop' }]),
-  )
-
-/** Names lead a pod to addresses where its egress allows them, and nowhere else. */
-const isLedTo = (direction: Direction, list: 'allow' | 'deny') => direction === 'egress' && list === 'allow'
 
 const isRecord = (pod: PodRef & Partial<PodRecord>): pod is PodRecord => pod.addresses !== undefined
 

@@ -13,6 +13,7 @@ import {
   mask,
   meta,
   payload,
+  type Register,
   updateSet,
   verdict,
 } from '@podwire/netlink/nftables'
@@ -21,19 +22,9 @@ import { layouts, TOLD_SET } from '../firewall/layout.ts'
 import { destinationIsLocal, isFamily, isTranslated, RTN_LOCAL, type Rule } from '../firewall/rules.ts'
 import type { IpFamily } from '../ipam/cidr.ts'
 import type { CompiledSide, Direction, Group } from './compile.ts'
+import type { KernelPolicy } from './kernel-policy.ts'
 import { logPrefix } from './log-prefix.ts'
 import { ALL_PORTS, ALL_PROTOCOLS, type Traffic } from './traffic.ts'
-
-/** A pod as its rules see it. */
-export interface PolicedPod {
-  /** The host's end of its link. */
-  readonly link: string
-  readonly families: readonly IpFamily[]
-  /** Where what is denied is told. */
-  readonly logGroup: number
-  /** Who answers its DNS: where, in each of its families. */
-  readonly resolver?: { readonly port: number; readonly addresses: readonly string[] }
-}
 
 /** The names of the sets that a side's rules look into. */
 export interface GroupSets {
@@ -45,7 +36,7 @@ export interface GroupSets {
 interface Side {
   readonly direction: Direction
   readonly side: CompiledSide
-  readonly pod: PolicedPod
+  readonly policy: Pick<KernelPolicy, 'families' | 'logGroup'>
   readonly sets: GroupSets
 }
 
@@ -72,47 +63,55 @@ export const beginsInTheMiddle: Rule = [
  * What becomes of packets that begin something: those that pass return, the others end here. One look-up for all addresses, and one
  * or a few for each group, however many rules, members and pods there are.
  */
-export function rulesOf(of: Side): Rule[] {
-  const { side, pod, sets } = of
-  const denied = [...telling(of), ...ending(of)]
+export function rulesOf(own: Side): Rule[] {
+  const { side, policy, sets } = own
+  const denied = [...telling(own), ...ending(own)]
   const groups = (list: 'allow' | 'deny') =>
     side[list].flatMap((group, index) =>
-      pod.families.flatMap((family) =>
-        matches(of, group, family, sets.group(list, index, family)).map((rule) => ({ rule, family })),
+      policy.families.flatMap((family) =>
+        matches(own, group, family, sets.group(list, index, family)).map((rule) => ({ rule, family })),
       ),
     )
   return [
     ...groups('deny').flatMap(({ rule }) => denied.map((end) => [...rule, ...end])),
-    ...pod.families.map((family) => [...inBoxes(of, family, sets.boxes(family)), pass]),
-    ...resolving(of),
+    ...policy.families.map((family) => [...inBoxes(own, family, sets.boxes(family)), pass]),
+    ...resolving(own),
     ...groups('allow').map(({ rule, family }) => {
       const undenied = sets.undenied(family)
-      return [...rule, ...(undenied ? inBoxes(of, family, undenied) : []), pass]
+      return [...rule, ...(undenied ? inBoxes(own, family, undenied) : []), pass]
     }),
     ...denied,
   ]
 }
 
+/** The pod's link: the pods of one policy are told apart by it. */
+const podsLink = ({ direction }: Side, register: Register = 0) =>
+  meta(direction === 'egress' ? 'iifname' : 'oifname', register)
+
+// After a link's name.
+const AFTER_LINK = 4
+
 /** Where the other end's address is. */
 const peerIn = ({ direction }: Side, family: IpFamily) =>
   direction === 'egress' ? layouts[family].destination : layouts[family].source
 
-function inBoxes(of: Side, family: IpFamily, set: string): Rule {
+function inBoxes(own: Side, family: IpFamily, set: string): Rule {
   const afterAddress = layouts[family].bytes / 4
   return [
     ...isFamily(family),
-    payload(peerIn(of, family)),
+    payload(peerIn(own, family)),
     meta('l4proto', afterAddress),
     payload(header.th.dport, afterAddress + 1),
     isIn(set),
   ]
 }
 
-function matches(of: Side, { kind, traffic }: Group, family: IpFamily, set: string): Expression[][] {
+function matches(own: Side, { kind, traffic }: Group, family: IpFamily, set: string): Expression[][] {
   const who = {
-    pods: [payload(peerIn(of, family)), isIn(set)],
-    names: [payload(peerIn(of, family)), isIn(set)],
-    gateway: [fib('type', [of.direction === 'egress' ? 'daddr' : 'saddr']), equals(RTN_LOCAL)],
+    pods: [payload(peerIn(own, family)), isIn(set)],
+    // Each pod is let to what it was led to itself.
+    names: [podsLink(own), payload(peerIn(own, family), AFTER_LINK), isIn(set)],
+    gateway: [fib('type', [own.direction === 'egress' ? 'daddr' : 'saddr']), equals(RTN_LOCAL)],
     published: isTranslated,
   }[kind]
   return traffic[family].map((one) => [...isFamily(family), ...who, ...isTraffic(one)])
@@ -141,15 +140,16 @@ function resolving({ direction, side }: Side): Rule[] {
 // So much is told of each pod, and a flood of one keeps nobody from hearing of another's.
 const toldPerSecond = 20
 
-function telling({ direction, pod }: Side): Rule[] {
+function telling(own: Side): Rule[] {
+  const { direction, policy } = own
   return [
     [
-      meta(direction === 'egress' ? 'iifname' : 'oifname'),
+      podsLink(own),
       updateSet(TOLD_SET, {
         timeout: 60_000,
         each: [limit({ rate: toldPerSecond, burst: toldPerSecond })],
       }),
-      log({ group: pod.logGroup, prefix: logPrefix(direction, pod.link), length: 128 }),
+      log({ group: policy.logGroup, prefix: logPrefix(direction), length: 128 }),
     ],
   ]
 }

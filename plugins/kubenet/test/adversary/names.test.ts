@@ -131,22 +131,37 @@ describeIsolated('an adversary in a pod whose policy has names', () => {
     const lines = await evil.connectLines(ALLOWED, 81)
     const reach = () => evil.ask('tcp', ALLOWED, 80, { timeout: 1000 })
     expect(await reach()).toMatch(/^outside/)
-    const set = ['inet', machine.table, `egress-allow-0-4-${machine.linkOf('evil')}`]
+    const [name = ''] = /egress-allow-0-4-[0-9a-f]{32}/.exec(run('nft', ['list', 'sets', 'inet'])) ?? []
+    const set = ['inet', machine.table, name]
+    const element = `"${machine.linkOf('evil')}" . ${ALLOWED}`
     const listed = () => run('nft', ['list', 'set', ...set])
     expect(listed()).toMatch(/93\.184\.216\.34 timeout \w+ expires \w+/)
     // The kernel takes it out by itself. What is left of its time is taken away here, as it is a minute and a half.
-    run('nft', ['delete', 'element', ...set, `{ ${ALLOWED} }`])
-    run('nft', ['add', 'element', ...set, `{ ${ALLOWED} timeout 1s }`])
+    run('nft', ['delete', 'element', ...set, `{ ${element} }`])
+    run('nft', ['add', 'element', ...set, `{ ${element} timeout 1s }`])
     await expect.poll(reach, { timeout: 20_000, interval: 500 }).toBe('EHOSTUNREACH')
     expect(await lines.say('hello')).toContain('hello')
   })
 
-  it('has nothing of what a name opened to another pod', async () => {
+  it('has nothing of what a name opened to another pod, of its own policy too', async () => {
     const { evil } = await start(policy)
-    await machine.pod('other', { policy: { egress: { default: 'deny', allow: [{ host: 'denied.test' }] } } })
-    const other = await machine.peer('other')
+    const denied: Policy = { egress: { default: 'deny', allow: [{ host: 'denied.test' }] } }
+    await machine.pod('other', { policy: denied })
+    await machine.pod('twin', { policy })
+    const [other, twin] = [await machine.peer('other'), await machine.peer('twin')]
     expect(await other.resolve('denied.test', OWN)).toBe(DENIED)
     expect(await other.ask('tcp', DENIED, 80)).toMatch(/^outside/)
     expect(await evil.ask('tcp', DENIED, 80, { timeout: 1000 })).toBe('EHOSTUNREACH')
+    expect(await twin.resolve('www.allowed.test', OWN)).toBe(ALLOWED)
+    expect(await twin.ask('tcp', ALLOWED, 80)).toMatch(/^outside/)
+    expect(await evil.ask('tcp', ALLOWED, 80, { timeout: 1000 })).toBe('EHOSTUNREACH')
+    // When the other one is gone, what it was led to goes with it, and the policy stays.
+    expect(await evil.resolve('www.allowed.test', OWN)).toBe(ALLOWED)
+    const led = () =>
+      run('nft', ['list', 'table', 'inet', machine.table]).match(/"pw\w+" \. 93\.184\.216\.34 timeout/g)
+    expect(led()).toHaveLength(2)
+    await machine.remove('twin')
+    expect(led()).toHaveLength(1)
+    expect(await evil.ask('tcp', ALLOWED, 80)).toMatch(/^outside/)
   })
 })

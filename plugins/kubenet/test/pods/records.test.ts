@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openClaims } from '../../src/ipam/claims.ts'
+import { openFormerAddresses } from '../../src/ipam/former-addresses.ts'
 import { isNetnsOf, type PodRecord } from '../../src/pod-record.ts'
 import { openRecords } from '../../src/pods/records.ts'
 
@@ -86,7 +87,10 @@ describe('records', () => {
   })
 
   it('of claims give an address to one sandbox, of however many processes', () => {
-    const [here, there] = [openClaims(dir), openClaims(dir)]
+    const [here, there] = [
+      openClaims(dir, openFormerAddresses(dir)),
+      openClaims(dir, openFormerAddresses(dir)),
+    ]
     expect(here.claim('10.88.0.2', 'a')).toBe(true)
     expect(here.claim('10.88.0.2', 'a')).toBe(true)
     expect(there.claim('10.88.0.2', 'b')).toBe(false)

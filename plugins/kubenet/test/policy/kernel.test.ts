@@ -145,7 +145,7 @@ describeIsolated('a policy in the kernel', () => {
 
   it('goes with the pod', async () => {
     await start({ ...allowing({ cidr: '192.0.2.0/24' }), ...letting({ pod: '*/*' }) })
-    const objects = () => run('nft', ['list', 'table', 'inet', machine.table]).match(/-pw\w+/g) ?? []
+    const objects = () => run('nft', ['list', 'table', 'inet', machine.table]).match(/-[0-9a-f]{32}/g) ?? []
     expect(objects().length).toBeGreaterThan(4)
     await machine.remove('pod')
     await machine.remove('other')
@@ -203,7 +203,8 @@ describeIsolated('a policy in the kernel', () => {
     expect((await reached())[1]).toMatch(/^outside/)
     await machine.plugin.event('repair', {})
     expect(await reached()).toEqual(right)
-    run('nft', ['flush', 'chain', 'inet', machine.table, `egress-${machine.linkOf('pod')}`])
+    const [chain = ''] = /egress-[0-9a-f]{32}/.exec(run('nft', ['list', 'chains', 'inet'])) ?? []
+    run('nft', ['flush', 'chain', 'inet', machine.table, chain])
     await expect(
       machine.plugin.checkPod?.(machine.sandbox('pod'), new AbortController().signal),
     ).rejects.toThrow('policy')

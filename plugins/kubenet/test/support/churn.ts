@@ -1,5 +1,6 @@
 // Sets pods up and takes them down without end, until it is killed. It says `ready` before the first of them, and `once` when one
 // was up and down. Arguments: state directory, data path, namespaces.
+import type { Policy } from '@podwire/api'
 import { defaultOptions } from '../../src/options.ts'
 import { createKubenet } from '../../src/plugin.ts'
 import { createTestHost } from './host.ts'
@@ -13,6 +14,9 @@ await plugin.init(host, { hairpinMode: 'hairpin-veth', nonMasqueradeCIDR: '10.0.
 await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/24,fd88::/64' })
 process.stdout.write('ready\n')
 
+/** All of them have it. */
+const policy: Policy = { egress: { default: 'deny', allow: [{ cidr: '192.0.2.0/24' }] } }
+
 await Promise.all(namespaces.map(churn))
 
 async function churn(netns: string): Promise<never> {
@@ -20,6 +24,7 @@ async function churn(netns: string): Promise<never> {
   const settings = {
     annotations: { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '10M' },
     portMappings: [{ hostPort: 7000 + Number(id.slice(-1)), containerPort: 80, protocol: 'tcp' as const }],
+    ...(datapath === 'routed' ? { policy } : {}),
   }
   const pod = host.addPod(id, netns, settings)
   for (let round = 0; ; round++) {

@@ -62,6 +62,8 @@ export interface Traces {
   addresses: string[]
   pods: string[]
   elements: number
+  /** Sets and chains of pods' policies. */
+  policies: string[]
 }
 
 export const never = () => new AbortController().signal
@@ -197,11 +199,12 @@ export function useMachine(datapath: DatapathName = 'routed'): Machine {
       addresses: filesIn(`${stateDir}/addresses`),
       pods: filesIn(`${stateDir}/pods`),
       elements: existsSync(`${stateDir}/id`) ? publishedPorts(tableName()) : 0,
+      policies: existsSync(`${stateDir}/id`) ? policyObjects(tableName()) : [],
     }),
   }
 }
 
-export const nothing: Traces = { links: [], addresses: [], pods: [], elements: 0 }
+export const nothing: Traces = { links: [], addresses: [], pods: [], elements: 0, policies: [] }
 
 export const run = (file: string, args: string[]) =>
   execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
@@ -234,6 +237,17 @@ function publishedPorts(table: string): number {
     }
     return sum + portsIn(listed).length
   }, 0)
+}
+
+function policyObjects(table: string): string[] {
+  let listed: string
+  try {
+    listed = run('nft', ['-t', 'list', 'table', 'inet', table])
+  } catch {
+    // There are no tables before the first pod.
+    return []
+  }
+  return [...listed.matchAll(/(?:set|chain) (\S+-[0-9a-f]{32}) \{/g)].map(([, name = '']) => name).sort()
 }
 
 type ShownElement = [key: { concat: unknown[] }, value: { concat: unknown[] }]

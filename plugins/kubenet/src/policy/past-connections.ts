@@ -1,0 +1,100 @@
+import { encodeIp } from '@podwire/netlink/transport'
+import type { Firewall } from '../firewall/firewall.ts'
+import { contains, familyOf, parseRange } from '../ipam/cidr.ts'
+import type { FormerAddresses } from '../ipam/former-addresses.ts'
+import type { PodRecord } from '../pod-record.ts'
+import { passes, triedBy } from './connections.ts'
+import { hasElement } from './in-kernel.ts'
+import type { KernelPolicy } from './kernel-policy.ts'
+import { groupSet, ledTo } from './objects.ts'
+
+/** Connections that the kernel lets go on, as they began before a pod had the policy that it has. */
+export interface PastConnections {
+  /** What whoever had the addresses before had begun must not go on for this pod. */
+  forget(pod: PodRecord): Promise<void>
+  /** What the pod's policy doesn't allow any more must not go on. */
+  cut(pod: PodRecord, policy: KernelPolicy, link: string): Promise<void>
+}
+
+interface PastConnectionsContext {
+  readonly firewall: Firewall
+  readonly former: FormerAddresses
+  /** Of pods, as CIDRs. */
+  networks(): readonly string[]
+  /** Undefined: nobody's. */
+  ownerOf(address: string): string | undefined
+  /** Addresses of the host itself. */
+  hostAddresses(): Promise<ReadonlySet<string>>
+}
+
+export function createPastConnections(context: PastConnectionsContext): PastConnections {
+  const { firewall, former, hostAddresses } = context
+  // Looking through all that the kernel keeps track of takes milliseconds: one look does for all pods that wait for one.
+  let last: Promise<void> = Promise.resolve()
+  let next: { readonly addresses: Set<string>; readonly done: Promise<void> } | undefined
+
+  function sweepWith(addresses: readonly string[]): Promise<void> {
+    if (!next) {
+      const own = new Set<string>()
+      const done = last.then(() => {
+        next = undefined
+        return sweep(own)
+      })
+      last = done.catch(() => {})
+      next = { addresses: own, done }
+    }
+    for (const address of addresses) next.addresses.add(address)
+    return next.done
+  }
+
+  /** Of pods that wait, and of all addresses that nobody has, so that no pod has to wait that gets one of those. */
+  async function sweep(waiting: ReadonlySet<string>) {
+    const networks = context.networks()
+    const ranges = networks.flatMap((network) => parseRange(network) ?? [])
+    const hosts = await hostAddresses()
+    const begun = former.beginSweep(networks)
+    const decided = new Map<string, boolean>()
+    // Whoever has no address after the kernel told what it keeps track of had none of that.
+    function isForgotten(address: string): boolean {
+      const isNobodys = () =>
+        !hosts.has(address) &&
+        ranges.some((range) => contains(range, address)) &&
+        context.ownerOf(address) === undefined
+      const known = decided.get(address) ?? (waiting.has(address) || isNobodys())
+      decided.set(address, known)
+      return known
+    }
+    await firewall.forgetConnections(
+      ({ original, reply }) => isForgotten(original.source) || isForgotten(reply.source),
+    )
+    begun.finish(isForgotten)
+  }
+
+  return {
+    async forget(pod) {
+      if (firewall.problem !== undefined) return
+      const own = addressesOf(pod)
+      if (!own.every(former.isFresh)) await sweepWith(own)
+    },
+    async cut(pod, policy, link) {
+      const own = addressesOf(pod)
+      const hosts = await hostAddresses()
+      await firewall.forgetConnections((connection) =>
+        triedBy(connection, own).some(
+          (tried) =>
+            !passes(policy.policy, tried, {
+              isHost: (address) => hosts.has(address),
+              has(direction, list, index, address) {
+                const set = groupSet(direction, list, index, familyOf(address) ?? 4, policy)
+                const isOfNames = policy.policy[direction]?.[list][index]?.kind === 'names'
+                const key = encodeIp(address)
+                return hasElement(firewall, set, isOfNames ? ledTo(link, key) : key)
+              },
+            }),
+        ),
+      )
+    },
+  }
+}
+
+const addressesOf = ({ addresses }: PodRecord) => addresses.map(({ address }) => address)
