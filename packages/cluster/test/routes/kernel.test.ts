@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { openNetlink } from '@podwire/netlink'
-import { isIsolated, recordingLogger } from '@podwire/testing'
+import { isIsolated, type RecordingLogger, recordingLogger } from '@podwire/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { until } from '../../../../.dev/etcd-server.ts'
 import { parseNodeValue } from '../../src/layout/lease-value.ts'
@@ -42,17 +42,19 @@ const shown = () =>
 describe.skipIf(!isIsolated())('the routes in the kernel to other nodes', () => {
   let underlay: Underlay
   let routes: Routes
+  let log: RecordingLogger
   const repairs: string[] = []
 
   beforeEach(async () => {
     sh(`ip link add eth0 type bridge; ip link set eth0 up
-      ip addr add 192.0.2.1/24 dev eth0; ip addr add 2001:db8::1/64 dev eth0 nodad
+      ip addr add 192.0.2.1/24 dev eth0; ip addr add 192.0.2.77/24 dev eth0; ip addr add 2001:db8::1/64 dev eth0 nodad
       ip route add default via 192.0.2.254; ip -6 route add default via 2001:db8::fe`)
     const netlink = openNetlink()
     underlay = await findUnderlay(netlink, {})
     netlink.close()
     repairs.length = 0
-    routes = openRoutes({ log: recordingLogger(), checkMs: 2_000, onRepair: (what) => repairs.push(...what) })
+    log = recordingLogger()
+    routes = openRoutes({ log, checkMs: 2_000, onRepair: (what) => repairs.push(...what) })
   })
   afterEach(async () => {
     await routes.close()
@@ -141,13 +143,27 @@ describe.skipIf(!isIsolated())('the routes in the kernel to other nodes', () => 
   })
 
   test('leave the route of somebody else as it is, and say so', async () => {
-    sh('ip route add 10.244.2.0/24 via 192.0.2.77')
+    sh('ip route add 10.244.2.0/24 via 192.0.2.78')
     await routes.apply(wantedFor(self, peers(2, 3), vxlan, underlay))
     expect(routes.problem).toContain('10.244.2.0/24')
-    expect(sh('ip route show 10.244.2.0/24')).toContain('via 192.0.2.77')
+    expect(sh('ip route show 10.244.2.0/24')).toContain('via 192.0.2.78')
     sh('ip route del 10.244.2.0/24')
     await until(() => routes.problem === undefined)
     expect(shown().some((line) => line.startsWith('10.244.2.0/24'))).toBe(true)
+  })
+
+  test('lead to none that says an address of this node is its own, which is told once', async () => {
+    const odd = {
+      subnets: parsePodSubnets('10.244.2.0/24')!,
+      node: { nodeName: 'odd', backendType: 'host-gw', publicIP: '192.0.2.77' },
+    }
+    for (const wanted of [odd, odd].map((one) => wantedFor(self, [one], { type: 'host-gw' }, underlay)))
+      await routes.apply(wanted)
+    expect(shown()).toEqual([])
+    expect(routes.problem).toBeUndefined()
+    expect(log.messages('warn')).toEqual([
+      "cluster: no way to the pods of 10.244.2.0/24, of node odd: its address 192.0.2.77 is this node's own",
+    ])
   })
 
   test('take no link that is not theirs', async () => {
