@@ -3,6 +3,7 @@ import { openNetlink } from '@podwire/netlink'
 import type { Cluster, ClusterContext, PeerStatus } from './cluster.ts'
 import { type EtcdOptions, openEtcd } from './etcd/client.ts'
 import { createTeller } from './events.ts'
+import { firstAttempt } from './first-attempt.ts'
 import { keysOf } from './layout/keys.ts'
 import type { NodeValue } from './layout/lease-value.ts'
 import { type ClusterNetwork, networksOf } from './layout/network.ts'
@@ -28,7 +29,7 @@ export interface JoinOptions extends UnderlayOptions, ClusterContext {
 
 /**
  * Joins the network of an etcd: leases a pod CIDR, and makes routes to the pods of all other nodes. Resolves after the first
- * attempt, whatever came of it; it goes on trying.
+ * attempt, whatever came of it, and after two seconds where none has come to its end; it goes on trying.
  * @throws PodwireError `NO_PUBLIC_ADDRESS`
  */
 export async function joinCluster(options: JoinOptions): Promise<Cluster> {
@@ -108,7 +109,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     })()
   }
 
-  await member.attempted
+  await firstAttempt(member.attempted)
   await joining
   await teller.done()
 

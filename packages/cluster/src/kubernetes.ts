@@ -1,6 +1,7 @@
 import { openNetlink } from '@podwire/netlink'
 import type { Cluster, ClusterContext, ClusterShare, PeerStatus } from './cluster.ts'
 import { createTeller } from './events.ts'
+import { firstAttempt } from './first-attempt.ts'
 import type { KubernetesAccess } from './kubernetes/access.ts'
 import type { KubernetesNode } from './kubernetes/node.ts'
 import { keepNodeTable } from './kubernetes/node-table.ts'
@@ -82,7 +83,7 @@ export async function joinKubernetes(options: KubernetesOptions): Promise<Cluste
         ? `Kubernetes has no Node ${nodeName}`
         : (table.problem ?? 'Nodes were not listed yet')
 
-  await table.attempted
+  await firstAttempt(table.attempted)
 
   return {
     get share() {
