@@ -23,13 +23,19 @@ export interface RoutesOptions {
   readonly checkMs?: number
   /** Told of each repair, in phrases. */
   readonly onRepair?: (phrases: readonly string[]) => void
+  /** Closed with the routes. Default: one of their own. */
+  readonly netlink?: Netlink
 }
 
 /** Between what the kernel tells and the look at it: what is deleted together is put back together. Milliseconds. */
 const settleMs = 30
 
-export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): Routes {
-  const netlink = openNetlink()
+export function openRoutes({
+  log,
+  checkMs = 30_000,
+  onRepair,
+  netlink = openNetlink(),
+}: RoutesOptions): Routes {
   const closed = new AbortController()
   let wanted: Wanted | undefined
   let believed: KernelState | undefined
