@@ -6,19 +6,22 @@ import { streamsBench } from './streams.ts'
 
 /** Many nodes: how soon they reach each other, what a thousand of them take, and how fast pods of two are. */
 export async function cluster(): Promise<Figure[]> {
-  const removeMachines = makeMachines(10)
+  const figures = hasEtcd() ? await onMachines(10, withEtcd) : []
+  if (figures.length === 0)
+    console.error('bench: joins are skipped; they need: apt-get install etcd-server etcd-client')
+  return [...figures, ...(await onMachines(2, streamsBench))]
+}
+
+async function onMachines(count: number, bench: () => Promise<Figure[]>): Promise<Figure[]> {
+  const remove = makeMachines(count)
   try {
-    return [...(await withEtcd()), ...(await streamsBench())]
+    return await bench()
   } finally {
-    removeMachines()
+    remove()
   }
 }
 
 async function withEtcd(): Promise<Figure[]> {
-  if (!hasEtcd()) {
-    console.error('bench: cluster is skipped in part; it needs: apt-get install etcd-server etcd-client')
-    return []
-  }
   const endEtcd = await startEtcd()
   try {
     return [...(await joinBench()), ...(await leasesBench())]

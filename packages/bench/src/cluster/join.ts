@@ -1,4 +1,4 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { keysOf, openEtcd, vxlanDefaults, writeNetwork } from '@podwire/cluster'
@@ -80,10 +80,9 @@ export async function joinBench(): Promise<Figure[]> {
 function startNode(number: number, dir: string): Node {
   const script = new URL('node-process.ts', import.meta.url).pathname
   const args = [...process.execArgv, script, String(number), `${dir}/node-${number}`, prefix]
-  const child: ChildProcessWithoutNullStreams = withNetns(machineNetns(number), () =>
-    spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] }),
+  const child = withNetns(machineNetns(number), () =>
+    spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] }),
   )
-  child.stderr.pipe(process.stderr)
   const waiting: { what: string; ip: string | undefined; resolve: (said: Said) => void }[] = []
   createInterface({ input: child.stdout }).on('line', (line) => {
     const said: Said = JSON.parse(line) // node-process.ts wrote it
