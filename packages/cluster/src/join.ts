@@ -10,6 +10,7 @@ import { type ClusterNetwork, networksOf } from './layout/network.ts'
 import { podCIDROf } from './layout/pod-subnets.ts'
 import { keepLeaseTable } from './leases/lease-table.ts'
 import { type Membership, startMember } from './leases/member.ts'
+import { openLeaseGuard } from './routes/lease-guard.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
@@ -39,6 +40,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   const keys = keysOf(endpoints.prefix)
   const teller = createTeller(onEvent, log)
   const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
+  const guard = openLeaseGuard(underlay, log)
   let wanted = NOTHING
   let joining: Promise<void> | undefined
 
@@ -68,6 +70,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     log,
     ...(now ? { now } : {}),
     onChange: changed,
+    onHeld: ({ backend, ...network }, ms) => guard.open(familiesOf(network), backend, ms),
   })
   const table = keepLeaseTable({
     etcd,
@@ -83,8 +86,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   async function route({ lease, network }: Extract<Membership, { state: 'joined' }>): Promise<void> {
     // While nobody tells of the leases, the routes are left as an earlier process made them.
     if (!table.entries) return
-    const networks = [network.ipv4, network.ipv6].flatMap((family) => (family ? [family.network] : []))
-    const self = { nodeName, subnets: lease.subnets, networks }
+    const self = { nodeName, subnets: lease.subnets, networks: familiesOf(network) }
     wanted = wantedFor(self, table.entries.values(), network.backend, underlay)
     await routes.apply(wanted).catch(() => {})
   }
@@ -92,6 +94,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   function changed(membership: Membership): void {
     if (membership.state !== 'joined') {
       wanted = NOTHING
+      guard.shut()
       void routes.withdraw().catch(() => {})
       teller.tell({ event: 'fenced', reason: membership.reason })
       return
@@ -151,12 +154,17 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       await table.stop()
       await left
       if (release) await routes.withdraw().catch(() => {})
+      if (release) guard.remove()
       await routes.close()
+      await guard.close()
       etcd.close()
       await teller.done()
     },
   }
 }
+
+const familiesOf = ({ ipv4, ipv6 }: Pick<ClusterNetwork, 'ipv4' | 'ipv6'>) =>
+  [ipv4, ipv6].flatMap((family) => (family ? [family.network] : []))
 
 async function lookForUnderlay(options: UnderlayOptions) {
   const netlink = openNetlink()

@@ -8,6 +8,7 @@ import { keepNodeTable } from './kubernetes/node-table.ts'
 import type { NodeValue } from './layout/lease-value.ts'
 import type { Backend } from './layout/network.ts'
 import { parsePodSubnets, podCIDROf, subnetsOf } from './layout/pod-subnets.ts'
+import { removeLeaseGuard } from './routes/lease-guard.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
@@ -33,6 +34,7 @@ export async function joinKubernetes(options: KubernetesOptions): Promise<Cluste
   const underlay = await findUnderlay(netlink, options).finally(() => netlink.close())
   const networks = subnetsOf(parsePodSubnets(clusterCIDR) ?? {})
   const teller = createTeller(onEvent, log)
+  await removeLeaseGuard(log)
   const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
   let share: ClusterShare | undefined
   let wanted = NOTHING

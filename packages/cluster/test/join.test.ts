@@ -96,13 +96,22 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
     await others(2)
     const { cluster, events } = await join()
     await until(() => countRoutes() === 2)
+    const guard = () => sh('nft list set inet podwire-cluster alive')
+    // In the kernel, which goes on while this process does not.
+    await until(() => guard().includes('expires'))
+    await server.ctl('put', `${prefix}/config`, '{}')
     await server.ctl('del', `${prefix}/subnets/10.0.1.0-24`)
+    await until(() => countRoutes() === 0)
+    await until(() => !guard().includes('expires'))
+    const backend = { type: 'vxlan', vni: 1, port: 8472, directRouting: false } as const
+    await writeNetwork(etcd, keysOf(prefix), { network: '10.0.0.0/8', backend }, { force: true })
     await until(() => events.length === 3)
     expect(events.map(({ event }) => event)).toEqual(['joined', 'fenced', 'joined'])
     expect(cluster.holds()).toBe(true)
-    await until(() => countRoutes() === 2)
+    await until(() => countRoutes() === 2 && guard().includes('expires'))
     await cluster.stop({ release: true })
     expect(countRoutes()).toBe(0)
+    expect(sh('nft list tables')).not.toContain('podwire-cluster')
     expect(sh('ip -br link')).not.toContain('podwire')
   })
 

@@ -45,6 +45,8 @@ export interface MemberOptions {
   readonly log: Logger
   /** Told at once of each step: it joined, or is fenced. */
   readonly onChange: (membership: Membership) => void
+  /** Told when it joined, and of each renewal: for how long the lease may be used from then on. Milliseconds, Infinity without end. */
+  readonly onHeld?: (network: ClusterNetwork, ms: number) => void
   /** Milliseconds, those of suspension included. Default: the machine's. */
   readonly now?: () => number
 }
@@ -138,6 +140,7 @@ export function startMember(options: MemberOptions): Member {
     remember(lease)
     enter({ state: 'joined', lease, network: of })
     onChange(membership)
+    options.onHeld?.(of, ends(lease) - now())
   }
 
   function fence(reason: string) {
@@ -202,7 +205,9 @@ export function startMember(options: MemberOptions): Member {
     const renewed = seconds === undefined ? asked : { ...asked, endsAt: startedAt + seconds * 1_000 }
     held = renewed
     remember(renewed)
-    if (membership.state === 'joined') enter({ state: 'joined', lease: renewed, network: membership.network })
+    if (membership.state !== 'joined') return
+    enter({ state: 'joined', lease: renewed, network: membership.network })
+    options.onHeld?.(membership.network, ends(renewed) - now())
   }
 
   async function step() {

@@ -70,6 +70,8 @@ export interface TestPod {
   readonly ip: string
   /** Whether another address answers it. */
   reaches(ip: string): boolean
+  /** Sends to another address a hundred times a second, until it is ended; resolves with how often it did. */
+  sendTo(ip: string): { end(): Promise<number> }
 }
 
 /** @param commandLine of the built `podwire` @param config what all daemons are configured by */
@@ -176,8 +178,24 @@ export function makeMachine(
       const { status, body } = await machine.ask('PUT', `/v1/pods/demo/${podName}`, {})
       if (status !== 200) throw new Error(`pod ${podName} on ${name}: ${JSON.stringify(body)}`)
       const { pod, status: network } = body as { pod: { netns: string }; status: { ip: string } } // a record
-      const inPod = [`--net=${root()}${pod.netns}`, '--', '/bin/busybox', 'ping', '-c', '1', '-W', '1']
-      return { ip: network.ip, reaches: (ip) => spawnSync('nsenter', [...inPod, ip]).status === 0 }
+      const inPod = [`--net=${root()}${pod.netns}`, '--', '/bin/busybox', 'ping']
+      return {
+        ip: network.ip,
+        reaches: (ip) => spawnSync('nsenter', [...inPod, '-c', '1', '-W', '1', ip]).status === 0,
+        sendTo(ip) {
+          const child = spawn('nsenter', [...inPod, '-i', '0.01', ip])
+          let said = ''
+          child.stdout.on('data', (chunk) => (said += chunk))
+          return {
+            async end() {
+              const ended = once(child, 'close')
+              child.kill('SIGINT')
+              await ended
+              return Number(/(\d+) packets transmitted/.exec(said)?.[1] ?? 0)
+            },
+          }
+        },
+      }
     },
     cut({ from, way }) {
       const others = `{ 192.0.2.1-192.0.2.${number - 1}, 192.0.2.${number + 1}-192.0.2.250 }`

@@ -199,12 +199,20 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
     },
   )
 
-  test('whose daemon is stopped past its lease lets nothing through when it goes on, and joins again', async () => {
+  test('whose daemon is stopped past its lease lets nothing through meanwhile and when it goes on, and joins again', async () => {
     const { all, checker, settled, startAll } = await machines(3)
     await startAll()
     const pods = await allReach(all)
     const had = all[2]!.podCIDR()
     const third = all[2]!
+    // What comes from its pods at another node, and what its pods send to them.
+    const [, second] = all as [Machine, Machine]
+    second.sh(
+      `nft 'table inet seen { counter c { }; chain in { type filter hook prerouting priority -400; ip saddr ${pods[2]?.ip} counter name c; }; }'`,
+    )
+    const seen = () => Number(/packets (\d+)/.exec(second.sh('nft list counter inet seen c'))?.[1])
+    expect(pods[2]?.reaches(pods[1]?.ip ?? '')).toBe(true)
+    expect(seen()).toBeGreaterThan(0)
     third.signal('SIGSTOP')
     // Somebody else has its pod CIDR by then.
     await until(async () => (await etcd.get(keyOf(had))) === undefined)
@@ -219,13 +227,26 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
       1,
     )
     await etcd.transaction([], [{ put: keyOf(had), value, lease: id }])
+    const before = seen()
+    expect(third.sh('ip route show proto 80')).not.toBe('')
+    expect(pods[2]?.reaches(pods[1]?.ip ?? '')).toBe(false)
+    const pinging = pods[2]!.sendTo(pods[1]?.ip ?? '')
+    // So that it stays fenced, and its pods' packets can be waited for.
+    const { config } = keysOf(prefix)
+    const shared = await etcd.get(config)
+    await server.ctl('put', config, '{}')
     third.signal('SIGCONT')
     const answered = await third.ask('PUT', '/v1/pods/demo/late', {})
-    if (answered.status === 200) expect(answered.body.status.ip).not.toContain(had?.slice(0, 9))
+    expect(answered).toMatchObject({ status: 503, body: { error: { code: 'NOT_IN_CLUSTER' } } })
+    await until(() => third.sh('ip route show proto 80') === '')
+    expect(third.log()).toContain('is fenced')
+    expect(await pinging.end()).toBeGreaterThan(2)
+    expect(seen()).toBe(before)
+    await server.ctl('put', config, shared?.value ?? '')
     await settled()
     expect(third.podCIDR()).not.toBe(had)
-    expect(third.log()).toContain('is fenced')
-    expect(pods[0]?.reaches(pods[1]?.ip ?? '')).toBe(true)
+    const fresh = await third.pod('fresh')
+    await until(() => fresh.reaches(pods[1]?.ip ?? ''))
     await allReach(all.slice(0, 2))
     expect(checker.violations).toEqual([])
   })
