@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** This network's address on the link of all machines, and etcd's. */
-export const here = '192.0.2.254'
+const here = '192.0.2.254'
 export const endpoint = `http://${here}:2379`
 
 export const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
-export const hasEtcd = () => spawnSync('sh', ['-c', 'command -v etcd etcdctl']).status === 0
+export const hasEtcd = () => spawnSync('sh', ['-c', 'command -v etcd && command -v etcdctl']).status === 0
 
 export const machineNetns = (number: number) => `/run/netns/bench-node-${number}`
 

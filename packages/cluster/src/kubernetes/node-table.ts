@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Logger, messageOf, once } from '@podwire/api'
 import * as z from 'zod/mini'
+import { startDeadline } from '../deadline.ts'
 import { readLines, readWhole, reasonOf } from '../etcd/connection.ts'
 import { retryDelay } from '../retry-delay.ts'
 import type { KubernetesAccess } from './access.ts'
@@ -114,9 +115,7 @@ export function keepNodeTable({ access, log, onChange, watchSeconds = 60 }: Node
     let next: string | undefined
     do {
       const query = new URLSearchParams({ limit: '500', ...(next ? { continue: next } : {}) })
-      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(answerMs)])
-      const answer = await ask(`/api/v1/nodes?${query}`, signal)
-      const { metadata, items } = listSchema().parse(JSON.parse(await readWhole(answer)))
+      const { metadata, items } = listSchema().parse(JSON.parse(await readPage(`/api/v1/nodes?${query}`)))
       for (const item of items) {
         const node = readNode(item)
         if (node) found.set(node.name, node)
@@ -129,6 +128,15 @@ export function keepNodeTable({ access, log, onChange, watchSeconds = 60 }: Node
     onChange(table)
   }
 
+  async function readPage(path: string): Promise<string> {
+    const deadline = startDeadline(answerMs, stopped.signal)
+    try {
+      return await readWhole(await ask(path, deadline.signal))
+    } finally {
+      deadline.end()
+    }
+  }
+
   async function watch(from: string): Promise<void> {
     const query = new URLSearchParams({
       watch: '1',
@@ -137,24 +145,27 @@ export function keepNodeTable({ access, log, onChange, watchSeconds = 60 }: Node
       timeoutSeconds: String(watchSeconds),
     })
     // A server that went away without a word would be waited for without end.
-    const ended = AbortSignal.any([stopped.signal, AbortSignal.timeout(watchSeconds * 1_000 + slackMs)])
-    const unanswered = new AbortController()
-    const timer = setTimeout(() => unanswered.abort(), answerMs)
-    const signal = AbortSignal.any([ended, unanswered.signal])
-    const answer = await ask(`/api/v1/nodes?${query}`, signal).finally(() => clearTimeout(timer))
-    problem = undefined
-    for await (const line of readLines(answer)) {
-      const { type, object, node } = readEvent(line)
-      if (type === 'ERROR') {
-        if (object.code === 410) throw new Gone(object.message ?? '')
-        throw new Error(object.message ?? 'the watch failed')
-      }
-      version = object.metadata.resourceVersion ?? version
-      if (!node) continue
-      if (type === 'DELETED') nodes?.delete(node.name)
-      else nodes?.set(node.name, node)
-      onChange(table)
+    const deadline = startDeadline(answerMs, stopped.signal)
+    try {
+      const answer = await ask(`/api/v1/nodes?${query}`, deadline.signal)
+      deadline.extend(watchSeconds * 1_000 + slackMs)
+      problem = undefined
+      for await (const line of readLines(answer)) take(readEvent(line))
+    } finally {
+      deadline.end()
     }
+  }
+
+  function take({ type, object, node }: ReturnType<typeof readEvent>): void {
+    if (type === 'ERROR') {
+      if (object.code === 410) throw new Gone(object.message ?? '')
+      throw new Error(object.message ?? 'the watch failed')
+    }
+    version = object.metadata.resourceVersion ?? version
+    if (!node) return
+    if (type === 'DELETED') nodes?.delete(node.name)
+    else nodes?.set(node.name, node)
+    onChange(table)
   }
 
   async function run(): Promise<void> {

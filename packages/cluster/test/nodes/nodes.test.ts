@@ -134,7 +134,8 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
   }
 
   test(`keep pods, leases and routes when daemons are killed at ${times(8, 100)} instants`, async () => {
-    const { all, checker, settled, startAll } = await machines(3)
+    // Long enough for daemons that are killed before they could renew it.
+    const { all, checker, settled, startAll } = await machines(3, { more: () => ({ leaseTTL: '60s' }) })
     await startAll()
     const pods = await allReach(all)
     const had = all.map((one) => one.podCIDR())
@@ -144,9 +145,11 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
       // From before it has read its configuration to well after its routes are made.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 1_500))
       await one.kill()
-      // What it made stays, and pods reach each other by it.
-      expect(pods[0]?.reaches(pods[1]?.ip ?? '')).toBe(true)
+      // What it made stays, and pods reach each other by it; on a machine that is busy an answer may be late.
+      expect([1, 2, 3].some(() => pods[0]?.reaches(pods[1]?.ip ?? ''))).toBe(true)
       one.spawn()
+      // Its kernel is what the one before left, until it has looked at it.
+      checker.expect(one)
     }
     await settled()
     expect(all.map((one) => one.podCIDR())).toEqual(had)
@@ -261,7 +264,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
     await startAll()
     const began = bootTime()
     // Several renewals, each of which has to come in time.
-    await until(() => bootTime() > began + times(11_000, 60_000))
+    await until(() => bootTime() > began + times(11_000, 40_000))
     await settled()
     expect(all.map((one) => one.log()).join('')).not.toContain('is fenced')
     await allReach(all)
