@@ -13,7 +13,7 @@ const args = process.argv.slice(2)
 const isWanted = (bench) => args.includes(bench) || args.every((arg) => arg.startsWith('-'))
 
 run(path('../node_modules/.bin/turbo'), ['run', 'build', '--output-logs=errors-only'])
-const installed = ['startup', 'daemon', 'runtime'].some(isWanted) ? install() : undefined
+const installed = ['startup', 'daemon', 'runtime', 'cluster'].some(isWanted) ? install() : undefined
 
 // Sources as they are would be compiled while the clock runs; Node runs the builds.
 const bench = [process.execPath, '--import', 'tsx', path('../packages/bench/src/main.ts'), ...args]

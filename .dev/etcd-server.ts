@@ -45,16 +45,26 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** Starts an etcd of so many members, ended after the file's tests. @param args more of what the members are started with */
+interface EtcdMemberOptions {
+  /** More of what the members are started with. */
+  readonly args?: readonly string[]
+  readonly scheme?: string
+  /** More of what etcdctl is started with. */
+  readonly ctl?: readonly string[]
+  /** Where clients reach the members. */
+  readonly address?: string
+}
+
+/** Starts an etcd of so many members, ended after the file's tests. */
 export async function startEtcd(
   count = 1,
-  { args = [], scheme = 'http', ctl = [] }: { args?: string[]; scheme?: string; ctl?: string[] } = {},
+  { args = [], scheme = 'http', ctl = [], address = '127.0.0.1' }: EtcdMemberOptions = {},
 ): Promise<EtcdMember[]> {
   const ports = await freePorts(2 * count)
   const peers = Array.from({ length: count }, (_, at) => `m${at}=http://127.0.0.1:${ports[2 * at + 1]}`)
   const members = peers.map((peer, at) => {
     const dir = mkdtempSync(join(tmpdir(), 'podwire-etcd-'))
-    const endpoint = `${scheme}://127.0.0.1:${ports[2 * at]}`
+    const endpoint = `${scheme}://${address}:${ports[2 * at]}`
     const peerUrl = peer.split('=')[1] ?? ''
     const command = [
       ...['--name', `m${at}`, '--data-dir', dir, '--log-level', 'error', '--logger', 'zap'],

@@ -23,6 +23,8 @@ const tools = [
   { command: '/usr/include/arpa', package: 'libc6-dev' },
   { command: 'etcd', package: 'etcd-server' },
   { command: 'etcdctl', package: 'etcd-client' },
+  // A daemon that takes the time of day for another one.
+  { command: 'faketime', package: 'faketime' },
 ]
 
 const { engines, packageManager } = JSON.parse(read('package.json'))

@@ -13,7 +13,7 @@ const path = (name) => new URL(name, import.meta.url).pathname
 
 const suites = {
   '--attacks': ['packages/faults/test/attack'],
-  '--cluster': ['packages/cluster/test/faults'],
+  '--cluster': ['packages/cluster/test/faults', 'packages/cluster/test/nodes'],
   '--daemon': ['packages/cli/test/daemon-killed.test.ts', 'packages/cli/test/daemon-faults.test.ts'],
   '--cni': ['packages/cli/test/cni-killed.test.ts'],
 }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { cluster } from './cluster/cluster.ts'
 import { cni } from './cni.ts'
 import { daemon } from './daemon.ts'
 import { discovery } from './discovery.ts'
@@ -32,6 +33,7 @@ const benches: Readonly<Record<string, () => Promise<Figure[]>>> = {
   policy: async () => [...(await policyBench()), ...(await policyTraffic())],
   shim,
   runtime,
+  cluster,
   cni,
   kubenet,
   memory,

@@ -2,7 +2,8 @@ import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { inSandbox, type NetworkHost, type SandboxRecord } from '@podwire/core'
+import type { NetworkHost, SandboxRecord } from '@podwire/core'
+import { withNetns } from '@podwire/netlink'
 import { type Figure, figure, median } from './figure.ts'
 import { podOf, startHost } from './kubenet-host.ts'
 
@@ -55,13 +56,18 @@ const twoPods = async (host: NetworkHost, name: string): Promise<Pair> => [
 export async function stream([server, client]: Pair): Promise<number> {
   const address = server.status?.ip
   if (!address) throw new Error('the server has no address')
-  const serving = await inSandbox(server, () => spawn('iperf3', ['-s', '-1', '--forceflush']))
+  return streamTo(address, server.pod.netns, client.pod.netns)
+}
+
+/** The same between two network namespaces. @param address of the server @param from where the client is */
+export async function streamTo(address: string, netns: string, from: string): Promise<number> {
+  const serving = withNetns(netns, () => spawn('iperf3', ['-s', '-1', '--forceflush']))
   const served = once(serving, 'close')
   // It prints once it listens.
   await once(serving.stdout, 'data')
   serving.stdout.resume()
   const args = ['-c', address, '-t', String(seconds), '-J']
-  const asking = await inSandbox(client, () => ({ done: promisify(execFile)('iperf3', args) }))
+  const asking = withNetns(from, () => ({ done: promisify(execFile)('iperf3', args) }))
   const { stdout } = await asking.done
   await served
   const report: { end: { sum_received: { bits_per_second: number } } } = JSON.parse(stdout)

@@ -3,12 +3,14 @@ import { openNetlink } from '@podwire/netlink'
 import type { Cluster, ClusterContext, PeerStatus } from './cluster.ts'
 import { type EtcdOptions, openEtcd } from './etcd/client.ts'
 import { createTeller } from './events.ts'
+import { firstAttempt } from './first-attempt.ts'
 import { keysOf } from './layout/keys.ts'
 import type { NodeValue } from './layout/lease-value.ts'
 import { type ClusterNetwork, networksOf } from './layout/network.ts'
 import { podCIDROf } from './layout/pod-subnets.ts'
 import { keepLeaseTable } from './leases/lease-table.ts'
 import { type Membership, startMember } from './leases/member.ts'
+import { openLeaseGuard } from './routes/lease-guard.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
@@ -29,7 +31,7 @@ export interface JoinOptions extends UnderlayOptions, ClusterContext {
 
 /**
  * Joins the network of an etcd: leases a pod CIDR, and makes routes to the pods of all other nodes. Resolves after the first
- * attempt, whatever came of it; it goes on trying.
+ * attempt, whatever came of it, and after two seconds where none has come to its end; it goes on trying.
  * @throws PodwireError `NO_PUBLIC_ADDRESS`; `WIREGUARD_UNAVAILABLE`, where the first attempt finds it
  */
 export async function joinCluster(options: JoinOptions): Promise<Cluster> {
@@ -44,6 +46,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   let unfit: unknown
   /** Why what it should have of the others' routes is not known. */
   let keyProblem: string | undefined
+  const guard = openLeaseGuard(underlay, log)
   let wanted = NOTHING
   let joining: Promise<void> | undefined
 
@@ -83,6 +86,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     log,
     ...(now ? { now } : {}),
     onChange: changed,
+    onHeld: ({ backend, ...network }, ms) => guard.open(familiesOf(network), backend, ms),
   })
   const table = keepLeaseTable({
     etcd,
@@ -98,8 +102,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   async function route({ lease, network }: Extract<Membership, { state: 'joined' }>): Promise<void> {
     // While nobody tells of the leases, the routes are left as an earlier process made them.
     if (!table.entries) return
-    const networks = [network.ipv4, network.ipv6].flatMap((family) => (family ? [family.network] : []))
-    const self = { nodeName, subnets: lease.subnets, networks }
+    const self = { nodeName, subnets: lease.subnets, networks: familiesOf(network) }
     const { backend } = network
     const peers = table.entries.values()
     try {
@@ -120,6 +123,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   function changed(membership: Membership): void {
     if (membership.state !== 'joined') {
       wanted = NOTHING
+      guard.shut()
       void routes.withdraw().catch(() => {})
       teller.tell({ event: 'fenced', reason: membership.reason })
       return
@@ -137,7 +141,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     })()
   }
 
-  await member.attempted
+  await firstAttempt(member.attempted)
   await joining
   await teller.done()
 
@@ -179,7 +183,9 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       await table.stop()
       await left
       if (release) await routes.withdraw().catch(() => {})
+      if (release) guard.remove()
       await routes.close()
+      await guard.close()
       etcd.close()
       await teller.done()
     },
@@ -188,6 +194,9 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   await cluster.stop()
   throw unfit
 }
+
+const familiesOf = ({ ipv4, ipv6 }: Pick<ClusterNetwork, 'ipv4' | 'ipv6'>) =>
+  [ipv4, ipv6].flatMap((family) => (family ? [family.network] : []))
 
 async function lookForUnderlay(options: UnderlayOptions) {
   const netlink = openNetlink()

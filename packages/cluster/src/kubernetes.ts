@@ -1,12 +1,14 @@
 import { openNetlink } from '@podwire/netlink'
 import type { Cluster, ClusterContext, ClusterShare, PeerStatus } from './cluster.ts'
 import { createTeller } from './events.ts'
+import { firstAttempt } from './first-attempt.ts'
 import type { KubernetesAccess } from './kubernetes/access.ts'
 import type { KubernetesNode } from './kubernetes/node.ts'
 import { keepNodeTable } from './kubernetes/node-table.ts'
 import type { NodeValue } from './layout/lease-value.ts'
 import type { PlainBackend } from './layout/network.ts'
 import { parsePodSubnets, podCIDROf, subnetsOf } from './layout/pod-subnets.ts'
+import { removeLeaseGuard } from './routes/lease-guard.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
@@ -32,6 +34,7 @@ export async function joinKubernetes(options: KubernetesOptions): Promise<Cluste
   const underlay = await findUnderlay(netlink, options).finally(() => netlink.close())
   const networks = subnetsOf(parsePodSubnets(clusterCIDR) ?? {})
   const teller = createTeller(onEvent, log)
+  await removeLeaseGuard(log)
   const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
   let share: ClusterShare | undefined
   let wanted = NOTHING
@@ -82,7 +85,7 @@ export async function joinKubernetes(options: KubernetesOptions): Promise<Cluste
         ? `Kubernetes has no Node ${nodeName}`
         : (table.problem ?? 'Nodes were not listed yet')
 
-  await table.attempted
+  await firstAttempt(table.attempted)
 
   return {
     get share() {

@@ -6,6 +6,7 @@ import type { NodeValue } from './layout/lease-value.ts'
 import type { PlainBackend } from './layout/network.ts'
 import { haveInCommon, parsePodSubnets, podCIDROf, subnetsOf } from './layout/pod-subnets.ts'
 import { canonicalAddress, formatSubnet } from './layout/range.ts'
+import { removeLeaseGuard } from './routes/lease-guard.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
@@ -70,6 +71,7 @@ export async function joinStatic(options: StaticOptions): Promise<Cluster> {
   const networks = peers.flatMap(({ subnets }) => subnetsOf(subnets).map(formatSubnet))
   const share = shareOf(own.subnets, networks, backend, underlay)
   const teller = createTeller(onEvent, log)
+  await removeLeaseGuard(log)
   const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
   const all = peers.flatMap(({ subnets }) => subnetsOf(subnets))
   const self = { nodeName, subnets: own.subnets, networks: all }

@@ -8,6 +8,7 @@ import type { Operation } from '../src/etcd/transaction.ts'
 import { type ClusterEvent, type Etcd, joinCluster, keysOf, openEtcd, writeNetwork } from '../src/index.ts'
 import { formatNodeValue } from '../src/layout/lease-value.ts'
 import { vtepMacOf } from '../src/routes/vxlan-link.ts'
+import { startProxy } from './faults/proxy.ts'
 import { afterThis, stateDir } from './leases/members.ts'
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
@@ -55,15 +56,15 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
     while (puts.length > 0) await etcd.transaction([], puts.splice(0, 100))
   }
 
-  async function join() {
+  async function join({ endpoint = server.endpoint, dir = stateDir() } = {}) {
     const events: ClusterEvent[] = []
     const cluster = await joinCluster({
-      etcd: { endpoints: [server.endpoint], prefix },
+      etcd: { endpoints: [endpoint], prefix },
       nodeName: 'a',
       interface: 'eth0',
       leaseTtl: 60,
       renewBefore: 30,
-      stateDir: stateDir(),
+      stateDir: dir,
       log: recordingLogger(),
       onEvent: (event) => void events.push(event),
     })
@@ -95,14 +96,43 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
     await others(2)
     const { cluster, events } = await join()
     await until(() => countRoutes() === 2)
+    const guard = () => sh('nft list set inet podwire-cluster alive')
+    // In the kernel, which goes on while this process does not.
+    await until(() => guard().includes('expires'))
+    await server.ctl('put', `${prefix}/config`, '{}')
     await server.ctl('del', `${prefix}/subnets/10.0.1.0-24`)
+    await until(() => countRoutes() === 0)
+    await until(() => !guard().includes('expires'))
+    const backend = { type: 'vxlan', vni: 1, port: 8472, directRouting: false } as const
+    await writeNetwork(etcd, keysOf(prefix), { network: '10.0.0.0/8', backend }, { force: true })
     await until(() => events.length === 3)
     expect(events.map(({ event }) => event)).toEqual(['joined', 'fenced', 'joined'])
     expect(cluster.holds()).toBe(true)
-    await until(() => countRoutes() === 2)
+    await until(() => countRoutes() === 2 && guard().includes('expires'))
     await cluster.stop({ release: true })
     expect(countRoutes()).toBe(0)
+    expect(sh('nft list tables')).not.toContain('podwire-cluster')
     expect(sh('ip -br link')).not.toContain('podwire')
+  })
+
+  test('starts in time beside an etcd that never answers, with the lease it had, and joins when it does', async () => {
+    await others(1)
+    const way = await startProxy(server.endpoint)
+    const dir = stateDir()
+    const first = await join({ endpoint: way.endpoint, dir })
+    await first.cluster.stop()
+    way.set('silent')
+    for (const hadOne of [true, false]) {
+      const began = performance.now()
+      const { cluster } = await join({ endpoint: way.endpoint, dir: hadOne ? dir : stateDir() })
+      expect(performance.now() - began).toBeLessThan(4_500)
+      expect(cluster.holds()).toBe(hadOne)
+      if (hadOne) await cluster.stop()
+      else {
+        way.set('open')
+        await until(() => cluster.holds())
+      }
+    }
   })
 
   // Last: what it takes is not what was loaded for the first.

@@ -146,7 +146,7 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
         leaseTTL: '10s',
         ...more,
       }
-      return { prefix, ...(await startTestDaemon(methods, { cluster })) }
+      return { prefix, config: cluster, ...(await startTestDaemon(methods, { cluster })) }
     }
     const put = (prefix: string, subnet: string, address: string) =>
       etcd.ctl('put', `${prefix}/subnets/${subnet}`, `{"PublicIP":"${address}","BackendType":"host-gw"}`)
@@ -170,7 +170,7 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
     })
 
     test('takes no new pods while it is fenced, keeps those it has, and goes on by the new pod CIDR', async () => {
-      const { prefix, ask } = await start()
+      const { prefix, ask, configure, daemon, config } = await start()
       const web = await ask('PUT', '/v1/pods/default/web', {})
       expect(web.status).toBe(200)
       await put(prefix, '10.244.9.0-24', '192.0.2.9')
@@ -184,7 +184,16 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
         code: 'NOT_IN_CLUSTER',
         message: expect.stringContaining('10.244.1.0-24 is now reserved for a node at 192.0.2.7'),
       })
-      expect(sh('ip route show proto 80')).toBe('')
+      // Right after no pod can be set up any more.
+      await until(() => sh('ip route show proto 80') === '')
+      // Whoever reads the configuration again meanwhile goes on by the pod CIDR of before.
+      configure({ cluster: config, mtu: 1400 })
+      await daemon.reload()
+      expect((await ask('GET', '/v1/plugin')).body.start).toMatchObject({
+        podCIDR: '10.244.1.0/24',
+        nonMasqueradeCIDR: '10.0.0.0/8,10.244.0.0/16',
+        mtu: 1400,
+      })
       // What is there may be mended.
       expect((await ask('PUT', '/v1/pods/default/web', {})).status).toBe(200)
       await etcd.ctl('put', `${prefix}/config`, '{"Network":"10.244.0.0/16","Backend":{"Type":"host-gw"}}')

@@ -1,6 +1,8 @@
+import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '@podwire/api'
 import type * as z from 'zod/mini'
+import { startDeadline } from '../deadline.ts'
 import { errors } from '../errors.ts'
 import {
   authenticateAnswer,
@@ -88,8 +90,6 @@ export function openEtcd({ endpoints, username, password, ...tls }: EtcdOptions)
   /** The endpoint that answered last. */
   let current = 0
 
-  const signalFor = () => AbortSignal.any([AbortSignal.timeout(answerMs), closed.signal])
-
   async function login(connection: Connection): Promise<void> {
     if (username === undefined || token !== undefined) return
     const body = { name: username, password }
@@ -105,8 +105,15 @@ export function openEtcd({ endpoints, username, password, ...tls }: EtcdOptions)
     schema: z.ZodMiniType<T>,
   ): Promise<T> {
     const { endpoint } = connection
-    const response = await connection.post(path, body, { signal: signalFor(), token })
-    const text = await readWhole(response)
+    const deadline = startDeadline(answerMs, closed.signal)
+    let response: IncomingMessage
+    let text: string
+    try {
+      response = await connection.post(path, body, { signal: deadline.signal, token })
+      text = await readWhole(response)
+    } finally {
+      deadline.end()
+    }
     if (response.statusCode !== 200) throw failureOf(text, response.statusCode ?? 0, endpoint, operation)
     return parse(text, schema, endpoint, operation)
   }

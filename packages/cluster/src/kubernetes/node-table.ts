@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Logger, messageOf, once } from '@podwire/api'
 import * as z from 'zod/mini'
+import { startDeadline } from '../deadline.ts'
 import { readLines, readWhole, reasonOf } from '../etcd/connection.ts'
 import { retryDelay } from '../retry-delay.ts'
 import type { KubernetesAccess } from './access.ts'
@@ -22,11 +23,16 @@ export interface NodeTableOptions {
   readonly access: KubernetesAccess
   readonly log: Logger
   readonly onChange: (table: NodeTable) => void
+  /** How long it is watched over one connection. Default: 60. */
+  readonly watchSeconds?: number
 }
 
-/** For the API server to begin its answer; and how long it is watched over one connection. Milliseconds. */
+/** For the API server to begin its answer. Milliseconds. */
 const answerMs = 10_000
-const watchSeconds = 240
+/** After that long without a word the kernel asks whether the other end is there at all, for ten seconds. Milliseconds. */
+const probeMs = 10_000
+/** Past the time that the server was asked to end a watch after, which is how one that hangs is found out. Milliseconds. */
+const slackMs = 10_000
 /** Longest wait between two attempts. Milliseconds. */
 const mostMs = 5_000
 
@@ -50,8 +56,26 @@ const eventSchema = once(() =>
 /** What was asked for is older than what the server remembers. */
 class Gone extends Error {}
 
+/** What the server tells next can't be read: asked for from there, it would be told again. */
+class Unreadable extends Error {}
+
+function readEvent(line: string) {
+  try {
+    const event: unknown = JSON.parse(line)
+    const { type, object } = eventSchema().parse(event)
+    // The schema's shape.
+    return {
+      type,
+      object,
+      node: type === 'BOOKMARK' ? undefined : readNode((event as { object: unknown }).object),
+    }
+  } catch (cause) {
+    throw new Unreadable(messageOf(cause), { cause })
+  }
+}
+
 /** Keeps up with the Nodes of a Kubernetes cluster: lists them, watches from there, and lists again where the server forgot. */
-export function keepNodeTable({ access, log, onChange }: NodeTableOptions): NodeTable {
+export function keepNodeTable({ access, log, onChange, watchSeconds = 60 }: NodeTableOptions): NodeTable {
   const stopped = new AbortController()
   let nodes: Map<string, KubernetesNode> | undefined
   let problem: string | undefined
@@ -75,6 +99,7 @@ export function keepNodeTable({ access, log, onChange }: NodeTableOptions): Node
           ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
         },
       })
+      sent.on('socket', (socket) => socket.setKeepAlive(true, probeMs))
       sent.on('error', reject)
       sent.on('response', resolve)
       sent.end()
@@ -90,9 +115,7 @@ export function keepNodeTable({ access, log, onChange }: NodeTableOptions): Node
     let next: string | undefined
     do {
       const query = new URLSearchParams({ limit: '500', ...(next ? { continue: next } : {}) })
-      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(answerMs)])
-      const answer = await ask(`/api/v1/nodes?${query}`, signal)
-      const { metadata, items } = listSchema().parse(JSON.parse(await readWhole(answer)))
+      const { metadata, items } = listSchema().parse(JSON.parse(await readPage(`/api/v1/nodes?${query}`)))
       for (const item of items) {
         const node = readNode(item)
         if (node) found.set(node.name, node)
@@ -105,6 +128,15 @@ export function keepNodeTable({ access, log, onChange }: NodeTableOptions): Node
     onChange(table)
   }
 
+  async function readPage(path: string): Promise<string> {
+    const deadline = startDeadline(answerMs, stopped.signal)
+    try {
+      return await readWhole(await ask(path, deadline.signal))
+    } finally {
+      deadline.end()
+    }
+  }
+
   async function watch(from: string): Promise<void> {
     const query = new URLSearchParams({
       watch: '1',
@@ -113,26 +145,27 @@ export function keepNodeTable({ access, log, onChange }: NodeTableOptions): Node
       timeoutSeconds: String(watchSeconds),
     })
     // A server that went away without a word would be waited for without end.
-    const ended = AbortSignal.any([stopped.signal, AbortSignal.timeout((watchSeconds + 20) * 1_000)])
-    const unanswered = new AbortController()
-    const timer = setTimeout(() => unanswered.abort(), answerMs)
-    const signal = AbortSignal.any([ended, unanswered.signal])
-    const answer = await ask(`/api/v1/nodes?${query}`, signal).finally(() => clearTimeout(timer))
-    problem = undefined
-    for await (const line of readLines(answer)) {
-      const event: unknown = JSON.parse(line)
-      const { type, object } = eventSchema().parse(event)
-      if (type === 'ERROR') {
-        if (object.code === 410) throw new Gone(object.message ?? '')
-        throw new Error(object.message ?? 'the watch failed')
-      }
-      version = object.metadata.resourceVersion ?? version
-      const node = type === 'BOOKMARK' ? undefined : readNode((event as { object: unknown }).object) // the schema's shape
-      if (!node) continue
-      if (type === 'DELETED') nodes?.delete(node.name)
-      else nodes?.set(node.name, node)
-      onChange(table)
+    const deadline = startDeadline(answerMs, stopped.signal)
+    try {
+      const answer = await ask(`/api/v1/nodes?${query}`, deadline.signal)
+      deadline.extend(watchSeconds * 1_000 + slackMs)
+      problem = undefined
+      for await (const line of readLines(answer)) take(readEvent(line))
+    } finally {
+      deadline.end()
     }
+  }
+
+  function take({ type, object, node }: ReturnType<typeof readEvent>): void {
+    if (type === 'ERROR') {
+      if (object.code === 410) throw new Gone(object.message ?? '')
+      throw new Error(object.message ?? 'the watch failed')
+    }
+    version = object.metadata.resourceVersion ?? version
+    if (!node) return
+    if (type === 'DELETED') nodes?.delete(node.name)
+    else nodes?.set(node.name, node)
+    onChange(table)
   }
 
   async function run(): Promise<void> {
@@ -151,6 +184,10 @@ export function keepNodeTable({ access, log, onChange }: NodeTableOptions): Node
           log.info(
             `cluster: the API server has forgotten what happened since ${version}: Nodes are listed again`,
           )
+          version = undefined
+        } else if (error instanceof Unreadable) {
+          problem = `what the API server tells of Nodes can't be read, and they are listed again: ${access.server}: ${error.message}`
+          log.warn(`cluster: ${problem}`)
           version = undefined
         } else {
           const reason = `the API server can't be asked for Nodes: ${access.server}: ${reasonOf(error)}`

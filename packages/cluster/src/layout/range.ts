@@ -46,6 +46,9 @@ export const formatSubnet = ({ first, family, prefixLength }: Subnet) =>
 /** Its first address, which is no pod's. */
 export const firstAddress = ({ first, family }: Subnet) => numberToAddress(first, family)
 
+/** Its last one. */
+export const lastAddress = ({ last, family }: Subnet) => numberToAddress(last, family)
+
 export const overlaps = (one: Subnet, other: Subnet) =>
   one.family === other.family && one.first <= other.last && other.first <= one.last
 

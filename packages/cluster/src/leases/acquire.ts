@@ -35,14 +35,14 @@ const attempts = 60
  * those of etcd
  */
 export async function acquireLease(acquisition: Acquisition): Promise<HeldLease> {
-  const { etcd, leaseTtl, now } = acquisition
-  const grantedAt = now()
-  // Another process of etcd may have the last one still; it ends by itself.
-  const { id, seconds } = await etcd.grant(leaseTtl)
+  let granted: Granted | undefined
   let held: HeldLease | undefined
   try {
     for (let attempt = 1; attempt <= attempts; attempt++) {
-      held = await attemptWith(acquisition, id, grantedAt + seconds * 1_000)
+      const found = await findSubnets(acquisition, granted?.id)
+      // As late as can be: its time runs while etcd is asked, and who finds nothing free needs none.
+      if (found.needsLease) granted = await grantOrKeep(acquisition, granted)
+      held = await put(acquisition, found, granted)
       if (held) return held
       // Everybody who failed comes again: spread, so that one of them comes through each time.
       await sleep(Math.random() * Math.min(500, 20 * attempt))
@@ -50,38 +50,79 @@ export async function acquireLease(acquisition: Acquisition): Promise<HeldLease>
     throw errors.ACQUISITION_CONTENDED({ attempts })
   } finally {
     // What was put with it in an answer that was lost goes with it too.
-    if (held?.id !== id) await etcd.revoke(id).catch(() => {})
+    if (granted && held?.id !== granted.id) await acquisition.etcd.revoke(granted.id).catch(() => {})
   }
 }
 
-async function attemptWith(
-  acquisition: Acquisition,
-  id: string,
-  endsAt: number,
-): Promise<HeldLease | undefined> {
-  const { etcd, keys, network, node } = acquisition
+/** A lease of etcd's, and until when it lasts. */
+interface Granted {
+  readonly id: string
+  readonly endsAt: number
+}
+
+/** One whose time has hardly begun. */
+async function grantOrKeep(
+  { etcd, leaseTtl, now }: Acquisition,
+  granted: Granted | undefined,
+): Promise<Granted> {
+  const askedAt = now()
+  if (granted && granted.endsAt - askedAt > (leaseTtl * 1_000 * 3) / 4) return granted
+  const left = granted ? await etcd.keepAlive(granted.id) : 0
+  if (granted && left > 0) return { ...granted, endsAt: askedAt + left * 1_000 }
+  // Another process of etcd may have the last one still; it ends by itself.
+  const grantedAt = now()
+  const { id, seconds } = await etcd.grant(leaseTtl)
+  return { id, endsAt: grantedAt + seconds * 1_000 }
+}
+
+/** Subnets that this node may have, by the leases of one moment. */
+interface Found {
+  readonly subnets: PodSubnets
+  readonly key: string
+  /** False of a reservation, which stays one. */
+  readonly needsLease: boolean
+  /** All that is this node's, in whatever key. */
+  readonly own: readonly LeaseEntry[]
+  readonly revision: number
+}
+
+async function findSubnets(acquisition: Acquisition, id: string | undefined): Promise<Found> {
+  const { etcd, keys, network } = acquisition
   const range = await etcd.list(keys.subnets)
   const entries = entriesOf(range, keys)
   const own = ownEntries(acquisition, entries, id)
   const kept = own.find(({ subnets }) => fits(subnets, network))
   const subnets = kept?.subnets ?? (await chooseNew(acquisition, entries, own))
-  const key = kept?.key ?? keys.subnets + keyNameOf(subnets)
-  // A reservation stays one.
-  const lease = kept && kept.lease === undefined ? undefined : id
+  return {
+    subnets,
+    key: kept?.key ?? keys.subnets + keyNameOf(subnets),
+    needsLease: kept === undefined || kept.lease !== undefined,
+    own,
+    revision: range.revision,
+  }
+}
+
+/** Undefined where somebody came first. */
+async function put(
+  { etcd, keys, network, node }: Acquisition,
+  { subnets, key, needsLease, own, revision: unchangedSince }: Found,
+  granted: Granted | undefined,
+): Promise<HeldLease | undefined> {
+  const lease = needsLease ? granted : undefined
   const vni = network.backend.type === 'vxlan' ? network.backend.vni : undefined
   const compare: Compare[] = [
-    { prefix: keys.subnets, unchangedSince: range.revision },
+    { prefix: keys.subnets, unchangedSince },
     // Keys that are gone are not seen so: that the own ones are still there is asked by itself.
     ...own.map(({ key, modRevision }) => ({ key, modRevision })),
   ]
-  const leaves = own.filter((entry) => entry !== kept && entry.key !== key)
+  const leaves = own.filter((entry) => entry.key !== key)
   const { succeeded, revision } = await etcd.transaction(compare, [
     ...leaves.map((entry) => ({ delete: entry.key })),
-    { put: key, value: formatNodeValue(node, vni), lease },
+    { put: key, value: formatNodeValue(node, vni), lease: lease?.id },
     { put: keys.used + keyNameOf(subnets), value: '' },
   ])
   if (!succeeded) return undefined
-  return { key, subnets, modRevision: revision, ...(lease === undefined ? {} : { id: lease, endsAt }) }
+  return { key, subnets, modRevision: revision, ...lease }
 }
 
 async function chooseNew(
@@ -110,7 +151,7 @@ export function entriesOf({ entries }: Range, keys: Keys): LeaseEntry[] {
 function ownEntries(
   { node, displacedBy }: Acquisition,
   entries: readonly LeaseEntry[],
-  id: string,
+  id: string | undefined,
 ): LeaseEntry[] {
   const about = { nodeName: node.nodeName, publicIP: node.publicIP ?? node.publicIPv6 ?? '' }
   const found: LeaseEntry[] = []

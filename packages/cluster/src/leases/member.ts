@@ -47,6 +47,8 @@ export interface MemberOptions {
   readonly log: Logger
   /** Told at once of each step: it joined, or is fenced. */
   readonly onChange: (membership: Membership) => void
+  /** Told when it joined, and of each renewal: for how long the lease may be used from then on. Milliseconds, Infinity without end. */
+  readonly onHeld?: (network: ClusterNetwork, ms: number) => void
   /** Milliseconds, those of suspension included. Default: the machine's. */
   readonly now?: () => number
 }
@@ -141,6 +143,7 @@ export function startMember(options: MemberOptions): Member {
     remember(lease)
     enter({ state: 'joined', lease, network: of })
     onChange(membership)
+    options.onHeld?.(of, ends(lease) - now())
   }
 
   function fence(reason: string) {
@@ -190,27 +193,25 @@ export function startMember(options: MemberOptions): Member {
       { key, lease: id },
     ]
     const noted = id === undefined ? [] : [{ put: keys.used + keyNameOf(asked.subnets), value: '' }]
-    const { succeeded, found } = await etcd
-      .transaction(isOwn, noted, [{ get: key }])
-      .catch((error: unknown) => {
-        // An etcd that is full takes no key, and keeps leases all the same.
-        if (!isPodwireError(error) || error.code !== 'ETCD_REFUSED') throw error
-        return etcd.transaction(isOwn, [], [{ get: key }])
-      })
+    const startedAt = now()
+    const compared = etcd.transaction(isOwn, noted, [{ get: key }]).catch((error: unknown) => {
+      // An etcd that is full takes no key, and keeps leases all the same.
+      if (!isPodwireError(error) || error.code !== 'ETCD_REFUSED') throw error
+      return etcd.transaction(isOwn, [], [{ get: key }])
+    })
+    // At once: a slow etcd would take twice as long. It is this node's own, whoever has the key.
+    const kept = id === undefined ? undefined : etcd.keepAlive(id)
+    const [{ succeeded, found }, seconds] = await Promise.all([compared, kept])
     if (held !== asked) return
     if (!succeeded) return lost(found[0] && readEntry(found[0], keys.subnets))
+    if (seconds === 0) return lost(undefined)
     isConfirmed = true
-    let renewed = asked
-    if (id !== undefined) {
-      const startedAt = now()
-      const seconds = await etcd.keepAlive(id)
-      if (held !== asked) return
-      if (seconds === 0) return lost(undefined)
-      renewed = { ...asked, endsAt: startedAt + seconds * 1_000 }
-    }
+    const renewed = seconds === undefined ? asked : { ...asked, endsAt: startedAt + seconds * 1_000 }
     held = renewed
     remember(renewed)
-    if (membership.state === 'joined') enter({ state: 'joined', lease: renewed, network: membership.network })
+    if (membership.state !== 'joined') return
+    enter({ state: 'joined', lease: renewed, network: membership.network })
+    options.onHeld?.(membership.network, ends(renewed) - now())
   }
 
   async function step() {

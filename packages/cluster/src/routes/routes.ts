@@ -1,5 +1,6 @@
 import { type Logger, messageOf } from '@podwire/api'
 import { type Netlink, type NetworkChange, openNetlink, watchNetwork } from '@podwire/netlink'
+import { podCIDROf } from '../layout/pod-subnets.ts'
 import { compare, type KernelState, ROUTE_PROTOCOL, readKernel } from './kernel-state.ts'
 import { ensureLinks } from './links.ts'
 import { openTunnels } from './tunnels.ts'
@@ -23,13 +24,19 @@ export interface RoutesOptions {
   readonly checkMs?: number
   /** Told of each repair, in phrases. */
   readonly onRepair?: (phrases: readonly string[]) => void
+  /** Closed with the routes. Default: one of their own. */
+  readonly netlink?: Netlink
 }
 
 /** Between what the kernel tells and the look at it: what is deleted together is put back together. Milliseconds. */
 const settleMs = 30
 
-export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): Routes {
-  const netlink = openNetlink()
+export function openRoutes({
+  log,
+  checkMs = 30_000,
+  onRepair,
+  netlink = openNetlink(),
+}: RoutesOptions): Routes {
   const tunnels = openTunnels()
   const closed = new AbortController()
   let wanted: Wanted | undefined
@@ -37,6 +44,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
   /** Destinations that somebody else's route leads to. */
   let inTheWay: ReadonlySet<string> = new Set()
   let problem: string | undefined
+  let told: ReadonlySet<string> = new Set()
   let last: Promise<unknown> = Promise.resolve()
   let scheduled: NodeJS.Timeout | undefined
   let failures = 0
@@ -90,6 +98,16 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
     return phrases
   }
 
+  /** Each reason once, until it is another one. */
+  function tellOfUnreachable({ unreachable }: Wanted) {
+    const sentences = [...unreachable].map(
+      ([{ subnets, node }, reason]) =>
+        `no way to the pods of ${podCIDROf(subnets)}${node?.nodeName === undefined ? '' : `, of node ${node.nodeName}`}: ${reason}`,
+    )
+    for (const sentence of sentences) if (!told.has(sentence)) log.warn(`cluster: ${sentence}`)
+    told = new Set(sentences)
+  }
+
   function schedule(ms: number) {
     scheduled ??= setTimeout(() => {
       scheduled = undefined
@@ -124,6 +142,7 @@ export function openRoutes({ log, checkMs = 30_000, onRepair }: RoutesOptions): 
     },
     async apply(next) {
       wanted = next
+      tellOfUnreachable(next)
       await reconcile(false).catch((error: unknown) => {
         scheduleAgain()
         throw error

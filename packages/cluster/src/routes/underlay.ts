@@ -12,6 +12,8 @@ export interface Underlay {
   readonly publicIPv6?: string
   /** The networks that the link is in: who has an address of them is reached without a router. */
   readonly onLink: readonly string[]
+  /** All addresses of this node, whatever link has them: no other node is reached by one. */
+  readonly own: readonly string[]
 }
 
 export interface UnderlayOptions {
@@ -47,6 +49,7 @@ export async function findUnderlay(netlink: Netlink, options: UnderlayOptions): 
       const subnet = parseSubnet(peer === undefined ? address : `${peer}/${peer.includes(':') ? 128 : 32}`)
       return subnet ? [formatSubnet(subnet)] : []
     }),
+    own: there.map(({ address }) => canonicalAddress(address.split('/')[0] ?? '')),
   }
 }
 

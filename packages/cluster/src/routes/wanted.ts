@@ -128,7 +128,8 @@ function wayTo(
   const { family } = subnet
   const address = family === 4 ? node.publicIP : node.publicIPv6
   if (address === undefined) return `its IPv${family} address is not known`
-  if ([underlay.publicIP, underlay.publicIPv6].includes(address)) return "its address is this node's own"
+  if ([underlay.publicIP, underlay.publicIPv6, ...underlay.own].includes(address))
+    return `its address ${address} is this node's own`
   if (node.backendType !== backend.type)
     return `its backend is ${node.backendType}, and the network's ${backend.type}`
   const destination = formatSubnet(subnet)

@@ -5,7 +5,7 @@ import { afterThis } from '../leases/members.ts'
 export type Passage = 'open' | 'silent' | 'answers-lost' | 'slow' | 'refused'
 
 /** The way of one node to an etcd, which a test closes as a network does: without a word, or in one direction alone. */
-export async function startProxy(endpoint: string) {
+export async function startProxy(endpoint: string, address = '127.0.0.1') {
   const { hostname, port } = new URL(endpoint)
   const sockets = new Set<Socket>()
   let passage: Passage = 'open'
@@ -30,7 +30,7 @@ export async function startProxy(endpoint: string) {
     }
     pass(client, upstream, false)
     pass(upstream, client, true)
-  }).listen(0, '127.0.0.1')
+  }).listen(0, address)
   await new Promise((resolve) => server.once('listening', resolve))
   const { port: own } = server.address() as { port: number } // of a TCP server
   afterThis(() => {
@@ -38,7 +38,7 @@ export async function startProxy(endpoint: string) {
     for (const socket of sockets) socket.destroy()
   })
   return {
-    endpoint: `http://127.0.0.1:${own}`,
+    endpoint: `http://${address}:${own}`,
     set(next: Passage) {
       passage = next
       if (next === 'refused') for (const socket of sockets) socket.destroy()

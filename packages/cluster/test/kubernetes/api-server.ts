@@ -30,10 +30,12 @@ export async function startApiServer(token: string) {
   const nodes = new Map<string, NodeObject>()
   const watches = new Set<ServerResponse>()
   const asked: string[] = []
+  const history: { readonly type: string; readonly told: NodeObject }[] = []
   let version = 100
   /** What came before can't be watched from. */
   let forgotten = 0
-  let isSilent = false
+  let silent: 'no' | 'watches' | 'all' = 'no'
+  let said: { readonly line: string; readonly after: number } | undefined
 
   const send = (to: ServerResponse, type: string, object: unknown) =>
     to.write(`${JSON.stringify({ type, object })}\n`)
@@ -56,6 +58,7 @@ export async function startApiServer(token: string) {
       return void answer(401, status(401, 'Unauthorized'))
     if (url.pathname !== '/api/v1/nodes') return void answer(404, status(404, 'NotFound'))
     if (!url.searchParams.has('watch')) {
+      if (silent === 'all') return
       // In pages of two, whatever the limit.
       const all = [...nodes.values()]
       const from = Number(url.searchParams.get('continue') ?? 0)
@@ -67,17 +70,22 @@ export async function startApiServer(token: string) {
         items: all.slice(from, from + 2),
       })
     }
-    if (isSilent) return
+    if (silent !== 'no') return
     response.writeHead(200, { 'content-type': 'application/json' })
     if (Number(url.searchParams.get('resourceVersion')) < forgotten) {
       send(response, 'ERROR', status(410, 'Expired'))
       return void response.end()
     }
+    if (said && Number(url.searchParams.get('resourceVersion')) <= said.after)
+      response.write(`${said.line}\n`)
     send(response, 'BOOKMARK', {
       kind: 'Node',
       apiVersion: 'v1',
       metadata: { resourceVersion: String(version) },
     })
+    for (const { type, told } of history)
+      if (Number(told.metadata.resourceVersion) > Number(url.searchParams.get('resourceVersion')))
+        send(response, type, told)
     watches.add(response)
     response.on('close', () => watches.delete(response))
   }).listen(0, '127.0.0.1')
@@ -97,6 +105,7 @@ export async function startApiServer(token: string) {
     const told = { ...node, metadata: { ...node.metadata, resourceVersion: String(++version) } }
     if (type === 'DELETED') nodes.delete(node.metadata.name)
     else nodes.set(node.metadata.name, told)
+    history.push({ type, told })
     for (const watch of watches) send(watch, type, told)
   }
   return {
@@ -104,11 +113,20 @@ export async function startApiServer(token: string) {
     asked,
     put: (node: NodeObject) => change(nodes.has(node.metadata.name) ? 'MODIFIED' : 'ADDED', node),
     delete: (node: NodeObject) => change('DELETED', node),
-    /** Takes watches, and never answers them. */
-    beSilent(silent: boolean) {
-      isSilent = silent
+    /** Takes what is asked, and never answers it. */
+    beSilent(next: typeof silent) {
+      silent = next
     },
     watching: () => watches.size,
+    /** Writes a line to all watches, which stays what comes next for whoever asks from before it. */
+    say(line: string) {
+      said = { line, after: version++ }
+      for (const watch of watches) watch.write(`${line}\n`)
+    },
+    /** Goes on to have the watches, and tells nothing on them any more. */
+    fallSilent() {
+      watches.clear()
+    },
     endWatches,
     /** Ends all watches, and refuses those from before. */
     forget() {

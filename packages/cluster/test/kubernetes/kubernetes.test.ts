@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { until } from '../../../../.dev/etcd-server.ts'
 import { type ClusterEvent, joinKubernetes, readKubernetesAccess } from '../../src/index.ts'
 import { readNode } from '../../src/kubernetes/node.ts'
+import { keepNodeTable } from '../../src/kubernetes/node-table.ts'
 import { afterThis, stateDir } from '../leases/members.ts'
 import { nodeObject, startApiServer } from './api-server.ts'
 
@@ -104,11 +105,52 @@ describe.skipIf(!isIsolated())('the Nodes of Kubernetes', () => {
   test('are asked for again where a watch is taken and never answered', async () => {
     const { api, begin } = await start()
     api.put(nodeObject('a', ['10.244.0.0/24'], ['192.0.2.1']))
-    api.beSilent(true)
+    api.beSilent('watches')
     const cluster = await begin()
     await until(() => cluster.problem?.includes('no answer in time') === true)
-    api.beSilent(false)
+    api.beSilent('no')
     await until(() => api.watching() === 1 && cluster.problem === undefined)
+  })
+
+  test.each([
+    ['is not JSON', '{"type":"MODIFIED","object":{'],
+    ['is no event', '{"type":"RENAMED","object":{}}'],
+  ])('are listed again where what is told of them %s', async (_what, line) => {
+    const { api, log, begin } = await start()
+    api.put(nodeObject('a', ['10.244.0.0/24'], ['192.0.2.1']))
+    const cluster = await begin()
+    await until(() => api.watching() === 1)
+    const lists = api.asked.filter((one) => one === 'list').length
+    api.say(line)
+    await until(() => api.asked.filter((one) => one === 'list').length > lists && api.watching() === 1)
+    expect(log.messages('warn').join()).toContain("can't be read, and they are listed again")
+    api.put(nodeObject('b', ['10.244.1.0/24'], ['192.0.2.2']))
+    await until(() => routes().some((one) => one.startsWith('10.244.1.0/24')))
+    // It was asked for once.
+    expect(log.messages('warn')).toHaveLength(1)
+    expect(cluster.problem).toBeUndefined()
+  })
+
+  test('are asked for again in time where a watch that was answered falls silent', async () => {
+    const api = await startApiServer('secret')
+    const access = { server: api.server, token: () => 'secret' }
+    const table = keepNodeTable({ access, log: recordingLogger(), onChange: () => {}, watchSeconds: 1 })
+    afterThis(() => table.stop())
+    await until(() => api.watching() === 1)
+    api.fallSilent()
+    api.put(nodeObject('late', ['10.244.9.0/24'], ['192.0.2.9']))
+    await until(() => table.nodes?.has('late') === true)
+  })
+
+  test('leave a start alone that the server never answers', async () => {
+    const { api, begin } = await start()
+    api.beSilent('all')
+    api.put(nodeObject('a', ['10.244.0.0/24'], ['192.0.2.1']))
+    const began = performance.now()
+    const cluster = await begin()
+    expect(performance.now() - began).toBeLessThan(8_000)
+    api.beSilent('no')
+    await until(() => cluster.share !== undefined)
   })
 
   test('are not told to who may not know', async () => {

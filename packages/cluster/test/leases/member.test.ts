@@ -28,6 +28,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
   }
   const node = (options: Parameters<typeof member>[1] = {}) =>
     member([server.endpoint], { prefix, ...options })
+  const revision = async () => (await etcd.list(`${prefix}/`)).revision
   const leases = async () =>
     (await listLeases(etcd, keysOf(prefix))).map(({ key, node, lease }) => [
       key.split('/').at(-1),
@@ -70,6 +71,24 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     await until(() => bootTime() > ends + 3_000)
     expect(one.history).toHaveLength(1)
     expect(await leases()).toEqual([['10.244.1.0-24', one.nodeName, true]])
+  })
+
+  test('writes once into etcd for each renewal, and nothing while it waits for a subnet', async () => {
+    await network('10.244.0.0/23')
+    const one = node({ leaseTtl: 5, renewBefore: 4 })
+    await one.attempted
+    const endsAt = () => (one.membership.state === 'joined' ? (one.membership.lease.endsAt ?? 0) : 0)
+    // A lease's end is no key, and counts in no revision: so that the first renewal is not missed, all are counted from it on.
+    const ends = new Set([endsAt()])
+    const from = await revision()
+    const waiting = node({ leaseTtl: 5, renewBefore: 4 })
+    await until(() => {
+      ends.add(endsAt())
+      return ends.size === 5
+    })
+    expect(waiting.holds()).toBe(false)
+    // One may be written, and not be heard of yet.
+    expect((await revision()) - from - (ends.size - 1)).toBeOneOf([0, 1])
   })
 
   test('has the same again after a restart, and after it was away for longer than its lease', async () => {

@@ -15,6 +15,7 @@ const underlay: Underlay = {
   publicIP: '192.0.2.1',
   publicIPv6: '2001:db8::1',
   onLink: ['192.0.2.0/24', '2001:db8::/64'],
+  own: ['127.0.0.1', '192.0.2.1', '192.0.2.77', '2001:db8::1'],
 }
 const self = {
   nodeName: 'a',
@@ -76,6 +77,18 @@ describe('the routes to other nodes', () => {
       vxlan,
       { publicIP: '192.0.2.1', vtepMac: mac },
       "this node's own",
+    ],
+    [
+      'with another address of this node, by vxlan',
+      vxlan,
+      { publicIP: '192.0.2.77', vtepMac: mac },
+      "192.0.2.77 is this node's own",
+    ],
+    [
+      'with another address of this node, by host-gw',
+      { type: 'host-gw' } as const,
+      { publicIP: '192.0.2.77', backendType: 'host-gw' },
+      "192.0.2.77 is this node's own",
     ],
     [
       'beyond a router',

@@ -31,6 +31,8 @@ export async function joinAsConfigured(
   /** Has the host take what it could not take. */
   let retry: NodeJS.Timeout | undefined
   const cluster = await join(settings, { log, stateDir, onEvent: (event) => tell(event) })
+  /** What it has, or had last: while it is fenced its plugin goes on by that. */
+  let share = cluster.share
 
   /** Why a pod can't be given an address at this moment. */
   const refusal = (podCIDR: string): string | undefined => {
@@ -42,7 +44,8 @@ export async function joinAsConfigured(
   return {
     overlay(loaded) {
       if (!isDeepStrictEqual(loaded.config.cluster, settings)) throw errors.CLUSTER_CHANGED()
-      return withShare(loaded, cluster.share)
+      share = cluster.share ?? share
+      return withShare(loaded, share)
     },
     gate: (host) => ({
       ...host,
