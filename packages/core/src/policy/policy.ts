@@ -19,8 +19,8 @@ export function parsePolicy(written: unknown): ParsedPolicy {
   const parsed = policySchema().safeParse(written, { reportInput: true })
   if (!parsed.success) return { problems: parsed.error.issues.flatMap(problemsOf) }
   const policy = normalisePolicy(parsed.data)
-  // What the schema lets pass is nothing but JSON; and whoever wrote it may change it afterwards.
-  lately.unshift({ written: structuredClone(written), policy })
+  // As it was parsed: whoever wrote it may change it afterwards.
+  lately.unshift({ written: parsed.data, policy })
   lately.length = Math.min(lately.length, mostKept)
   return { policy, problems: [] }
 }

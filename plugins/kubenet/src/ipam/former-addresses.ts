@@ -96,18 +96,20 @@ export function openFormerAddresses(stateDir: string): FormerAddresses {
     return namesIn(own).filter((name) => name !== LAST)
   }
 
-  function sweptNetworks(): AddressRange[] {
-    return namesIn(swept).flatMap((name) => {
-      const range = ranges.get(name) ?? parseCidr(name.replace('_', '/'))
+  /** Those that were swept before are asked for first: to look through a directory takes longer. */
+  function isSwept(address: string): boolean {
+    for (const [name, range] of ranges)
+      if (contains(range, address) && existsSync(join(swept, name))) return true
+    return namesIn(swept).some((name) => {
+      const range = parseCidr(name.replace('_', '/'))
       if (range) ranges.set(name, range)
-      return range ?? []
+      return range !== undefined && contains(range, address)
     })
   }
 
   return {
     retire,
-    isFresh: (address) =>
-      sweptNetworks().some((network) => contains(network, address)) && !existsSync(join(former, address)),
+    isFresh: (address) => isSwept(address) && !existsSync(join(former, address)),
     beginSweep(networks) {
       const begun = networks.map((network) => ({
         begun: join(swept, `begun-${randomUUID()}`),

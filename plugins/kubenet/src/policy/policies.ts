@@ -123,8 +123,11 @@ export function createPolicies(context: PolicyContext): Policies {
             .map((key) => ({ key }))
 
   /** What leads a pod's packets to its policy, and its questions to whoever answers them. */
-  function entriesOf(record: PodRecord, policy: KernelPolicy | undefined): LinkEntry[] {
-    const link = linkOf(record.sandboxId)
+  function entriesOf(
+    record: PodRecord,
+    policy: KernelPolicy | undefined,
+    link = linkOf(record.sandboxId),
+  ): LinkEntry[] {
     const resolver = naming.resolverOf(record)
     return [
       ...(policy ? policyEntries(link, policy) : []),
@@ -136,7 +139,7 @@ export function createPolicies(context: PolicyContext): Policies {
   function give(record: PodRecord, isNew: (attempt: number) => boolean) {
     const policy = policyOf(record)
     const link = linkOf(record.sandboxId)
-    const entries = entriesOf(record, policy)
+    const entries = entriesOf(record, policy, link)
     retrying((attempt) => {
       firewall.transact((table) => {
         const before = isNew(attempt) ? undefined : shared.suffixAt(link)
@@ -178,7 +181,9 @@ export function createPolicies(context: PolicyContext): Policies {
       return isKnown ? ledTo.taken(table, record, policy) : ledTo.found(table, suffix, sandboxId)
     }
     return [
-      ...(record && isAsGiven ? taken(table, entriesOf(record, policy)) : forgotten(firewall, table, link)),
+      ...(record && isAsGiven
+        ? taken(table, entriesOf(record, policy, link))
+        : forgotten(firewall, table, link)),
       ...gone,
       ...led(),
       ...(record ? others.leave(table, record, (other) => gone.length > 0 && other.suffix === suffix) : []),
@@ -263,7 +268,7 @@ export function createPolicies(context: PolicyContext): Policies {
         !policy ||
         (shared.suffixAt(link) === policy.suffix &&
           shared.isRight(policy) &&
-          entriesOf(record, policy).every(({ map, element }) => hasElement(firewall, map, element.key)))
+          entriesOf(record, policy, link).every(({ map, element }) => hasElement(firewall, map, element.key)))
       return [
         ...(isRight ? [] : ['the rules of its policy were changed']),
         ...(hasNames(record.policy) && !isAnsweredByAnybody(firewall, link)

@@ -77,8 +77,12 @@ export function createSharedPolicies({ firewall, membersOf }: SharedPoliciesCont
     ) && boxes.every(isFilled)
 
   function isUsedByOthers(suffix: string, link: string): boolean {
-    for (const other of known.get(suffix)?.links ?? [])
-      if (other !== link && suffixAt(other) === suffix) return true
+    const links = known.get(suffix)?.links ?? new Set()
+    for (const other of links) {
+      if (other === link) continue
+      if (suffixAt(other) === suffix) return true
+      links.delete(other)
+    }
     const own = linkName(link)
     return firewall
       .ask((table) => elements.list({ ...table, set: policyMaps.egress }))
