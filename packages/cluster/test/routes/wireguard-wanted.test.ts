@@ -18,6 +18,7 @@ const underlay: Underlay = {
   publicIP: '192.0.2.1',
   publicIPv6: '2001:db8::1',
   onLink: ['192.0.2.0/24', '2001:db8::/64'],
+  own: ['192.0.2.1', '2001:db8::1'],
 }
 const self = {
   nodeName: 'a',
