@@ -202,10 +202,13 @@ export const clusterSchema = once(() => {
       z.refine(({ etcd, backend }) => etcd === undefined || backend === undefined, {
         error: 'with etcd there is no backend here: podwire cluster init says it for all nodes',
       }),
-      z.refine(({ etcd, sharePods, sharedAnnotations }) =>
-          sharedAnnotations.length === 0 || (etcd !== undefined && sharePods), {
-        error: 'sharedAnnotations needs etcd, and sharePods: without them nobody is told of pods',
-      }),
+      z.refine(
+        ({ etcd, sharePods, sharedAnnotations }) =>
+          sharedAnnotations.length === 0 || (etcd !== undefined && sharePods),
+        {
+          error: 'sharedAnnotations needs etcd, and sharePods: without them nobody is told of pods',
+        },
+      ),
       z.refine(
         ({ leaseTTL, renewBefore }) =>
           renewBefore === undefined || (parseDuration(renewBefore) ?? 0) < (parseDuration(leaseTTL) ?? 0),

@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { PodSelector } from '@podwire/api'
 import { namesIn, removeIfThere } from '@podwire/api/files'
-import { type Change, elements, type TableRef } from '@podwire/netlink/nftables'
+import { type Change, elements, sets, type TableRef } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
 import { familyOf, type IpFamily } from '../ipam/cidr.ts'
@@ -9,7 +10,19 @@ import type { PodRecord } from '../pod-record.ts'
 import { directions } from './compile.ts'
 import { removed } from './in-kernel.ts'
 import type { Member, MemberSet } from './objects.ts'
-import { isSelected } from './selectors.ts'
+import { isSelected, type SelectablePod } from './selectors.ts'
+
+/** Whom a rule about pods may be about: of this node or another one. */
+export interface PodOfRules extends SelectablePod {
+  readonly addresses: readonly { readonly address: string }[]
+}
+
+/** What becomes of policies when pods of other nodes come and go. */
+export interface Exchange {
+  readonly changes: readonly Change[]
+  /** Whose policy allows less than before. */
+  readonly narrowed: readonly PodRecord[]
+}
 
 /**
  * Pods in the policies of others: a policy may speak of pods that come and go, so that each of them enters the sets of those
@@ -24,6 +37,8 @@ export interface OthersPolicies {
   /** Into the sets that a pod belongs to, and out of those that it doesn't. */
   join(table: TableRef, pod: PodRecord): Change[]
   leave(table: TableRef, pod: PodRecord): Change[]
+  /** Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs. */
+  exchange(table: TableRef, before: readonly PodOfRules[], after: readonly PodOfRules[]): Exchange
 }
 
 interface OthersPoliciesContext {
@@ -32,18 +47,25 @@ interface OthersPoliciesContext {
   /** Undefined for what isn't there or can't be read. */
   read(sandboxId: string): PodRecord | undefined
   memberSets(pod: PodRecord): readonly MemberSet[]
+  /** The pods of this node. */
+  own(): readonly PodOfRules[]
 }
 
 export function createOthersPolicies(context: OthersPoliciesContext): OthersPolicies {
   const { firewall, read, memberSets } = context
   const selecting = join(context.stateDir, 'selecting')
 
+  /** The pods whose policies speak of others. */
+  const speakers = () =>
+    namesIn(selecting)
+      .flatMap((sandboxId) => read(sandboxId) ?? [])
+      .filter((one) => one.policy && isPresent(one))
+
   function setsWith(
     record: PodRecord,
   ): { readonly set: string; readonly keys: readonly Buffer[]; readonly isMember: boolean }[] {
-    return namesIn(selecting)
-      .flatMap((sandboxId) => (sandboxId === record.sandboxId ? [] : (read(sandboxId) ?? [])))
-      .filter((other) => other.policy && isPresent(other))
+    return speakers()
+      .filter(({ sandboxId }) => sandboxId !== record.sandboxId)
       .flatMap((other) =>
         memberSets(other)
           .filter(({ group }) => group.kind === 'pods')
@@ -80,14 +102,63 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       }),
     leave: (table, record) =>
       setsWith(record).flatMap(({ set, keys }) => removed(firewall, { ...table, set }, keys)),
+    exchange(table, before, after) {
+      const all = speakers()
+      if (all.length === 0) return { changes: [], narrowed: [] }
+      // A pod of this node may have an address that is another's by now, and keeps its place.
+      const own = context.own()
+      // Of a policy that is on its way into the kernel there may be none yet: it comes with these members.
+      const there = new Set(firewall.ask(sets.list).map(({ set }) => set))
+      const changes = new Map<string, Change[]>()
+      const narrowed = new Set<PodRecord>()
+      for (const record of all)
+        for (const { set, group, family, list } of context.memberSets(record)) {
+          if (group.kind !== 'pods' || !there.has(set)) continue
+          const keysOf = (pods: readonly PodOfRules[]) => keysIn(pods, group.pods, family)
+          const [had, has, stays] = [keysOf(before), keysOf(after), keysOf(own)]
+          const came = [...has].filter(([key]) => !had.has(key))
+          const went = [...had].filter(([key]) => !has.has(key) && !stays.has(key))
+          if ((list === 'allow' ? went : came).length > 0) narrowed.add(record)
+          if (changes.has(set) || has.size + went.length === 0) continue
+          const ref = { ...table, set }
+          changes.set(set, [
+            ...removed(
+              firewall,
+              ref,
+              went.map(([, key]) => key),
+            ),
+            // Those that are there already too: somebody may have taken them out.
+            ...(has.size > 0
+              ? elements.add(
+                  ref,
+                  [...has.values()].map((key) => ({ key })),
+                )
+              : []),
+          ])
+        }
+      return { changes: [...changes.values()].flat(), narrowed: [...narrowed] }
+    },
   }
 }
 
 /** A pod that is being torn down belongs to nobody's policy. */
 export const isPresent = ({ leaving }: PodRecord) => !leaving
 
+/** Those of the pods that are selected, by what tells their addresses apart. */
+const keysIn = (
+  pods: readonly PodOfRules[],
+  selectors: readonly (string | PodSelector)[],
+  family: IpFamily,
+): Map<string, Buffer> =>
+  new Map(
+    pods
+      .filter((pod) => isSelected(selectors, pod))
+      .flatMap((pod) => addressesOf(pod, family))
+      .map(({ address }) => [address.toString('hex'), address]),
+  )
+
 /** A pod's addresses of a family, as an element of a set. */
-export const addressesOf = ({ addresses }: PodRecord, family: IpFamily): Member[] =>
+export const addressesOf = ({ addresses }: Pick<PodOfRules, 'addresses'>, family: IpFamily): Member[] =>
   addresses
     .filter(({ address }) => familyOf(address) === family)
     .map(({ address }) => ({ address: encodeIp(address) }))

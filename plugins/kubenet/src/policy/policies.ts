@@ -1,4 +1,5 @@
 import { errnoOf, messageOf, type PodRef, podKey } from '@podwire/api'
+import type { Connection } from '@podwire/netlink'
 import {
   type Change,
   chains,
@@ -31,7 +32,7 @@ import {
   removals,
   suffixOf,
 } from './objects.ts'
-import { addressesOf, createOthersPolicies, isPresent } from './others-policies.ts'
+import { addressesOf, createOthersPolicies, isPresent, type PodOfRules } from './others-policies.ts'
 import type { PolicedPod } from './rules.ts'
 import { isSelected } from './selectors.ts'
 
@@ -48,6 +49,11 @@ export interface Policies {
   takeUp(pod: PodRecord): Promise<void>
   /** Takes the policy away, and the pod out of others'; after its link is gone, before its addresses are. */
   remove(pod: PodRef & Partial<PodRecord>): void
+  /**
+   * Brings pods of other nodes into the policies that speak of them, and takes those out that are gone; cuts the connections that are
+   * no longer allowed. May be repeated. Those of afterwards are known already.
+   */
+  exchangePeers(before: readonly PodOfRules[], after: readonly PodOfRules[]): Promise<void>
   /** Whether this process answers the pod's DNS, where its policy has names. */
   isAnswered(pod: PodRecord): boolean
   /** Lets a pod connect to what its names lead to. @param groups where they stand among what its egress allows */
@@ -68,6 +74,8 @@ interface PolicyContext {
   linkOf(sandboxId: string): string
   read(sandboxId: string): PodRecord | undefined
   ids(): string[]
+  /** Pods of other nodes. */
+  peers(): readonly PodOfRules[]
   /** Addresses of the host itself. */
   hostAddresses(): Promise<ReadonlySet<string>>
   readonly naming: Naming
@@ -82,6 +90,7 @@ export function createPolicies(context: PolicyContext): Policies {
     firewall,
     stateDir: context.stateDir,
     read: readOr,
+    own: ownPods,
     memberSets: (record) => memberSets(compile(record), policed(record)),
   })
 
@@ -113,24 +122,29 @@ export function createPolicies(context: PolicyContext): Policies {
     }
   }
 
-  function objects(record: PodRecord, present: () => readonly PodRecord[]): PolicyObjects {
+  function objects(record: PodRecord, present: () => readonly PodOfRules[]): PolicyObjects {
     const policy = compile(record)
     const membersOf: MembersOf = ({ direction, list, index, group, family }) =>
       group.kind === 'names'
         ? isLedTo(direction, list)
           ? naming.membersOf(record.sandboxId, index, family)
           : []
-        : present()
-            .filter((other) => isSelected(group.pods, other))
-            .flatMap((other) => addressesOf(other, family))
+        : withoutTwins(
+            present()
+              .filter((other) => isSelected(group.pods, other))
+              .flatMap((other) => addressesOf(other, family)),
+          )
     return objectsOf(policed(record), policy, membersOf)
   }
 
-  const everybody = () =>
-    context
+  function ownPods(): readonly PodRecord[] {
+    return context
       .ids()
       .flatMap((sandboxId) => readOr(sandboxId) ?? [])
       .filter(isPresent)
+  }
+
+  const everybody = () => [...ownPods(), ...context.peers()]
 
   const hasElement = (set: string, key: Uint8Array) => hasElementIn(firewall, set, key)
 
@@ -198,7 +212,20 @@ export function createPolicies(context: PolicyContext): Policies {
           ...others.join(table, record),
         ])
       })
-      await cut(record)
+      await cut([record])
+    },
+    async exchangePeers(before, after) {
+      if (firewall.problem !== undefined || others.areNone()) return
+      let narrowed: readonly PodRecord[] = []
+      retrying(() => {
+        if (!areTablesThere()) return
+        firewall.transact((table) => {
+          const exchange = others.exchange(table, before, after)
+          narrowed = exchange.narrowed
+          return [...exchange.changes]
+        })
+      })
+      if (narrowed.length > 0) await cut(narrowed, addressesIn([...before, ...after]))
     },
     async takeUp(record) {
       if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
@@ -277,9 +304,10 @@ export function createPolicies(context: PolicyContext): Policies {
           return { sandboxId, record: 'unreadable' as const }
         }
       })
-      const present = all.flatMap(({ record }) =>
-        typeof record === 'object' && isPresent(record) ? [record] : [],
-      )
+      const present = [
+        ...all.flatMap(({ record }) => (typeof record === 'object' && isPresent(record) ? [record] : [])),
+        ...context.peers(),
+      ]
       return all.flatMap(({ sandboxId, record }) => {
         if (typeof record === 'object')
           return record.policy
@@ -315,23 +343,38 @@ export function createPolicies(context: PolicyContext): Policies {
     await firewall.forgetConnections((connection) => triedBy(connection, own).length > 0)
   }
 
-  async function cut(record: PodRecord) {
-    const policy = compile(record)
-    const addresses = record.addresses.map(({ address }) => address)
+  /** @param about addresses that connections are looked at of; absent: all */
+  async function cut(pods: readonly PodRecord[], about?: ReadonlySet<string>) {
     const hosts = await context.hostAddresses()
-    const link = linkOf(record.sandboxId)
-    await firewall.forgetConnections((connection) =>
-      triedBy(connection, addresses).some(
-        (tried) =>
-          !passes(policy, tried, {
-            isHost: (address) => hosts.has(address),
-            has: (direction, list, index, address) =>
-              hasElement(groupSet(direction, list, index, familyOf(address) ?? 4, link), encodeIp(address)),
-          }),
-      ),
-    )
+    const checks = pods.map((record) => {
+      const policy = compile(record)
+      const addresses = record.addresses.map(({ address }) => address)
+      const link = linkOf(record.sandboxId)
+      return (connection: Connection) =>
+        triedBy(connection, addresses).some(
+          (tried) =>
+            !passes(policy, tried, {
+              isHost: (address) => hosts.has(address),
+              has: (direction, list, index, address) =>
+                hasElement(groupSet(direction, list, index, familyOf(address) ?? 4, link), encodeIp(address)),
+            }),
+        )
+    })
+    await firewall.forgetConnections((connection) => {
+      const { original, reply } = connection
+      if (about && !about.has(original.source) && !about.has(reply.source)) return false
+      return checks.some((isCut) => isCut(connection))
+    })
   }
 }
+
+const addressesIn = (pods: readonly PodOfRules[]): ReadonlySet<string> =>
+  new Set(pods.flatMap(({ addresses }) => addresses.map(({ address }) => address)))
+
+/** An address that two pods are said to have is one element. */
+const withoutTwins = (members: readonly Member[]): readonly Member[] => [
+  ...new Map(members.map((member) => [member.address.toString('hex'), member])).values(),
+]
 
 const resolverMaps: readonly string[] = families.map((family) => setNames(family).resolvers)
 
