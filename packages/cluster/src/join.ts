@@ -1,4 +1,4 @@
-import { messageOf } from '@podwire/api'
+import { messageOf, type PeerPodsChange } from '@podwire/api'
 import { openNetlink } from '@podwire/netlink'
 import type { Cluster, ClusterContext, PeerStatus } from './cluster.ts'
 import { type EtcdOptions, openEtcd } from './etcd/client.ts'
@@ -9,6 +9,7 @@ import { type ClusterNetwork, networksOf } from './layout/network.ts'
 import { podCIDROf } from './layout/pod-subnets.ts'
 import { keepLeaseTable } from './leases/lease-table.ts'
 import { type Membership, startMember } from './leases/member.ts'
+import { sharePods } from './pods/shared-pods.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
 import { vtepMacOf } from './routes/vxlan-link.ts'
@@ -22,6 +23,11 @@ export interface JoinOptions extends UnderlayOptions, ClusterContext {
   readonly leaseTtl: number
   /** How long before its end the lease is renewed. Seconds. */
   readonly renewBefore: number
+  /**
+   * Has nodes tell each other of their pods: told of those of the others, and what changes of them. The next waits until it is done;
+   * what it rejects is told again. Absent: this node tells nothing of its pods, and hears of none.
+   */
+  readonly onPeerPods?: (change: PeerPodsChange) => Promise<void> | void
   /** Milliseconds, those of suspension included. Default: the machine's. */
   readonly now?: () => number
 }
@@ -32,12 +38,23 @@ export interface JoinOptions extends UnderlayOptions, ClusterContext {
  * @throws PodwireError `NO_PUBLIC_ADDRESS`
  */
 export async function joinCluster(options: JoinOptions): Promise<Cluster> {
-  const { etcd: endpoints, nodeName, leaseTtl, renewBefore, stateDir, log, onEvent, now } = options
+  const {
+    etcd: endpoints,
+    nodeName,
+    leaseTtl,
+    renewBefore,
+    stateDir,
+    log,
+    onEvent,
+    onPeerPods,
+    now,
+  } = options
   const underlay = await lookForUnderlay(options)
   const etcd = openEtcd(endpoints)
   const keys = keysOf(endpoints.prefix)
   const teller = createTeller(onEvent, log)
   const routes = openRoutes({ log, onRepair: (what) => teller.tell({ event: 'repaired', what }) })
+  const pods = onPeerPods && sharePods({ etcd, keys, log, leaseTtl, onChange: onPeerPods, tell: teller.tell })
   let wanted = NOTHING
   let joining: Promise<void> | undefined
 
@@ -74,6 +91,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     log,
     onChanges: (changes) => {
       member.noticed(changes)
+      pods?.placed(member.membership, table.entries)
       if (member.membership.state === 'joined') void route(member.membership)
     },
   })
@@ -89,6 +107,8 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   }
 
   function changed(membership: Membership): void {
+    // Whatever is made below is there by then.
+    void Promise.resolve().then(() => pods?.placed(member.membership, table.entries))
     if (membership.state !== 'joined') {
       wanted = NOTHING
       void routes.withdraw().catch(() => {})
@@ -122,8 +142,9 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     get problem() {
       const { membership } = member
       if (membership.state !== 'joined') return membership.reason
-      return membership.reason ?? table.problem ?? routes.problem
+      return membership.reason ?? table.problem ?? routes.problem ?? pods?.problem
     },
+    ...(pods ? { pods } : {}),
     holds: () => member.holds(),
     peers: () => {
       const own = member.membership.state === 'joined' ? member.membership.lease.key : undefined
@@ -142,12 +163,13 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
         })
     },
     async stop({ release = false } = {}) {
+      await pods?.leave({ release })
       const left = member
         .stop({ release })
         .catch((error: unknown) => log.warn(`cluster: the lease is not released: ${messageOf(error)}`))
       // What is asked of an etcd that is away would be waited for.
       if (!release) etcd.close()
-      await table.stop()
+      await Promise.all([table.stop(), pods?.stop()])
       await left
       if (release) await routes.withdraw().catch(() => {})
       await routes.close()
