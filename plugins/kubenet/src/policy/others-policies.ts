@@ -18,7 +18,7 @@ export interface PodOfRules extends SelectablePod {
 }
 
 /** What becomes of policies when pods of other nodes come and go. */
-export interface Exchange {
+interface Exchange {
   readonly changes: readonly Change[]
   /** Whose policy allows less than before. */
   readonly narrowed: readonly PodRecord[]
