@@ -62,6 +62,8 @@ export interface PeerTable {
   /** Undefined of this node itself. */
   podsOf(node: string): PeerNode | undefined
   podCIDROf(node: string): string | undefined
+  /** Of its records. */
+  bytesOf(node: string): number
   /** What can't be, and what was found of two pods of one name, since this was asked last. */
   takeNotes(): string[]
   /** What of it can't be, by key. */
@@ -285,6 +287,7 @@ export function createPeerTable(prefix: string): PeerTable {
       const subnets = isOwn(node) ? undefined : parseKeyName(node)
       return subnets && podCIDROf(subnets)
     },
+    bytesOf: (node) => bytes.get(node) ?? 0,
     takeNotes() {
       const taken = notes
       notes = []

@@ -31,8 +31,10 @@ export interface SharedPodsOptions {
   readonly tell: (event: ClusterEvent) => void
 }
 
-/** Of one telling: what one node has is never cut in two. */
-const mostPods = 1_000
+/** Of one telling: what one node has is never cut in two, and a plugin in a process of its own takes 4 MiB. */
+const mostBytes = 2 ** 20
+/** What changes again and again is told this often. Milliseconds. */
+const pauseMs = 20
 /** Of what can't be, so many are told at a time, and so often. */
 const mostNotes = 20
 const notesMs = 1_000
@@ -97,6 +99,7 @@ export function sharePods({ etcd, keys, log, leaseTtl, onChange, tell }: SharedP
       try {
         await onChange(change)
         failures = 0
+        await sleep(pauseMs, undefined, { signal: stopped.signal }).catch(() => {})
       } catch (error) {
         log.warn(`cluster: the network plugin does not take other nodes' pods: ${messageOf(error)}`)
         for (const node of nodes) dirty.add(node)
@@ -114,15 +117,14 @@ export function sharePods({ etcd, keys, log, leaseTtl, onChange, tell }: SharedP
     if (joinedKey === undefined) dirty.clear()
     const nodes: string[] = []
     const found: PeerNode[] = []
-    let pods = 0
+    let bytes = 0
     for (const node of dirty) {
+      bytes += table.bytesOf(node)
+      if (found.length > 0 && bytes > mostBytes) break
       dirty.delete(node)
       nodes.push(node)
       const peer = table.podsOf(node)
-      if (!peer) continue
-      found.push(peer)
-      pods += peer.pods.length
-      if (pods >= mostPods) break
+      if (peer) found.push(peer)
     }
     const all = known.flatMap((node) => table.podCIDROf(node) ?? [])
     return { change: { ...(isAll ? { all } : {}), changed: found }, nodes }

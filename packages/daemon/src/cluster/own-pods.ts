@@ -19,22 +19,38 @@ export function tellOwnPods(
   const { events } = host
   const told = (record: SandboxRecord) => toldOf(record, shared)
 
+  /** What happened since a look began, which what it found may be older than. */
+  const since = new Map<string, 'ready' | 'leaving'>()
+
   async function look() {
+    since.clear()
     try {
       pods.setAll((await host.pods()).flatMap((record) => told(record) ?? []))
+      for (const [sandboxId, what] of since) {
+        if (what === 'ready') await tell(sandboxId)
+        else pods.remove(sandboxId)
+      }
     } catch (error) {
       log.warn(`cluster: this node's pods can't be read: ${messageOf(error)}`)
     }
   }
 
+  async function tell(sandboxId: string) {
+    const record = await host.sandbox(sandboxId)
+    const pod = record && told(record)
+    if (pod && since.get(sandboxId) !== 'leaving') pods.set(pod)
+  }
+
   const listening = [
-    events.on('pod:setup:done', async ({ pod: { sandboxId } }) => {
-      const record = await host.sandbox(sandboxId)
-      const pod = record && told(record)
-      if (pod) pods.set(pod)
+    events.on('pod:setup:done', ({ pod: { sandboxId } }) => {
+      since.set(sandboxId, 'ready')
+      return tell(sandboxId)
     }),
     // Before its address is another one's.
-    events.on('pod:teardown:start', ({ pod }) => pods.remove(pod.sandboxId)),
+    events.on('pod:teardown:start', ({ pod: { sandboxId } }) => {
+      since.set(sandboxId, 'leaving')
+      pods.remove(sandboxId)
+    }),
   ]
   void look()
   const looking = setInterval(() => void look(), lookMs).unref()
