@@ -20,8 +20,8 @@ export interface MirrorOptions {
   /** In the log: `the leases`. */
   readonly what: string
   readonly log: Logger
-  /** All that there is, at the beginning and after a gap. */
-  onList(entries: readonly KeyValue[], revision: number): void
+  /** All that there is, at the beginning and after a gap. What changed since comes when it is done. */
+  onList(entries: readonly KeyValue[], revision: number): Promise<void> | void
   /** What changed since, in order. */
   onChanges(changes: readonly WatchedChange[]): void
 }
@@ -39,12 +39,17 @@ export function mirror({ etcd, prefix, what, log, onList, onChanges }: MirrorOpt
   async function list(): Promise<number> {
     const { revision, entries } = await etcd.list(prefix)
     problem = undefined
-    onList(entries, revision)
+    await onList(entries, revision)
     return revision + 1
   }
 
   async function follow(signal: AbortSignal): Promise<void> {
-    from ??= await list()
+    if (from === undefined) {
+      const next = await list()
+      // It is to be listed again already.
+      if (signal.aborted) return
+      from = next
+    }
     for await (const { revision, changes } of etcd.watch(prefix, from, signal)) {
       problem = undefined
       from = revision + 1

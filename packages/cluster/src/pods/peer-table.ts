@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type PeerNode, type PeerPod, podKey } from '@podwire/api'
 import type { KeyValue } from '../etcd/answers.ts'
 import type { WatchedChange } from '../etcd/watch.ts'
@@ -45,13 +46,16 @@ export const limits = {
   bytesOfNode: 2 * 2 ** 20,
 } as const
 
+/** So many records are read in a row. */
+const pieceSize = 250
+
 /** Of refused records, so many are remembered and told. */
 const mostRefused = 1_000
 
 /** Pods of all nodes by their records, those that can be so. */
 export interface PeerTable {
-  /** Takes all records that there are. */
-  replace(entries: readonly KeyValue[]): void
+  /** Takes all records that there are, in pieces: many at once would hold up everything else. */
+  replace(entries: readonly KeyValue[]): Promise<void>
   change(changes: readonly WatchedChange[]): void
   /** Leases came or went. Undefined place: this node has none, and no pods of others. */
   place(own: OwnPlace | undefined, leases: ReadonlyMap<string, LeaseEntry>, prefix: string): void
@@ -86,6 +90,8 @@ export function createPeerTable(prefix: string): PeerTable {
   let own: OwnPlace | undefined
   let leases: ReadonlyMap<string, LeaseEntry> = new Map()
   let leasePrefix = ''
+  /** By node; empty: there is none. */
+  const problems = new Map<string, string>()
   /** Subnets within another lease's: who leases the smaller one has the address, as routes have it. */
   let nested: ReadonlyMap<string, readonly Subnet[]> = new Map()
 
@@ -175,8 +181,17 @@ export function createPeerTable(prefix: string): PeerTable {
 
   const isOwn = (node: string) => own !== undefined && keyNameOf(own.subnets) === node
 
-  /** Why the node's pods are nobody's. */
-  function problemOf(node: string, subnets: PodSubnets): string | undefined {
+  /** Why the node's pods are nobody's, looked at once for all of them. */
+  function problemOf(node: string): string | undefined {
+    const known = problems.get(node)
+    if (known !== undefined) return known || undefined
+    const { subnets } = leases.get(leasePrefix + node) ?? {}
+    const problem = subnets && placeProblem(node, subnets)
+    problems.set(node, problem ?? '')
+    return problem
+  }
+
+  function placeProblem(node: string, subnets: PodSubnets): string | undefined {
     if (!own || isOwn(node)) return undefined
     if (haveInCommon(own.subnets, subnets)) return "it has addresses of this node's own pod CIDR"
     const { networks } = own
@@ -187,10 +202,9 @@ export function createPeerTable(prefix: string): PeerTable {
 
   function usable(entry: PodEntry): boolean {
     if (!isThere(entry)) return false
-    const { subnets } = leases.get(leasePrefix + entry.node) ?? {}
     const inner = nested.get(entry.node)
     const problem =
-      (subnets && problemOf(entry.node, subnets)) ??
+      problemOf(entry.node) ??
       (inner && entry.addresses.some((address) => inner.some((subnet) => isIn(subnet, address)))
         ? 'another node leases its addresses'
         : undefined)
@@ -201,7 +215,9 @@ export function createPeerTable(prefix: string): PeerTable {
 
   /** Whose the name is: the first one's, whatever became of its value since. */
   function nameHolder(entry: PodEntry): PodEntry {
-    const there = [...(holders.get(podKey(entry)) ?? [])].filter(usable)
+    const all = holders.get(podKey(entry))
+    if (!all || all.size === 1) return entry
+    const there = [...all].filter(usable)
     return there.reduce((first, other) => (isBefore(other, first) ? other : first), entry)
   }
 
@@ -222,13 +238,16 @@ export function createPeerTable(prefix: string): PeerTable {
 
   return {
     refused,
-    replace(entries) {
+    async replace(entries) {
       const there = new Set(entries.map(({ key }) => key))
       isOverflown = false
       for (const [node, ofNode] of nodes)
         for (const key of ofNode.keys()) if (!there.has(key)) drop(key, node)
       for (const key of refused.keys()) if (!there.has(key)) refused.delete(key)
-      for (const entry of entries) put(entry)
+      for (const [at, entry] of entries.entries()) {
+        if (at % pieceSize === pieceSize - 1) await nextTurn()
+        put(entry)
+      }
     },
     change(changes) {
       for (const { change, entry } of changes) {
@@ -259,6 +278,7 @@ export function createPeerTable(prefix: string): PeerTable {
         }
       }
       leases = new Map(nextLeases)
+      problems.clear()
     },
     takeDirty() {
       const taken = new Set(dirty)

@@ -31,8 +31,8 @@ export interface SharedPodsOptions {
   readonly tell: (event: ClusterEvent) => void
 }
 
-/** Of one telling: what one node has is never cut in two, and a plugin in a process of its own takes 4 MiB. */
-const mostBytes = 2 ** 20
+/** Of one telling: what one node has is never cut in two. More would hold up a plugin, or be too much for one in a process of its own. */
+const mostBytes = 2 ** 18
 /** What changes again and again is told this often. Milliseconds. */
 const pauseMs = 20
 /** Of what can't be, so many are told at a time, and so often. */
@@ -61,8 +61,8 @@ export function sharePods({ etcd, keys, log, leaseTtl, onChange, tell }: SharedP
       prefix: keys.pods,
       what: 'the pods of other nodes',
       log,
-      onList: (entries) => {
-        table.replace(entries)
+      onList: async (entries) => {
+        await table.replace(entries)
         own.heardAll(entries)
         if (!isListed) isWhole = true
         isListed = true
