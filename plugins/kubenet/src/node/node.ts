@@ -191,9 +191,11 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     })()
     // Known first: a policy that is made meanwhile, by whichever process, has them, or is seen below.
     const { before, after } = peers.apply(change)
-    const isAfterFailure = owed !== undefined
-    owed = [...(owed ?? []), ...before]
-    await policies.exchangePeers(owed, isAfterFailure ? peers.all() : after)
+    const left = owed
+    owed = [...(left ?? []), ...before]
+    // How much of the earlier change came about is not known: all of it is taken out, and what there is brought in.
+    if (left) await policies.exchangePeers(owed, [])
+    await policies.exchangePeers(left ? [] : before, left ? peers.all() : after)
     owed = undefined
   }
 

@@ -19,7 +19,8 @@ export interface PodOfRules extends SelectablePod {
 
 /** What becomes of policies when pods of other nodes come and go. */
 interface Exchange {
-  readonly changes: readonly Change[]
+  /** In pieces, a transaction each, by a look at what is there: each set is right by itself. */
+  readonly changes: readonly ((table: TableRef) => Change[])[]
   /** Whose policy allows less than before. */
   readonly narrowed: readonly PodRecord[]
 }
@@ -38,7 +39,7 @@ export interface OthersPolicies {
   join(table: TableRef, pod: PodRecord): Change[]
   leave(table: TableRef, pod: PodRecord): Change[]
   /** Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs. */
-  exchange(table: TableRef, before: readonly PodOfRules[], after: readonly PodOfRules[]): Exchange
+  exchange(before: readonly PodOfRules[], after: readonly PodOfRules[]): Exchange
 }
 
 interface OthersPoliciesContext {
@@ -50,6 +51,9 @@ interface OthersPoliciesContext {
   /** The pods of this node. */
   own(): readonly PodOfRules[]
 }
+
+/** So many elements are changed in a transaction, but for those of one set, which are not cut in two. */
+const mostElements = 4_000
 
 export function createOthersPolicies(context: OthersPoliciesContext): OthersPolicies {
   const { firewall, read, memberSets } = context
@@ -102,47 +106,75 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       }),
     leave: (table, record) =>
       setsWith(record).flatMap(({ set, keys }) => removed(firewall, { ...table, set }, keys)),
-    exchange(table, before, after) {
+    exchange(before, after) {
       const all = speakers()
       if (all.length === 0) return { changes: [], narrowed: [] }
       // A pod of this node may have an address that is another's by now, and keeps its place.
       const own = context.own()
       // Of a policy that is on its way into the kernel there may be none yet: it comes with these members.
       const there = new Set(firewall.ask(sets.list).map(({ set }) => set))
-      const changes = new Map<string, Change[]>()
+      // Sandboxes of one kind have one policy, which is compiled once: who is in it is looked at once too.
+      const known = new Map<unknown, Partial<Record<IpFamily, Difference>>>()
+      const difference = (selectors: readonly (string | PodSelector)[], family: IpFamily): Difference => {
+        const ofBoth = known.get(selectors) ?? {}
+        known.set(selectors, ofBoth)
+        ofBoth[family] ??= differenceOf(before, after, own, selectors, family)
+        return ofBoth[family]
+      }
+      const changed = new Set<string>()
+      const pieces: { size: number; readonly sets: (Difference & { readonly set: string })[] }[] = []
       const narrowed = new Set<PodRecord>()
       for (const record of all)
         for (const { set, group, family, list } of context.memberSets(record)) {
           if (group.kind !== 'pods' || !there.has(set)) continue
-          const keysOf = (pods: readonly PodOfRules[]) => keysIn(pods, group.pods, family)
-          const [had, has, stays] = [keysOf(before), keysOf(after), keysOf(own)]
-          const came = [...has].filter(([key]) => !had.has(key))
-          const went = [...had].filter(([key]) => !has.has(key) && !stays.has(key))
+          const { came, went } = difference(group.pods, family)
           if ((list === 'allow' ? went : came).length > 0) narrowed.add(record)
-          if (changes.has(set) || has.size + went.length === 0) continue
-          const ref = { ...table, set }
-          changes.set(set, [
-            ...removed(
-              firewall,
-              ref,
-              went.map(([, key]) => key),
-            ),
-            // Those that are there already too: somebody may have taken them out.
-            ...(has.size > 0
-              ? elements.add(
-                  ref,
-                  [...has.values()].map((key) => ({ key })),
-                )
-              : []),
-          ])
+          const size = came.length + went.length
+          if (changed.has(set) || size === 0) continue
+          changed.add(set)
+          if (pieces.length === 0 || pieces.at(-1)!.size + size > mostElements)
+            pieces.push({ size: 0, sets: [] })
+          const piece = pieces.at(-1)!
+          piece.size += size
+          piece.sets.push({ set, came, went })
         }
-      return { changes: [...changes.values()].flat(), narrowed: [...narrowed] }
+      const changes = pieces.map(
+        ({ sets: some }) =>
+          (table: TableRef) =>
+            some.flatMap(({ set, came, went }) => {
+              const ref = { ...table, set }
+              const added = came.map((key) => ({ key }))
+              return [...removed(firewall, ref, went), ...(added.length > 0 ? elements.add(ref, added) : [])]
+            }),
+      )
+      return { changes, narrowed: [...narrowed] }
     },
   }
 }
 
 /** A pod that is being torn down belongs to nobody's policy. */
 export const isPresent = ({ leaving }: PodRecord) => !leaving
+
+/** What a group of pods has of those that come and go. */
+interface Difference {
+  readonly came: readonly Buffer[]
+  readonly went: readonly Buffer[]
+}
+
+function differenceOf(
+  before: readonly PodOfRules[],
+  after: readonly PodOfRules[],
+  own: readonly PodOfRules[],
+  selectors: readonly (string | PodSelector)[],
+  family: IpFamily,
+): Difference {
+  const keysOf = (pods: readonly PodOfRules[]) => keysIn(pods, selectors, family)
+  const [had, has, stays] = [keysOf(before), keysOf(after), keysOf(own)]
+  return {
+    came: [...has].flatMap(([key, address]) => (had.has(key) ? [] : [address])),
+    went: [...had].flatMap(([key, address]) => (has.has(key) || stays.has(key) ? [] : [address])),
+  }
+}
 
 /** Those of the pods that are selected, by what tells their addresses apart. */
 const keysIn = (

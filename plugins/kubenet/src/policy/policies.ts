@@ -219,11 +219,9 @@ export function createPolicies(context: PolicyContext): Policies {
       let narrowed: readonly PodRecord[] = []
       retrying(() => {
         if (!areTablesThere()) return
-        firewall.transact((table) => {
-          const exchange = others.exchange(table, before, after)
-          narrowed = exchange.narrowed
-          return [...exchange.changes]
-        })
+        const exchange = others.exchange(before, after)
+        narrowed = exchange.narrowed
+        for (const change of exchange.changes) firewall.transact(change)
       })
       if (narrowed.length > 0) await cut(narrowed, addressesIn([...before, ...after]))
     },

@@ -141,6 +141,34 @@ describeIsolated('pods of other nodes', () => {
     await check()
   })
 
+  it('are thousands for several pods, of which each has all', async () => {
+    await machine.outside()
+    await machine.start()
+    const ids = ['one', 'two', 'three']
+    for (const id of ids) await machine.pod(id, { policy: allowing({ pod: '*/*', ports: [80] }) })
+    const nodes = Array.from({ length: 20 }, (_, node) => ({
+      podCIDR: `10.100.${node}.0/24`,
+      pods: Array.from({ length: 250 }, (_, at) => ({
+        namespace: 'many',
+        name: `pod-${node}-${at}`,
+        addresses: [`10.100.${node}.${at + 2}`],
+        annotations: {},
+      })),
+    }))
+    const all = nodes.map(({ podCIDR: one }) => one)
+    const has = (address: string) =>
+      run('nft', ['list', 'table', 'inet', machine.table]).includes(`${address},`)
+    const check = async () => {
+      for (const id of ids) await machine.plugin.checkPod?.(machine.sandbox(id), never())
+    }
+    await machine.plugin.event(PEER_PODS_CHANGE, { all, changed: nodes })
+    expect([has('10.100.0.2'), has('10.100.19.250'), has('10.100.20.2')]).toEqual([true, true, false])
+    await check()
+    await machine.plugin.event(PEER_PODS_CHANGE, { all: all.slice(1), changed: [] })
+    expect([has('10.100.0.2'), has('10.100.19.250')]).toEqual([false, true])
+    await check()
+  })
+
   it('that cannot be read of the disk are nobody', async () => {
     const { reach } = await start(allowing({ pod: 'other/web' }))
     await tell(web)
