@@ -9,7 +9,7 @@ import { hasEtcd } from '../../../.dev/etcd-server.ts'
 import { built } from './podwire.ts'
 
 /** Long enough for a daemon to be started while etcd is away, and short enough to wait for. */
-const leaseSeconds = 24
+const leaseSeconds = 36
 
 /** Asks for a name by whatever server, and then what the address answers: `10.244.1.2 Hello …`. */
 const asking = `
@@ -62,7 +62,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('pods of three machines', () => {
     execFileSync('env', ['ETCDCTL_API=3', 'etcdctl', '--endpoints', 'http://192.0.2.254:2379', ...args], {
       encoding: 'utf8',
     })
-  const eventually = (what: () => unknown) => expect.poll(what, { timeout: 40_000, interval: 200 })
+  const eventually = (what: () => unknown) => expect.poll(what, { timeout: 60_000, interval: 200 })
 
   beforeAll(() => {
     writeFileSync(
@@ -92,7 +92,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('pods of three machines', () => {
       'vxlan',
     )
     for (const node of [1, 2, 3]) machines('daemon', String(node))
-  }, 120_000)
+  }, 180_000)
   afterAll(() => {
     machines('down')
     rmSync(dir, { recursive: true, force: true })
@@ -121,7 +121,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('pods of three machines', () => {
     expect(ask(2, 'demo/client', 'web.demo.pod')).toBe('ENOTFOUND')
     expect(ask(2, 'demo/client', '10.244.1.2')).toMatch(REFUSED)
     expect(etcdctl('get', '--prefix', '')).not.toContain('hunter2')
-  }, 120_000)
+  }, 180_000)
 
   test('reach a pod where its ingress speaks of them, on whatever node they are, and others do not', async () => {
     const guarded: Policy = { ingress: { default: 'deny', allow: [{ pod: 'demo/friend' }] } }
@@ -144,7 +144,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('pods of three machines', () => {
       etcdctl('get', '--prefix', '--keys-only', '/coreos.com/network/pods/'),
     ).not.toContain('friend')
     expect(ask(2, 'demo/stranger', ip)).toMatch(REFUSED)
-  }, 120_000)
+  }, 180_000)
 
   test('are known again after etcd and a daemon were killed, and gone when they are torn down or their node is', async () => {
     up(1, 'demo/web')
@@ -172,5 +172,5 @@ describe.skipIf(!isIsolated() || !hasEtcd)('pods of three machines', () => {
     await eventually(() => ask(2, 'demo/client', 'db.demo.pod')).toBe('ENOTFOUND')
     expect(ask(2, 'demo/client', '10.244.3.2')).toMatch(/^(EHOSTUNREACH|ENETUNREACH|timeout)$/)
     expect(etcdctl('get', '--prefix', '--keys-only', '/coreos.com/network/pods/10.244.3')).toBe('')
-  }, 120_000)
+  }, 180_000)
 })

@@ -101,7 +101,9 @@ export function sharePods({ etcd, keys, log, leaseTtl, onChange, tell }: SharedP
         failures = 0
         await sleep(pauseMs, undefined, { signal: stopped.signal }).catch(() => {})
       } catch (error) {
-        log.warn(`cluster: the network plugin does not take other nodes' pods: ${messageOf(error)}`)
+        // It is tried again and again.
+        if (failures === 0)
+          log.warn(`cluster: the network plugin does not take other nodes' pods: ${messageOf(error)}`)
         for (const node of nodes) dirty.add(node)
         isWhole ||= change.all !== undefined
         await sleep(retryDelay(++failures, mostWaitMs), undefined, { signal: stopped.signal }).catch(() => {})
