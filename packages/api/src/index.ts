@@ -53,6 +53,7 @@ export {
   unescapePluginName,
 } from './names.ts'
 export { once } from './once.ts'
+export { PEER_PODS_CHANGE, type PeerNode, type PeerPod, type PeerPodsChange } from './peer-pods.ts'
 export type {
   EventDetails,
   HairpinMode,

@@ -1,4 +1,12 @@
-export type { Cluster, ClusterContext, ClusterEvent, ClusterShare, PeerStatus } from './cluster.ts'
+export type {
+  Cluster,
+  ClusterContext,
+  ClusterEvent,
+  ClusterPods,
+  ClusterShare,
+  OwnPod,
+  PeerStatus,
+} from './cluster.ts'
 export { type Etcd, type EtcdOptions, openEtcd } from './etcd/client.ts'
 export { type EtcdFiles, readEtcdOptions } from './etcd/files.ts'
 export { type JoinOptions, joinCluster } from './join.ts'
@@ -14,6 +22,7 @@ export {
   type PlainBackend,
   vxlanDefaults,
 } from './layout/network.ts'
+export type { SharedPod } from './layout/pod-record.ts'
 export { type PodSubnets, podCIDROf } from './layout/pod-subnets.ts'
 export {
   type WireguardBackend,

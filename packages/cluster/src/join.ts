@@ -1,4 +1,4 @@
-import { isPodwireError, messageOf } from '@podwire/api'
+import { isPodwireError, messageOf, type PeerPodsChange } from '@podwire/api'
 import { openNetlink } from '@podwire/netlink'
 import type { Cluster, ClusterContext, PeerStatus } from './cluster.ts'
 import { type EtcdOptions, openEtcd } from './etcd/client.ts'
@@ -10,6 +10,7 @@ import { type ClusterNetwork, networksOf } from './layout/network.ts'
 import { podCIDROf } from './layout/pod-subnets.ts'
 import { keepLeaseTable } from './leases/lease-table.ts'
 import { type Membership, startMember } from './leases/member.ts'
+import { sharePods } from './pods/shared-pods.ts'
 import { openLeaseGuard } from './routes/lease-guard.ts'
 import { openRoutes } from './routes/routes.ts'
 import { findUnderlay, type UnderlayOptions } from './routes/underlay.ts'
@@ -25,6 +26,11 @@ export interface JoinOptions extends UnderlayOptions, ClusterContext {
   readonly leaseTtl: number
   /** How long before its end the lease is renewed. Seconds. */
   readonly renewBefore: number
+  /**
+   * Has nodes tell each other of their pods: told of those of the others, and what changes of them. The next waits until it is done;
+   * what it rejects is told again. Absent: this node tells nothing of its pods, and hears of none.
+   */
+  readonly onPeerPods?: (change: PeerPodsChange) => Promise<void> | void
   /** Milliseconds, those of suspension included. Default: the machine's. */
   readonly now?: () => number
 }
@@ -35,7 +41,17 @@ export interface JoinOptions extends UnderlayOptions, ClusterContext {
  * @throws PodwireError `NO_PUBLIC_ADDRESS`; `WIREGUARD_UNAVAILABLE`, where the first attempt finds it
  */
 export async function joinCluster(options: JoinOptions): Promise<Cluster> {
-  const { etcd: endpoints, nodeName, leaseTtl, renewBefore, stateDir, log, onEvent, now } = options
+  const {
+    etcd: endpoints,
+    nodeName,
+    leaseTtl,
+    renewBefore,
+    stateDir,
+    log,
+    onEvent,
+    onPeerPods,
+    now,
+  } = options
   const underlay = await lookForUnderlay(options)
   const etcd = openEtcd(endpoints)
   const keys = keysOf(endpoints.prefix)
@@ -47,6 +63,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   /** Why what it should have of the others' routes is not known. */
   let keyProblem: string | undefined
   const guard = openLeaseGuard(underlay, log)
+  const pods = onPeerPods && sharePods({ etcd, keys, log, leaseTtl, onChange: onPeerPods, tell: teller.tell })
   let wanted = NOTHING
   let joining: Promise<void> | undefined
 
@@ -94,6 +111,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     log,
     onChanges: (changes) => {
       member.noticed(changes)
+      pods?.placed(member.membership, table.entries)
       if (member.membership.state === 'joined') void route(member.membership)
     },
   })
@@ -121,6 +139,8 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   }
 
   function changed(membership: Membership): void {
+    // Whatever is made below is there by then.
+    void Promise.resolve().then(() => pods?.placed(member.membership, table.entries))
     if (membership.state !== 'joined') {
       wanted = NOTHING
       guard.shut()
@@ -155,8 +175,9 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     get problem() {
       const { membership } = member
       if (membership.state !== 'joined') return membership.reason
-      return membership.reason ?? table.problem ?? keyProblem ?? routes.problem
+      return membership.reason ?? table.problem ?? keyProblem ?? routes.problem ?? pods?.problem
     },
+    ...(pods ? { pods } : {}),
     holds: () => member.holds(),
     peers: () => {
       const own = member.membership.state === 'joined' ? member.membership.lease.key : undefined
@@ -175,12 +196,13 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
         })
     },
     async stop({ release = false } = {}) {
+      await pods?.leave({ release })
       const left = member
         .stop({ release })
         .catch((error: unknown) => log.warn(`cluster: the lease is not released: ${messageOf(error)}`))
       // What is asked of an etcd that is away would be waited for.
       if (!release) etcd.close()
-      await table.stop()
+      await Promise.all([table.stop(), pods?.stop()])
       await left
       if (release) await routes.withdraw().catch(() => {})
       if (release) guard.remove()

@@ -61,6 +61,8 @@ export interface HostEvents {
   'cluster:fenced': { readonly reason: string }
   /** Routes to other nodes' pods that somebody took away were put back. */
   'cluster:repaired': { readonly what: readonly string[] }
+  /** What is written in etcd of other nodes' pods and can't be so, or is said of two pods: each in a phrase. */
+  'cluster:refused': { readonly what: readonly string[] }
   /** What an earlier process left half done was torn down. */
   'sandbox:recovered': { readonly pod: PodRef; readonly why: string }
   /** A record could not be read and was moved out of the way. */
@@ -97,6 +99,7 @@ export const hostEventNames = [
   'cluster:joined',
   'cluster:fenced',
   'cluster:repaired',
+  'cluster:refused',
   'sandbox:recovered',
   'state:set-aside',
   'configuration:changed',

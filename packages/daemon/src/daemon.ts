@@ -8,7 +8,7 @@ import {
   validateConfiguration,
 } from '@podwire/core'
 import { hostEventNames } from '@podwire/core/events'
-import { type ClusterNode, joinAsConfigured } from './cluster/node.ts'
+import { type ClusterNode, forgetCluster, joinAsConfigured } from './cluster/node.ts'
 import { createCniDoor } from './cni/door.ts'
 import { connectionLimit } from './descriptors.ts'
 import { createEventLogs, type EventLogs } from './events/event-logs.ts'
@@ -76,6 +76,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   try {
     cluster = await joinAsConfigured(configuration, log)
     host = await startHost(cluster?.overlay(configuration) ?? configuration, events, options)
+    if (!cluster) await forgetCluster(host, log)
     return await serve(cluster?.gate(host) ?? host, cluster, events, manager, unlock, options)
   } catch (error) {
     await host?.close().catch(() => {})

@@ -17,6 +17,7 @@ const levels: Partial<Record<keyof HostEvents, keyof Logger>> = {
   'cluster:joined': 'info',
   'cluster:fenced': 'error',
   'cluster:repaired': 'warn',
+  'cluster:refused': 'warn',
   'sandbox:recovered': 'warn',
   'state:set-aside': 'warn',
   'configuration:changed': 'info',

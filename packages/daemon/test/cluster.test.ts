@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { loadConfig } from '@podwire/core'
 import { families, NETLINK_GENERIC, openNetlink, wireguard } from '@podwire/netlink'
 import { isIsolated } from '@podwire/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -51,6 +52,15 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       ])
       expect((await ask('PUT', '/v1/pods/default/web', {})).status).toBe(200)
       expect((await ask('GET', '/v1/events?from=start&until=now')).text).toContain('event: cluster:joined')
+    })
+
+    test('has its plugin forget pods of other nodes, as nobody tells of them', async () => {
+      const event = `event: (name, details) => { if (name === 'peer-pods-change') globalThis.last = details },`
+      const static_ = { cluster: { static: nodes, nodeName: 'a' } }
+      await startTestDaemon(event, static_)
+      const world = globalThis as { last?: object }
+      await until(() => world.last !== undefined)
+      expect(world.last).toEqual({ all: [], changed: [] })
     })
 
     test('keeps what the configuration says of masquerading and MTU', async () => {
@@ -254,6 +264,61 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       world.setUp?.()
       expect((await asked).status).toBe(503)
       expect((await ask('GET', '/v1/pods/default/late')).status).toBe(404)
+    })
+
+    test('tells the other nodes of its pods, and its plugin of theirs, again when that is another one', async () => {
+      const { prefix, ask, daemon, configure } = await start(
+        { sharedAnnotations: ['app', 'team/*'] },
+        `event: (name, details) => { if (name === 'peer-pods-change') (globalThis.told ??= []).push(details) },
+        setUpPod: async () => ({ ip: '10.244.1.7', ips: ['10.244.1.7', '203.0.113.7'] }),`,
+      )
+      const told = () => (globalThis as { told?: object[] }).told ?? []
+      const annotations = { app: 'web', 'team/a': 'x', 'teams/a': 'y', secret: 'hunter2' }
+      expect((await ask('PUT', '/v1/pods/default/web', { annotations })).status).toBe(200)
+      const records = `${prefix}/pods/10.244.1.0-24/`
+      await until(async () => (await etcd.ctl('get', '--prefix', records)) !== '')
+      const [key, value = ''] = (await etcd.ctl('get', '--prefix', records)).trim().split('\n')
+      expect(key).toBe(`${records}default/web`)
+      expect(JSON.parse(value)).toEqual({
+        addresses: ['10.244.1.7'],
+        annotations: { app: 'web', 'team/a': 'x' },
+      })
+      // One of another node, which says too much of itself.
+      await put(prefix, '10.244.9.0-24', '192.0.2.9')
+      await etcd.ctl('put', `${prefix}/pods/10.244.9.0-24/default/db`, '{"addresses":["10.244.9.3"]}')
+      await etcd.ctl('put', `${prefix}/pods/10.244.9.0-24/default/liar`, '{"addresses":["10.244.1.7"]}')
+      const db = { namespace: 'default', name: 'db', addresses: ['10.244.9.3'], annotations: {} }
+      const change = { changed: [{ podCIDR: '10.244.9.0/24', pods: [db] }] }
+      await until(() => JSON.stringify(told()).includes('10.244.9.3'))
+      expect(told().at(-1)).toEqual(change)
+      const events = async () => (await ask('GET', '/v1/events?from=start&until=now')).text
+      await until(async () => (await events()).includes('event: cluster:refused'))
+      expect(await events()).toContain('default/liar')
+      // A plugin that is started anew by another configuration hears all of it.
+      const before = told().length
+      const { config } = await loadConfig({ file: join(daemon.socket, '../../podwire.config.json') })
+      configure({ cluster: { ...config.cluster, leaseTTL: '10s', renewBefore: '5s' }, hairpinMode: 'none' })
+      await daemon.reload()
+      await until(() => told().length > before)
+      expect(told().at(-1)).toEqual({ all: ['10.244.9.0/24'], ...change })
+      await ask('DELETE', '/v1/pods/default/web')
+      await until(async () => (await etcd.ctl('get', '--prefix', records)) === '')
+    })
+
+    test('tells nobody of its pods, and hears of none, where it is told not to', async () => {
+      const { prefix, ask } = await start(
+        { sharePods: false },
+        `event: (name, details) => { if (name === 'peer-pods-change') (globalThis.heard ??= []).push(details) },
+        setUpPod: async () => ({ ip: '10.244.1.7' }),`,
+      )
+      await put(prefix, '10.244.9.0-24', '192.0.2.9')
+      await etcd.ctl('put', `${prefix}/pods/10.244.9.0-24/default/db`, '{"addresses":["10.244.9.3"]}')
+      expect((await ask('PUT', '/v1/pods/default/web', {})).status).toBe(200)
+      // Its routes follow the same etcd.
+      await until(() => sh('ip route show proto 80') !== '')
+      const { heard } = globalThis as { heard?: object[] }
+      expect(heard).toEqual([{ all: [], changed: [] }])
+      expect(await etcd.ctl('get', '--prefix', `${prefix}/pods/10.244.1`)).toBe('')
     })
 
     test('starts without it, and joins when it can', async () => {

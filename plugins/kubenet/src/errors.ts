@@ -93,6 +93,11 @@ export const errors = defineErrors({
     message: ({ pod, reason }: { pod: string; reason: string }) => `the policy of pod ${pod}: ${reason}`,
     exitCode: 2,
   },
+  PEER_PODS_INVALID: {
+    message: (_: object, cause: unknown) =>
+      `what the host tells of other nodes' pods can't be so: ${messageOf(cause)}`,
+    remedy: 'Leave the event peer-pods-change to the daemon, which tells what it heard of them.',
+  },
   SHAPING_UNSUPPORTED: {
     message: ({ direction }: { direction: 'ingress' | 'egress' }, cause: unknown) =>
       `the pod's ${direction} bandwidth can't be limited: ${messageOf(cause)}`,

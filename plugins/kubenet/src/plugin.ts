@@ -6,6 +6,7 @@ import {
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE,
   NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR,
   type NetworkPlugin,
+  PEER_PODS_CHANGE,
   type PodNetworkStatus,
   podKey,
 } from '@podwire/api'
@@ -46,6 +47,7 @@ export function createKubenet({ options, stateDir, log }: KubenetContext): Netwo
       if (name === 'repair') await repair(node(), [], details['resident'] === true)
       if (name === 'reset') await node().reset()
       if (name === FLOWS_WANTED) await node().flows.watch(details['wanted'] === true)
+      if (name === PEER_PODS_CHANGE) await node().changePeers(details)
       if (name !== NET_PLUGIN_EVENT_POD_CIDR_CHANGE) return
       await node().setPodCidr(String(details[NET_PLUGIN_EVENT_POD_CIDR_CHANGE_DETAIL_CIDR]))
       repairing ??= startRepairing(node(), options.repairInterval, log)

@@ -44,9 +44,22 @@ const keyValue = once(() =>
   ),
 )
 
-const rangeBody = once(() => z.object({ header: header(), kvs: z._default(z.array(keyValue()), []) }))
-
-export const rangeAnswer = rangeBody
+export const rangeAnswer = once(() =>
+  z.pipe(
+    z.object({
+      header: header(),
+      kvs: z._default(z.array(z.looseObject({ key: z._default(z.string(), '') })), []),
+      more: z._default(z.boolean(), false),
+    }),
+    z.transform(({ header, kvs, more }) => ({
+      header,
+      more,
+      // As etcd has it: it need not be text.
+      lastKey: Buffer.from(kvs.at(-1)?.key ?? '', 'base64'),
+      kvs: kvs.map((one): KeyValue => keyValue().parse(one)),
+    })),
+  ),
+)
 
 export const transactionAnswer = once(() =>
   z.object({

@@ -78,6 +78,9 @@ export interface Etcd {
 /** For one endpoint to answer. Milliseconds. */
 const answerMs = 5_000
 
+/** So many keys are read at a time: no answer is larger than what is taken, and others have their turn between two. */
+const pageSize = 1_000
+
 // gRPC's: what another member may do where this one can't.
 const UNAUTHENTICATED = 16
 const elsewhere: ReadonlySet<number> = new Set([1, 4, 14])
@@ -147,9 +150,18 @@ export function openEtcd({ endpoints, username, password, ...tls }: EtcdOptions)
       return kvs[0]
     },
     async list(prefix) {
-      const body = { key: encode(prefix), range_end: encodeEnd(prefix) }
-      const { header, kvs } = await ask('/v3/kv/range', body, `list ${prefix}`, rangeAnswer())
-      return { revision: header.revision, entries: kvs }
+      const entries: KeyValue[] = []
+      let [key, revision] = [encode(prefix), 0]
+      for (;;) {
+        // All pages are of the moment of the first.
+        const of = revision === 0 ? {} : { revision }
+        const body = { key, range_end: encodeEnd(prefix), limit: pageSize, ...of }
+        const page = await ask('/v3/kv/range', body, `list ${prefix}`, rangeAnswer())
+        revision ||= page.header.revision
+        entries.push(...page.kvs)
+        if (!page.more || page.kvs.length === 0) return { revision, entries }
+        key = Buffer.concat([page.lastKey, Buffer.of(0)]).toString('base64')
+      }
     },
     async transaction(compare, success, failure = []) {
       const body = {

@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { isPodwireError, type Logger, messageOf } from '@podwire/api'
+import type { Logger } from '@podwire/api'
+import type { KeyValue } from '../etcd/answers.ts'
 import type { Etcd } from '../etcd/client.ts'
+import { mirror } from '../etcd/mirror.ts'
+import type { WatchedChange } from '../etcd/watch.ts'
 import type { Keys } from '../layout/keys.ts'
-import { retryDelay } from '../retry-delay.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
 
 /** What became of a key of a lease, and at which revision. */
@@ -29,31 +30,11 @@ export interface LeaseTableOptions {
   readonly onChanges: (changes: readonly LeaseChange[], table: LeaseTable) => void
 }
 
-/** Longest wait between two attempts. Milliseconds. */
-const mostMs = 5_000
-
-/** Keeps up with the leases of all nodes: lists them, watches, and lists again where etcd forgot what happened meanwhile. */
+/** Keeps up with the leases of all nodes. */
 export function keepLeaseTable({ etcd, keys, log, onChanges }: LeaseTableOptions): LeaseTable {
-  const stopped = new AbortController()
   let entries: Map<string, LeaseEntry> | undefined
-  let problem: string | undefined
-  let from: number | undefined
 
-  const table: LeaseTable = {
-    get entries() {
-      return entries
-    },
-    get problem() {
-      return problem
-    },
-    async stop() {
-      stopped.abort()
-      await running
-    },
-  }
-
-  async function list(): Promise<number> {
-    const { revision, entries: found } = await etcd.list(keys.subnets)
+  function onList(found: readonly KeyValue[], revision: number): void {
     const before = entries ?? new Map<string, LeaseEntry>()
     entries = new Map()
     for (const one of found) {
@@ -62,7 +43,6 @@ export function keepLeaseTable({ etcd, keys, log, onChanges }: LeaseTableOptions
     }
     const isThere = entries
     const gone = [...before.keys()].filter((key) => !isThere.has(key))
-    problem = undefined
     onChanges(
       [
         ...gone.map((key) => ({ key, revision, entry: undefined })),
@@ -70,47 +50,30 @@ export function keepLeaseTable({ etcd, keys, log, onChanges }: LeaseTableOptions
       ],
       table,
     )
-    return revision + 1
   }
 
-  async function follow(): Promise<void> {
-    from ??= await list()
-    for await (const { revision, changes } of etcd.watch(keys.subnets, from, stopped.signal)) {
-      problem = undefined
-      from = revision + 1
-      const told = changes.flatMap(({ change, entry: { key, modRevision }, entry }): LeaseChange[] => {
-        if (change === 'deleted') return [{ key, revision: modRevision, entry: undefined }]
-        const read = readEntry(entry, keys.subnets)
-        return read ? [{ key, revision: modRevision, entry: read }] : []
-      })
-      for (const { key, entry } of told) {
-        if (entry) entries?.set(key, entry)
-        else entries?.delete(key)
-      }
-      if (told.length > 0) onChanges(told, table)
+  function take(changes: readonly WatchedChange[]): void {
+    const told = changes.flatMap(({ change, entry: { key, modRevision }, entry }): LeaseChange[] => {
+      if (change === 'deleted') return [{ key, revision: modRevision, entry: undefined }]
+      const read = readEntry(entry, keys.subnets)
+      return read ? [{ key, revision: modRevision, entry: read }] : []
+    })
+    for (const { key, entry } of told) {
+      if (entry) entries?.set(key, entry)
+      else entries?.delete(key)
     }
+    if (told.length > 0) onChanges(told, table)
   }
 
-  async function run(): Promise<void> {
-    for (let failures = 0; !stopped.signal.aborted; ) {
-      const began = performance.now()
-      try {
-        await follow()
-      } catch (error) {
-        if (stopped.signal.aborted) return
-        failures = performance.now() - began > mostMs ? 1 : failures + 1
-        if (isPodwireError(error) && error.code === 'ETCD_COMPACTED') {
-          log.info(`cluster: ${messageOf(error)}: the leases are listed again`)
-          from = undefined
-        } else {
-          if (problem === undefined) log.warn(`cluster: the leases are not heard of: ${messageOf(error)}`)
-          problem = messageOf(error)
-        }
-        await sleep(retryDelay(failures, mostMs), undefined, { signal: stopped.signal }).catch(() => {})
-      }
-    }
+  const followed = mirror({ etcd, prefix: keys.subnets, what: 'the leases', log, onList, onChanges: take })
+  const table: LeaseTable = {
+    get entries() {
+      return entries
+    },
+    get problem() {
+      return followed.problem
+    },
+    stop: () => followed.stop(),
   }
-
-  const running = run()
   return table
 }

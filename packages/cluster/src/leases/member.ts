@@ -308,6 +308,8 @@ export function startMember(options: MemberOptions): Member {
         id === undefined ? [] : [{ delete: key }, { put: keys.used + keyNameOf(lease.subnets), value: '' }]
       const { succeeded } = await etcd.transaction([{ key, modRevision }], leaves)
       if (succeeded && last) last = { ...last, endsAt: 0 }
+      // What else belongs to it ends too: what the others were told of this node's pods.
+      if (id !== undefined) await etcd.revoke(id).catch(() => {})
       enter({ state: 'joining', reason: 'its lease was released when the daemon was stopped' })
     },
   }

@@ -28,6 +28,27 @@ describe.skipIf(!hasEtcd)('etcd', () => {
     expect((await etcd.list('/a/')).entries.map(({ key }) => key)).toEqual(['/a/1', '/a/2'])
   })
 
+  test('lists more than fits into one answer, whatever the keys are, all of one moment', async () => {
+    const keys = Array.from({ length: 2_345 }, (_, at) => `/pages/${String(at).padStart(5, '0')}`)
+    for (let at = 0; at < keys.length; at += 100)
+      await etcd.transaction(
+        [],
+        keys.slice(at, at + 100).map((put) => ({ put, value: 'x' })),
+      )
+    const { revision, entries } = await etcd.list('/pages/')
+    expect(entries.map(({ key }) => key)).toEqual(keys)
+    expect(revision).toBe((await etcd.list('/')).revision)
+    // One that is not text stands where a page ends.
+    await etcd.transaction([], [{ delete: keys[999]! }])
+    const key = Buffer.concat([Buffer.from('/pages/00998'), Buffer.of(0xff, 0xfe)])
+    const answer = await fetch(`${member.endpoint}/v3/kv/put`, {
+      method: 'POST',
+      body: JSON.stringify({ key: key.toString('base64'), value: '' }),
+    })
+    expect(answer.status).toBe(200)
+    expect((await etcd.list('/pages/')).entries).toHaveLength(keys.length)
+  })
+
   test('does a transaction whole or not at all', async () => {
     await member.ctl('put', '/t/1', 'one')
     const { modRevision } = (await etcd.get('/t/1'))!

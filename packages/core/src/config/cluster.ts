@@ -168,6 +168,32 @@ export const clusterSchema = once(() => {
           ),
         false,
       ),
+      sharePods: z._default(
+        z
+          .boolean()
+          .check(
+            describe(
+              "With etcd: tell the other nodes the names and addresses of this one's pods, and hear of theirs. For names of pods, and rules about pods.",
+            ),
+          ),
+        true,
+      ),
+      sharedAnnotations: z._default(
+        z
+          .array(
+            z.string().check(
+              z.regex(/^[^*\s]+\*?$|^\*$/, {
+                error: 'expected the key of an annotation, or how keys begin, such as "example.org/*"',
+              }),
+            ),
+          )
+          .check(
+            describe(
+              'Which annotations the others are told too, for rules that select pods by them: keys, or how they begin ("example.org/*"). Whoever reads in etcd sees them.',
+            ),
+          ),
+        [],
+      ),
     })
     .check(
       z.refine((one) => [one.etcd, one.static, one.kubernetes].filter((source) => source).length === 1, {
@@ -176,6 +202,13 @@ export const clusterSchema = once(() => {
       z.refine(({ etcd, backend }) => etcd === undefined || backend === undefined, {
         error: 'with etcd there is no backend here: podwire cluster init says it for all nodes',
       }),
+      z.refine(
+        ({ etcd, sharePods, sharedAnnotations }) =>
+          sharedAnnotations.length === 0 || (etcd !== undefined && sharePods),
+        {
+          error: 'sharedAnnotations needs etcd, and sharePods: without them nobody is told of pods',
+        },
+      ),
       z.refine(
         ({ leaseTTL, renewBefore }) =>
           renewBefore === undefined || (parseDuration(renewBefore) ?? 0) < (parseDuration(leaseTTL) ?? 0),

@@ -15,6 +15,8 @@ describe('cluster in the configuration', () => {
       leaseTTL: 86_400_000,
       renewBefore: 43_200_000,
       releaseOnStop: false,
+      sharePods: true,
+      sharedAnnotations: [],
     })
   })
 
@@ -44,6 +46,12 @@ describe('cluster in the configuration', () => {
     [{ etcd, leaseTTL: '1h', renewBefore: '1h' }, 'less than leaseTTL'],
     [{ etcd, publicIP: 'node-1' }, 'IPv4 address'],
     [{ etcd, backend: { type: 'vxlan' } }, 'podwire cluster init'],
+    [{ etcd, sharedAnnotations: ['a*b'] }, 'key of an annotation'],
+    [{ etcd, sharePods: false, sharedAnnotations: ['app'] }, 'sharedAnnotations needs etcd'],
+    [
+      { kubernetes: { clusterCIDR: '10.244.0.0/16' }, sharedAnnotations: ['app'] },
+      'sharedAnnotations needs etcd',
+    ],
     [{ kubernetes: {} }, 'cluster.kubernetes.clusterCIDR'],
     [{ kubernetes: { clusterCidr: '10.244.0.0/16' } }, 'did you mean "clusterCIDR"'],
     [{ kubernetes: { clusterCIDR: 'x' } }, 'expected a CIDR'],

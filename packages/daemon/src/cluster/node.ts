@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs'
+import { join as joinPath } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import type { Logger } from '@podwire/api'
+import { type Logger, messageOf, PEER_PODS_CHANGE, type PeerPodsChange } from '@podwire/api'
 import type { Cluster, ClusterEvent } from '@podwire/cluster'
 import type { ClusterConfig, LoadedConfig } from '@podwire/core'
 import { errors } from '../errors.ts'
 import type { ReloadableHost } from '../reloadable-host.ts'
 import { withShare } from './overlay.ts'
+import { tellOwnPods } from './own-pods.ts'
 
 /** The daemon's part in a cluster. */
 export interface ClusterNode {
@@ -28,9 +31,16 @@ export async function joinAsConfigured(
   const { cluster: settings, stateDir } = config
   if (!settings) return undefined
   let tell: (event: ClusterEvent) => Promise<void> | void = () => {}
+  let tellPeers: (change: PeerPodsChange) => Promise<void> | void = () => {}
   /** Has the host take what it could not take. */
   let retry: NodeJS.Timeout | undefined
-  const cluster = await join(settings, { log, stateDir, onEvent: (event) => tell(event) })
+  let own: { stop(): void } | undefined
+  const cluster = await join(settings, {
+    log,
+    stateDir,
+    onEvent: (event) => tell(event),
+    ...(settings.sharePods ? { onPeerPods: (change) => tellPeers(change) } : {}),
+  })
   /** What it has, or had last: while it is fenced its plugin goes on by that. */
   let share = cluster.share
 
@@ -100,29 +110,58 @@ export async function joinAsConfigured(
       tell = async (event) => {
         if (event.event === 'fenced') events.emit('cluster:fenced', { reason: event.reason })
         else if (event.event === 'repaired') events.emit('cluster:repaired', { what: event.what })
+        else if (event.event === 'refused') events.emit('cluster:refused', { what: event.what })
         else {
           clearTimeout(retry)
           await take(event.share.podCIDR)
         }
       }
-      const { share } = cluster
+      const { share, pods } = cluster
+      if (pods) {
+        tellPeers = (change) => host.event(PEER_PODS_CHANGE, { ...change })
+        own = tellOwnPods(host, pods, settings.sharedAnnotations, log)
+        // What is started anew knows nothing, unless it wrote it down.
+        events.on('configuration:changed', pods.repeat)
+        events.on('plugin:restarted', pods.repeat)
+        pods.repeat()
+      } else void forgetPeers(host, log)
       if (!share) return
       if (isTaken(share.podCIDR)) taken(share.podCIDR)
       else void tell({ event: 'joined', share })
     },
     stop: () => {
       clearTimeout(retry)
+      own?.stop()
       return cluster.stop({ release: settings.releaseOnStop })
     },
   }
 }
 
+/** Where nobody tells of other nodes' pods, those that the plugin heard of once are nobody's. */
+async function forgetPeers(host: ReloadableHost, log: Logger): Promise<void> {
+  try {
+    await host.event(PEER_PODS_CHANGE, { all: [], changed: [] })
+  } catch (error) {
+    log.warn(`cluster: the network plugin does not forget other nodes' pods: ${messageOf(error)}`)
+  }
+}
+
+/** The same for a node that was part of a cluster once. */
+export async function forgetCluster(host: ReloadableHost, log: Logger): Promise<void> {
+  const { stateDir } = host.configuration.config
+  if (existsSync(joinPath(stateDir, 'cluster'))) await forgetPeers(host, log)
+}
+
 async function join(
   settings: ClusterConfig,
-  context: {
+  {
+    onPeerPods,
+    ...context
+  }: {
     readonly log: Logger
     readonly stateDir: string
     readonly onEvent: (event: ClusterEvent) => Promise<void> | void
+    readonly onPeerPods?: (change: PeerPodsChange) => Promise<void> | void
   },
 ): Promise<Cluster> {
   // Few hosts are part of a cluster.
@@ -157,5 +196,6 @@ async function join(
     interface: link,
     leaseTtl: leaseTTL / 1_000,
     renewBefore: renewBefore / 1_000,
+    ...(onPeerPods ? { onPeerPods } : {}),
   })
 }

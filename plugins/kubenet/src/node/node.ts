@@ -1,4 +1,5 @@
 import {
+  type EventDetails,
   errnoOf,
   FLOW_DENIED,
   type Host,
@@ -26,6 +27,8 @@ import { ensureSysctls, sysctlDifferences } from '../kernel/sysctls.ts'
 import type { KubenetOptions } from '../options.ts'
 import { createPodLinks } from '../ownership/pod-links.ts'
 import { openStateId } from '../ownership/state-id.ts'
+import { parsePeerPodsChange } from '../peers/parse-change.ts'
+import { openPeerPods, type PeersChange } from '../peers/peer-pods.ts'
 import { isNetnsOf, publishedPorts } from '../pod-record.ts'
 import type { PodContext, SetUpContext } from '../pods/context.ts'
 import { openRecords } from '../pods/records.ts'
@@ -46,6 +49,8 @@ import { routerAdvertisements } from './sysctls.ts'
 export interface Node extends PodContext {
   /** Takes a pod CIDR; pods of an earlier one keep theirs. Looks whether it can be used, and makes nothing. */
   setPodCidr(podCidr: string): Promise<void>
+  /** Takes what the host tells of other nodes' pods, and has policies go by it. @throws PodwireError `PEER_PODS_INVALID` */
+  changePeers(details: EventDetails): Promise<void>
   /** Looks, and touches nothing. @throws PodwireError: why pods can't be set up */
   check(): Promise<void>
   readonly repairMark: RepairMark
@@ -84,6 +89,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const records = openRecords(stateDir)
   const former = openFormerAddresses(stateDir)
   const claims = openClaims(stateDir, former)
+  const peers = openPeerPods(stateDir, log)
   const firewall = openFirewall(
     // So that hosts of one machine leave each other's alone.
     () => `podwire-${stateId.get().slice(0, 8)}`,
@@ -109,6 +115,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     log,
     servers: options.nameServers,
     pods: () => records.list(),
+    peerNamed: peers.named,
     admit: (pod, groups, members) => policies.admit(pod, groups, members),
     denied: denials.note,
   })
@@ -121,6 +128,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     hasLink: kernel.hasLink,
     read: records.read,
     ids: records.ids,
+    peers: peers.all,
     past: createPastConnections({
       firewall,
       former,
@@ -146,6 +154,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   let warned: ReadonlySet<string> = new Set()
   // Many set-ups may find at once that something is missing.
   let building: Promise<readonly string[]> | undefined
+  /** What policies may still have of other nodes' pods, where the kernel refused a change. */
+  let owed: PeersChange['before'] | undefined
 
   function livingOwner(address: string) {
     const sandboxId = claims.ownerOf(address)
@@ -180,6 +190,24 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       allocator = undefined
       throw error
     }
+  }
+
+  async function changePeers(details: EventDetails) {
+    const change = (() => {
+      try {
+        return parsePeerPodsChange(details)
+      } catch (cause) {
+        throw errors.PEER_PODS_INVALID({}, cause)
+      }
+    })()
+    // Known first: a policy that is made meanwhile, by whichever process, has them, or is seen below.
+    const { before, after } = peers.apply(change)
+    const left = owed
+    owed = [...(left ?? []), ...before]
+    // How much of the earlier change came about is not known: all of it is taken out, and what there is brought in.
+    if (left) await policies.exchangePeers(owed, [])
+    await policies.exchangePeers(left ? [] : before, left ? peers.all() : after)
+    owed = undefined
   }
 
   async function look() {
@@ -265,6 +293,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     },
     repairMark: openRepairMark(stateDir),
     setPodCidr,
+    changePeers,
     async check() {
       if (problem) throw problem
       records.checkWritable()

@@ -5,6 +5,7 @@ import type { PodRecord } from '../pod-record.ts'
 import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
 import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
+import type { PodOfRules } from './others-policies.ts'
 import { isSelected } from './selectors.ts'
 
 /** An address that a name led to, in network order. */
@@ -35,6 +36,8 @@ interface NamingContext {
   /** Empty: whom the host asks. */
   readonly servers: readonly string[]
   pods(): readonly PodRecord[]
+  /** The pod of another node that has these names. */
+  peerNamed(namespace: string, name: string): PodOfRules | undefined
   /** Lets the pod connect to addresses that a name of these groups led to. */
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   denied(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
@@ -99,7 +102,9 @@ export function createNaming(context: NamingContext): Naming {
   function addressesOfPod({ egress }: Served, name: string): string[] {
     const at = name.lastIndexOf('.')
     const [podName, namespace] = [name.slice(0, at), name.slice(at + 1)]
-    const pod = context.pods().find((other) => other.name === podName && other.namespace === namespace)
+    const isNamed = (other: PodRecord) => other.name === podName && other.namespace === namespace
+    // A pod of this node first: nothing that others say takes its name from it.
+    const pod: PodOfRules | undefined = context.pods().find(isNamed) ?? context.peerNamed(namespace, podName)
     if (!pod) return []
     const isIn = (groups: readonly Group[]) => groups.some(({ pods }) => isSelected(pods, pod))
     if (isIn(egress.deny)) return []

@@ -86,8 +86,7 @@ const hasMembers = ({ kind }: Group) => kind === 'pods' || kind === 'names'
 /** An address that names lead to belongs to the pod that asked for them. */
 export const ledTo = (link: string, address: Uint8Array) => concatenate(linkName(link), address)
 
-// No policy selects more pods than a host has, and all pods together are led to no more addresses.
-const MOST_PODS = 16_384
+// All pods together are led to no more addresses.
 const MOST_LED_TO = 1 << 20
 
 export function objectsOf(of: KernelPolicy, membersOf: MembersOf): PolicyObjects {
@@ -106,7 +105,8 @@ function groupLayout({ group, family }: MemberSet): NewSet {
   const { address } = layouts[family]
   return group.kind === 'names'
     ? { key: ['ifname', address], size: MOST_LED_TO, timeout: 0 }
-    : { key: address, size: MOST_PODS }
+    : // It may have the pods of all nodes, and mostly has few: without a size the kernel lets it grow.
+      { key: address }
 }
 
 type Fixed = Omit<PolicyObjects, 'groups'>

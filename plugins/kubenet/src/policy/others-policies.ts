@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Policy } from '@podwire/api'
+import type { PodSelector, Policy } from '@podwire/api'
 import { namesIn, removeIfThere } from '@podwire/api/files'
 import { type Change, elements, rules, type TableRef } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
@@ -11,7 +11,20 @@ import { directions } from './compile.ts'
 import { isThere, removed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import { chainOf, memberSets } from './objects.ts'
-import { isSelected } from './selectors.ts'
+import { isSelected, type SelectablePod } from './selectors.ts'
+
+/** Whom a rule about pods may be about: of this node or another one. */
+export interface PodOfRules extends SelectablePod {
+  readonly addresses: readonly { readonly address: string }[]
+}
+
+/** What becomes of policies when pods of other nodes come and go. */
+interface Exchange {
+  /** In pieces, a transaction each, by a look at what is there: each set is right by itself. */
+  readonly changes: readonly ((table: TableRef) => Change[])[]
+  /** The policies that allow less than before, by their suffixes. */
+  readonly narrowed: ReadonlySet<string>
+}
 
 /**
  * Pods in the policies of others: a policy may speak of pods that come and go, so that each of them enters the sets of those
@@ -34,6 +47,8 @@ export interface OthersPolicies {
   join(table: TableRef, pod: PodRecord, but?: KernelPolicy): Change[]
   /** @param gone the policies that are taken away in the same step */
   leave(table: TableRef, pod: PodRecord, gone: (policy: KernelPolicy) => boolean): Change[]
+  /** Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs. */
+  exchange(before: readonly PodOfRules[], after: readonly PodOfRules[]): Exchange
 }
 
 interface OthersPoliciesContext {
@@ -42,7 +57,12 @@ interface OthersPoliciesContext {
   /** Undefined for what isn't there or can't be read. */
   read(sandboxId: string): PodRecord | undefined
   kernelPolicyOf(pod: PodRecord): KernelPolicy | undefined
+  /** The pods of this node. */
+  own(): readonly PodOfRules[]
 }
+
+/** So many elements are changed in a transaction, but for those of one set, which are not cut in two. */
+const mostElements = 4_000
 
 export function createOthersPolicies(context: OthersPoliciesContext): OthersPolicies {
   const { firewall, read, kernelPolicyOf } = context
@@ -98,6 +118,36 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       setsWith(record, (policy) => !gone(policy)).flatMap(({ set, keys }) =>
         removed(firewall, { ...table, set }, keys),
       ),
+    exchange(before, after) {
+      const policies = selectingPolicies()
+      // A pod of this node may have an address that is another's by now, and keeps its place.
+      const own = policies.length > 0 ? context.own() : []
+      const pieces: { size: number; readonly sets: (Difference & { readonly set: string })[] }[] = []
+      const narrowed = new Set<string>()
+      for (const policy of policies)
+        for (const { set, group, family, list } of memberSets(policy)) {
+          if (group.kind !== 'pods') continue
+          const { came, went } = differenceOf(before, after, own, group.pods, family)
+          if ((list === 'allow' ? went : came).length > 0) narrowed.add(policy.suffix)
+          const size = came.length + went.length
+          if (size === 0) continue
+          if (pieces.length === 0 || pieces.at(-1)!.size + size > mostElements)
+            pieces.push({ size: 0, sets: [] })
+          const piece = pieces.at(-1)!
+          piece.size += size
+          piece.sets.push({ set, came, went })
+        }
+      const changes = pieces.map(
+        ({ sets: some }) =>
+          (table: TableRef) =>
+            some.flatMap(({ set, came, went }) => {
+              const ref = { ...table, set }
+              const added = came.map((key) => ({ key }))
+              return [...removed(firewall, ref, went), ...(added.length > 0 ? elements.add(ref, added) : [])]
+            }),
+      )
+      return { changes, narrowed }
+    },
   }
 }
 
@@ -108,6 +158,40 @@ const speaksOfPods = (policy: Policy | undefined) =>
     ),
   )
 
+/** What a group of pods has of those that come and go. */
+interface Difference {
+  readonly came: readonly Buffer[]
+  readonly went: readonly Buffer[]
+}
+
+function differenceOf(
+  before: readonly PodOfRules[],
+  after: readonly PodOfRules[],
+  own: readonly PodOfRules[],
+  selectors: readonly (string | PodSelector)[],
+  family: IpFamily,
+): Difference {
+  const keysOf = (pods: readonly PodOfRules[]) => keysIn(pods, selectors, family)
+  const [had, has, stays] = [keysOf(before), keysOf(after), keysOf(own)]
+  return {
+    came: [...has].flatMap(([key, address]) => (had.has(key) ? [] : [address])),
+    went: [...had].flatMap(([key, address]) => (has.has(key) || stays.has(key) ? [] : [address])),
+  }
+}
+
+/** Those of the pods that are selected, by what tells their addresses apart. */
+const keysIn = (
+  pods: readonly PodOfRules[],
+  selectors: readonly (string | PodSelector)[],
+  family: IpFamily,
+): Map<string, Buffer> =>
+  new Map(
+    pods
+      .filter((pod) => isSelected(selectors, pod))
+      .flatMap((pod) => addressesOf(pod, family))
+      .map((address) => [address.toString('hex'), address]),
+  )
+
 /** A pod's addresses of a family, in network order. */
-export const addressesOf = ({ addresses }: PodRecord, family: IpFamily): Buffer[] =>
+export const addressesOf = ({ addresses }: Pick<PodOfRules, 'addresses'>, family: IpFamily): Buffer[] =>
   addresses.filter(({ address }) => familyOf(address) === family).map(({ address }) => encodeIp(address))

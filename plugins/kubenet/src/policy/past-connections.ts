@@ -3,7 +3,7 @@ import type { Firewall } from '../firewall/firewall.ts'
 import { contains, familyOf, parseRange } from '../ipam/cidr.ts'
 import type { FormerAddresses } from '../ipam/former-addresses.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { passes, triedBy } from './connections.ts'
+import { type Membership, passes, triedBy } from './connections.ts'
 import { hasElement } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import { groupSet, ledTo } from './objects.ts'
@@ -12,8 +12,18 @@ import { groupSet, ledTo } from './objects.ts'
 export interface PastConnections {
   /** What whoever had the addresses before had begun must not go on for this pod. */
   forget(pod: PodRecord): Promise<void>
-  /** What the pod's policy doesn't allow any more must not go on. */
-  cut(pod: PodRecord, policy: KernelPolicy, link: string): Promise<void>
+  /**
+   * What the pods' policies don't allow any more must not go on.
+   * @param about addresses that connections are looked at of; absent: all
+   */
+  cut(pods: readonly PolicedPod[], about?: ReadonlySet<string>): Promise<void>
+}
+
+/** A pod that has a policy in the kernel. */
+export interface PolicedPod {
+  readonly pod: PodRecord
+  readonly policy: KernelPolicy
+  readonly link: string
 }
 
 interface PastConnectionsContext {
@@ -70,29 +80,36 @@ export function createPastConnections(context: PastConnectionsContext): PastConn
     begun.finish(isForgotten)
   }
 
+  /** Whether the kernel has an address among a policy's group. */
+  const isMember =
+    (policy: KernelPolicy, link: string): Membership['has'] =>
+    (direction, list, index, address) => {
+      const set = groupSet(direction, list, index, familyOf(address) ?? 4, policy)
+      const isOfNames = policy.policy[direction]?.[list][index]?.kind === 'names'
+      const key = encodeIp(address)
+      return hasElement(firewall, set, isOfNames ? ledTo(link, key) : key)
+    }
+
   return {
     async forget(pod) {
       if (firewall.problem !== undefined) return
       const own = addressesOf(pod)
       if (!own.every(former.isFresh)) await sweepWith(own)
     },
-    async cut(pod, policy, link) {
-      const own = addressesOf(pod)
+    async cut(pods, about) {
+      if (pods.length === 0) return
       const hosts = await hostAddresses()
-      await firewall.forgetConnections((connection) =>
-        triedBy(connection, own).some(
-          (tried) =>
-            !passes(policy.policy, tried, {
-              isHost: (address) => hosts.has(address),
-              has(direction, list, index, address) {
-                const set = groupSet(direction, list, index, familyOf(address) ?? 4, policy)
-                const isOfNames = policy.policy[direction]?.[list][index]?.kind === 'names'
-                const key = encodeIp(address)
-                return hasElement(firewall, set, isOfNames ? ledTo(link, key) : key)
-              },
-            }),
-        ),
-      )
+      const isHost = (address: string) => hosts.has(address)
+      const looks = pods.map((one) => ({ ...one, own: addressesOf(one.pod) }))
+      await firewall.forgetConnections((connection) => {
+        const { original, reply } = connection
+        if (about && !about.has(original.source) && !about.has(reply.source)) return false
+        return looks.some(({ own, policy, link }) =>
+          triedBy(connection, own).some(
+            (tried) => !passes(policy.policy, tried, { isHost, has: isMember(policy, link) }),
+          ),
+        )
+      })
     },
   }
 }

@@ -19,8 +19,8 @@ import {
 } from './link-entries.ts'
 import { hasNames, type Member, type Naming } from './naming.ts'
 import { type MembersOf, objectsOf, put } from './objects.ts'
-import { addressesOf, createOthersPolicies } from './others-policies.ts'
-import type { PastConnections } from './past-connections.ts'
+import { addressesOf, createOthersPolicies, type PodOfRules } from './others-policies.ts'
+import type { PastConnections, PolicedPod } from './past-connections.ts'
 import { isSelected } from './selectors.ts'
 import { createSharedPolicies } from './shared-policies.ts'
 
@@ -41,6 +41,11 @@ export interface Policies {
   concern(pod: PodRecord): boolean
   /** Takes the policy away, and the pod out of others'; after its link is gone and its record says that it leaves, before its addresses are free. */
   remove(pod: PodRef & Partial<PodRecord>): void
+  /**
+   * Brings pods of other nodes into the policies that speak of them, and takes those out that are gone; cuts the connections that are
+   * no longer allowed. May be repeated. Those of afterwards are known already.
+   */
+  exchangePeers(before: readonly PodOfRules[], after: readonly PodOfRules[]): Promise<void>
   /** Whether this process answers the pod's DNS, where its policy has names. */
   isAnswered(pod: PodRecord): boolean
   /** Lets a pod connect to what its names lead to. @param groups where they stand among what its egress allows */
@@ -63,6 +68,8 @@ interface PolicyContext {
   read(sandboxId: string): PodRecord | undefined
   ids(): string[]
   readonly past: PastConnections
+  /** Pods of other nodes. */
+  peers(): readonly PodOfRules[]
   readonly naming: Naming
 }
 
@@ -76,6 +83,7 @@ export function createPolicies(context: PolicyContext): Policies {
     firewall,
     stateDir: context.stateDir,
     read: readOr,
+    own: ownPods,
     kernelPolicyOf: policyOf,
   })
 
@@ -103,24 +111,28 @@ export function createPolicies(context: PolicyContext): Policies {
     return !leaving || context.hasLink(linkOf(sandboxId))
   }
 
-  const everybody = () =>
-    context
+  function ownPods(): readonly PodRecord[] {
+    return context
       .ids()
       .flatMap((sandboxId) => readOr(sandboxId) ?? [])
       .filter(isPresent)
+  }
+
+  const everybody = () => [...ownPods(), ...context.peers()]
 
   const membersOf =
-    (policy: KernelPolicy, present: () => readonly PodRecord[]): MembersOf =>
+    (policy: KernelPolicy, present: () => readonly PodOfRules[]): MembersOf =>
     (of) =>
       of.group.kind === 'names'
         ? naming
             .pods()
             .filter((pod) => policyOf(pod)?.suffix === policy.suffix)
             .flatMap((pod) => ledTo.elementsOf(pod, of))
-        : present()
-            .filter((pod) => isSelected(of.group.pods, pod))
-            .flatMap((pod) => addressesOf(pod, of.family))
-            .map((key) => ({ key }))
+        : withoutTwins(
+            present()
+              .filter((pod) => isSelected(of.group.pods, pod))
+              .flatMap((pod) => addressesOf(pod, of.family)),
+          ).map((key) => ({ key }))
 
   /** What leads a pod's packets to its policy, and its questions to whoever answers them. */
   function entriesOf(
@@ -190,6 +202,12 @@ export function createPolicies(context: PolicyContext): Policies {
     ]
   }
 
+  /** None where its policy limits nothing. */
+  function policedPod(pod: PodRecord): PolicedPod[] {
+    const policy = policyOf(pod)
+    return policy ? [{ pod, policy, link: linkOf(pod.sandboxId) }] : []
+  }
+
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
   const isAnsweredHere = (record: PodRecord) =>
@@ -221,8 +239,20 @@ export function createPolicies(context: PolicyContext): Policies {
       await naming.serve(record)
       give(record, () => false)
       others.withdraw(record)
-      const policy = policyOf(record)
-      if (policy) await past.cut(record, policy, linkOf(record.sandboxId))
+      await past.cut(policedPod(record))
+    },
+    async exchangePeers(before, after) {
+      if (firewall.problem !== undefined || others.areNone()) return
+      let narrowed: ReadonlySet<string> = new Set()
+      retrying(() => {
+        if (!areTablesThere()) return
+        const exchange = others.exchange(before, after)
+        narrowed = exchange.narrowed
+        for (const change of exchange.changes) firewall.transact(change)
+      })
+      const pods = ownPods().flatMap(policedPod)
+      const concerned = pods.filter(({ policy }) => narrowed.has(policy.suffix))
+      if (concerned.length > 0) await past.cut(concerned, addressesIn([...before, ...after]))
     },
     async takeUp(record) {
       if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
@@ -287,6 +317,7 @@ export function createPolicies(context: PolicyContext): Policies {
       const present = all.flatMap(({ record }) =>
         typeof record === 'object' && isPresent(record) ? [record] : [],
       )
+      const everybody = [...present, ...context.peers()]
       const own = present.flatMap((pod) => policyOf(pod) ?? [])
       return [
         ...[...new Map(own.map((policy) => [policy.suffix, policy])).values()].flatMap((policy) =>
@@ -294,7 +325,7 @@ export function createPolicies(context: PolicyContext): Policies {
             table,
             objectsOf(
               policy,
-              membersOf(policy, () => present),
+              membersOf(policy, () => everybody),
             ),
           ),
         ),
@@ -310,6 +341,14 @@ export function createPolicies(context: PolicyContext): Policies {
     },
   }
 }
+
+/** An address that two pods are said to have is one element. */
+const withoutTwins = (addresses: readonly Buffer[]): readonly Buffer[] => [
+  ...new Map(addresses.map((address) => [address.toString('hex'), address])).values(),
+]
+
+const addressesIn = (pods: readonly PodOfRules[]): ReadonlySet<string> =>
+  new Set(pods.flatMap(({ addresses }) => addresses.map(({ address }) => address)))
 
 const isRecord = (pod: PodRef & Partial<PodRecord>): pod is PodRecord => pod.addresses !== undefined
 

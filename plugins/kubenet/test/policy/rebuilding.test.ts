@@ -47,12 +47,14 @@ describeIsolated('policies in tables that are made anew', () => {
       log: { debug() {}, info() {}, warn() {}, error() {} },
       servers: [],
       pods: records.list,
+      peerNamed: () => undefined,
       admit() {},
       denied() {},
     })
     policies = createPolicies({
       ...{ firewall, stateDir, naming, ids: records.ids, read: records.read, hasLink: kernel.hasLink },
       linkOf: (sandboxId) => names(sandboxId).host,
+      peers: () => [],
       logGroup: () => 1,
       takeUpLog() {},
       past: { forget: async () => {}, cut: async () => {} },
