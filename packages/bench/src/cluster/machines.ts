@@ -22,7 +22,9 @@ export function makeMachines(count: number): () => void {
       ip -n bench-node-${number} link set lo up
       ip -n bench-node-${number} link set eth0 up`)
   return () => {
-    for (let number = 1; number <= count; number++) sh(`ip netns del bench-node-${number}`)
+    // A namespace stays for as long as a process that ends is in it, and its links with it.
+    for (let number = 1; number <= count; number++)
+      sh(`ip link del port${number}; ip netns del bench-node-${number}`)
     sh('ip link del lan')
   }
 }

@@ -2,12 +2,13 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectNetworkHost, type RemoteNetworkHost } from '@podwire/client'
+import { keysOf, openEtcd, vxlanDefaults, writeNetwork } from '@podwire/cluster'
 import { withNetns } from '@podwire/netlink'
 import { type Figure, figure, median } from '../figure.ts'
 import { endDaemon, installedPodwire } from '../installed.ts'
 import { podOf } from '../kubenet-host.ts'
 import { streamTo } from '../tcp.ts'
-import { machineNetns, sh } from './machines.ts'
+import { endpoint, machineNetns, sh } from './machines.ts'
 
 const rounds = 5
 const numbers = [1, 2]
@@ -82,6 +83,12 @@ interface Reference {
 
 async function beside(backend: 'host-gw' | 'vxlan', references: readonly Reference[]): Promise<Figure[]> {
   const dir = mkdtempSync('/run/podwire-bench-')
+  const etcd = openEtcd({ endpoints: [endpoint] })
+  await writeNetwork(etcd, keysOf(`/bench-${backend}`), {
+    network: '10.244.0.0/16',
+    backend: backend === 'vxlan' ? { type: backend, ...vxlanDefaults } : { type: backend },
+  })
+  etcd.close()
   const daemons = await Promise.all(numbers.map((number) => startDaemon(dir, number, backend)))
   try {
     const [client, server] = await Promise.all(
@@ -126,13 +133,11 @@ async function beside(backend: 'host-gw' | 'vxlan', references: readonly Referen
 async function startDaemon(dir: string, number: number, backend: 'host-gw' | 'vxlan') {
   const stateDir = `${dir}/node-${number}`
   const file = `${stateDir}.config.json`
-  const nodes = numbers.map((one) => ({
-    node: `node-${one}`,
-    podCIDR: `10.244.${one}.0/24`,
-    publicIP: `192.0.2.${one}`,
-  }))
-  const type = backend === 'vxlan' ? { type: backend, directRouting: false } : { type: backend }
-  const cluster = { static: nodes, nodeName: `node-${number}`, interface: 'eth0', backend: type }
+  const cluster = {
+    etcd: { endpoints: [endpoint], prefix: `/bench-${backend}` },
+    nodeName: `node-${number}`,
+    interface: 'eth0',
+  }
   writeFileSync(file, JSON.stringify({ networkPlugin: 'kubenet', cluster }))
   const args = [installedPodwire().podwire, 'daemon', '--config', file, '--state-dir', stateDir]
   const child = withNetns(machineNetns(number), () => spawn(process.execPath, args, { stdio: 'ignore' }))

@@ -23,7 +23,7 @@ import {
   plugIn,
 } from './machines.ts'
 
-// All of them take half an hour: npm run test:faults -- --cluster.
+// All of them take a quarter of an hour: npm run test:faults -- --cluster.
 const isWhole = process.env['PODWIRE_FAULTS'] === 'all'
 const times = (few: number, all: number) => (isWhole ? all : few)
 const leaseSeconds = 6
