@@ -25,8 +25,10 @@ export async function settle<Value>(
 ): Promise<Outcome<Value>> {
   const started = performance.now()
   const end = new AbortController()
-  const deadline = AbortSignal.timeout(deadlineMs)
-  const signal = AbortSignal.any(outer ? [deadline, outer] : [deadline])
+  const deadline = new AbortController()
+  // A timer holds what it calls: on Node.js 20 an AbortSignal.timeout() that is only part of another signal may be collected as garbage.
+  const timer = setTimeout(() => deadline.abort(new DOMException('deadline', 'TimeoutError')), deadlineMs)
+  const signal = AbortSignal.any(outer ? [deadline.signal, outer] : [deadline.signal])
   const late = (async () => {
     await aborted(signal, end.signal)
     await sleep(graceMs, undefined, { signal: end.signal })
@@ -42,6 +44,7 @@ export async function settle<Value>(
   try {
     return await Promise.race([ended, late])
   } finally {
+    clearTimeout(timer)
     end.abort()
   }
 }
