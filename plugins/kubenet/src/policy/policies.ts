@@ -38,7 +38,7 @@ import { isSelected } from './selectors.ts'
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
 export interface Policies {
   /** Looks whether a pod can have its policy. @throws PodwireError: why not */
-  assertPossible(pod: PodRecord): void
+  assertPossible(pod: WithPolicy): void
   /** Puts a new pod's policy in place, and makes the pod known to the policies of others; before its link is there. */
   add(pod: PodRecord): Promise<void>
   /** Gives a pod its policy, whatever it had before, and cuts the connections that are no longer allowed. */
@@ -61,6 +61,8 @@ export interface Policies {
   /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
   rebuilt(table: TableRef): Change[]
 }
+
+type WithPolicy = Pick<PodRecord, 'namespace' | 'name' | 'datapath' | 'policy'>
 
 interface PolicyContext {
   readonly firewall: Firewall
@@ -103,7 +105,7 @@ export function createPolicies(context: PolicyContext): Policies {
     }
   }
 
-  function compile(record: PodRecord): CompiledPolicy {
+  function compile(record: WithPolicy): CompiledPolicy {
     try {
       return compilePolicy(record.policy ?? {})
     } catch (error) {
@@ -368,6 +370,6 @@ const isLedTo = (direction: Direction, list: 'allow' | 'deny') => direction === 
 
 const isRecord = (pod: PodRef & Partial<PodRecord>): pod is PodRecord => pod.addresses !== undefined
 
-function refuseBridge(record: PodRecord) {
+function refuseBridge(record: WithPolicy) {
   if (record.datapath === 'bridge') throw errors.POLICY_NEEDS_ROUTED({ pod: podKey(record) })
 }
