@@ -45,6 +45,8 @@ async function create(
   signal: AbortSignal,
 ): Promise<PodRecord> {
   const { kernel, datapath, hostPorts, policies, records } = context
+  // Before there is a record: whoever repairs puts in place what it says.
+  policies.assertPossible({ ...pod, datapath: datapath.name })
   const step = stepsOf(pod, context, signal)
   try {
     const begun = await step('address', () => allocate(context, pod, sandbox, signal))

@@ -8,7 +8,7 @@ import type { Firewall } from '../firewall/firewall.ts'
 import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { directions } from './compile.ts'
-import { isThere, removed } from './in-kernel.ts'
+import { ifThere, removed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import { chainOf, memberSets } from './objects.ts'
 import { isSelected, type SelectablePod } from './selectors.ts'
@@ -42,11 +42,11 @@ export interface OthersPolicies {
   areNone(): boolean
   /**
    * Into the sets that a pod belongs to, and out of those that it doesn't.
-   * @param but the policy whose sets are filled in the same step
+   * @param isDone the policies that are filled, or taken away, in the same step
    */
-  join(table: TableRef, pod: PodRecord, but?: KernelPolicy): Change[]
-  /** @param gone the policies that are taken away in the same step */
-  leave(table: TableRef, pod: PodRecord, gone: (policy: KernelPolicy) => boolean): Change[]
+  join(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): Change[]
+  /** @param isDone the policies that are taken away in the same step */
+  leave(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): Change[]
   /** Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs. */
   exchange(before: readonly PodOfRules[], after: readonly PodOfRules[]): Exchange
 }
@@ -78,16 +78,21 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       // While a change is under way the kernel has the one or the other.
       .flatMap((pod) => [pod, ...(pod.changing ? [{ ...pod, ...pod.changing }] : [])])
       .flatMap((pod) => kernelPolicyOf(pod) ?? [])
-    return [...new Map(policies.map((policy) => [policy.suffix, policy])).values()].filter((policy) =>
-      isThere(() => firewall.ask((table) => rules.count({ ...table, chain: chainOf('egress', policy) }))),
-    )
+    return [...new Map(policies.map((policy) => [policy.suffix, policy])).values()].filter(isInKernel)
   }
 
-  const setsWith = (record: PodRecord, isWanted: (policy: KernelPolicy) => boolean) =>
+  /** A chain that isn't there has no rules; one that selects pods has some. */
+  function isInKernel(policy: KernelPolicy): boolean {
+    const selects = podSets(policy)[0]
+    if (!selects) return false
+    const chain = chainOf(selects.direction, policy)
+    return (ifThere(() => firewall.ask((table) => rules.count({ ...table, chain }))) ?? 0) > 0
+  }
+
+  const setsWith = (record: PodRecord, isDone: (policy: KernelPolicy) => boolean) =>
     selectingPolicies()
-      .filter(isWanted)
-      .flatMap(memberSets)
-      .filter(({ group }) => group.kind === 'pods')
+      .filter((policy) => !isDone(policy))
+      .flatMap(podSets)
       .map(({ group, family, set }) => ({
         set,
         keys: addressesOf(record, family),
@@ -105,8 +110,8 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       if (!speaksOfPods(policy)) removeIfThere(join(selecting, sandboxId))
     },
     areNone: () => selectingPods().length === 0,
-    join: (table, record, but) =>
-      setsWith(record, ({ suffix }) => suffix !== but?.suffix).flatMap(({ set, keys, isMember }) => {
+    join: (table, record, isDone) =>
+      setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
         const ref = { ...table, set }
         if (!isMember) return removed(firewall, ref, keys)
         return elements.add(
@@ -114,10 +119,8 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
           keys.map((key) => ({ key })),
         )
       }),
-    leave: (table, record, gone) =>
-      setsWith(record, (policy) => !gone(policy)).flatMap(({ set, keys }) =>
-        removed(firewall, { ...table, set }, keys),
-      ),
+    leave: (table, record, isDone) =>
+      setsWith(record, isDone).flatMap(({ set, keys }) => removed(firewall, { ...table, set }, keys)),
     exchange(before, after) {
       const policies = selectingPolicies()
       // A pod of this node may have an address that is another's by now, and keeps its place.
@@ -125,8 +128,7 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       const pieces: { size: number; readonly sets: (Difference & { readonly set: string })[] }[] = []
       const narrowed = new Set<string>()
       for (const policy of policies)
-        for (const { set, group, family, list } of memberSets(policy)) {
-          if (group.kind !== 'pods') continue
+        for (const { set, group, family, list } of podSets(policy)) {
           const { came, went } = differenceOf(before, after, own, group.pods, family)
           if ((list === 'allow' ? went : came).length > 0) narrowed.add(policy.suffix)
           const size = came.length + went.length
@@ -150,6 +152,8 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
     },
   }
 }
+
+const podSets = (policy: KernelPolicy) => memberSets(policy).filter(({ group }) => group.kind === 'pods')
 
 const speaksOfPods = (policy: Policy | undefined) =>
   directions.some((direction) =>

@@ -3,6 +3,7 @@ import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import type { PodRecord } from '../pod-record.ts'
+import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
 import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
 import { type KernelPolicy, kernelPolicyOf } from './kernel-policy.ts'
@@ -27,7 +28,7 @@ import { createSharedPolicies } from './shared-policies.ts'
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
 export interface Policies {
   /** Looks whether a pod can have its policy. @throws PodwireError: why not */
-  assertPossible(pod: PodRecord): void
+  assertPossible(pod: WithPolicy): void
   /** Puts a new pod's policy in place, and makes the pod known to the policies of others; before its link is there. */
   add(pod: PodRecord): Promise<void>
   /** Gives a pod its policy, whatever it had before, and cuts the connections that are no longer allowed. */
@@ -55,6 +56,8 @@ export interface Policies {
   /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
   rebuilt(table: TableRef): Change[]
 }
+
+type WithPolicy = Pick<PodRecord, 'namespace' | 'name' | 'datapath' | 'policy'>
 
 interface PolicyContext {
   readonly firewall: Firewall
@@ -91,11 +94,7 @@ export function createPolicies(context: PolicyContext): Policies {
     const { policy, addresses } = record
     if (!policy) return undefined
     const families = familiesOf(addresses.map(({ address }) => address))
-    try {
-      return kernelPolicyOf(policy, families, record.logGroup ?? context.logGroup())
-    } catch (error) {
-      throw errors.INVALID_POLICY({ pod: podKey(record), reason: messageOf(error) })
-    }
+    return compiling(record, () => kernelPolicyOf(policy, families, record.logGroup ?? context.logGroup()))
   }
 
   function readOr(sandboxId: string) {
@@ -155,25 +154,27 @@ export function createPolicies(context: PolicyContext): Policies {
     retrying((attempt) => {
       firewall.transact((table) => {
         const before = isNew(attempt) ? undefined : shared.suffixAt(link)
-        const isOther = before !== undefined && before !== policy?.suffix
+        const earlier = before === policy?.suffix ? undefined : before
+        const gone = earlier === undefined ? [] : shared.released(table, earlier, link)
         return [
           ...(policy ? shared.ensured(table, policy, link) : []),
           ...(isNew(attempt)
             ? []
             : [...(policy ? ledTo.renewed(table, record, policy) : []), ...forgotten(firewall, table, link)]),
           ...added(table, entries),
-          ...(isOther ? left(table, before, record.sandboxId) : []),
-          ...others.join(table, record, policy),
+          ...gone,
+          ...(earlier !== undefined && gone.length === 0
+            ? ledTo.found(table, earlier, record.sandboxId)
+            : []),
+          ...others.join(
+            table,
+            record,
+            ({ suffix }) => suffix === policy?.suffix || (gone.length > 0 && suffix === earlier),
+          ),
         ]
       })
       if (policy) shared.confirm(policy)
     })
-  }
-
-  /** What a pod leaves behind whose policy is another one now. */
-  function left(table: TableRef, suffix: string, sandboxId: string): Change[] {
-    const gone = shared.released(table, suffix, linkOf(sandboxId))
-    return gone.length > 0 ? gone : ledTo.found(table, suffix, sandboxId)
   }
 
   /** What takes a pod out of everything. */
@@ -217,9 +218,10 @@ export function createPolicies(context: PolicyContext): Policies {
 
   return {
     assertPossible(record) {
-      if (!record.policy) return
+      const { policy } = record
+      if (!policy) return
       refuseBridge(record)
-      policyOf(record)
+      compiling(record, () => compilePolicy(policy))
     },
     async add(record) {
       if (isForNobody(record)) return
@@ -352,6 +354,14 @@ const addressesIn = (pods: readonly PodOfRules[]): ReadonlySet<string> =>
 
 const isRecord = (pod: PodRef & Partial<PodRecord>): pod is PodRecord => pod.addresses !== undefined
 
-function refuseBridge(record: PodRecord) {
+function compiling<T>(pod: WithPolicy, compile: () => T): T {
+  try {
+    return compile()
+  } catch (error) {
+    throw errors.INVALID_POLICY({ pod: podKey(pod), reason: messageOf(error) })
+  }
+}
+
+function refuseBridge(record: WithPolicy) {
   if (record.datapath === 'bridge') throw errors.POLICY_NEEDS_ROUTED({ pod: podKey(record) })
 }

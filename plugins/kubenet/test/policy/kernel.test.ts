@@ -168,10 +168,18 @@ describeIsolated('a policy in the kernel', () => {
 
   it('is refused on a bridge, with the reason', async () => {
     await machine.start({ options: { datapath: 'bridge' } })
+    await machine.pod('other')
+    const seen: unknown[] = []
+    const watcher = watch(`${machine.stateDir}/pods`, (_, name) => seen.push(name))
     await expect(machine.pod('pod', { policy: allowing() })).rejects.toMatchObject({
       code: 'POLICY_NEEDS_ROUTED',
       message: expect.stringContaining('datapath to routed'),
     })
+    // No record of it, which another pod's set-up would take up.
+    await machine.remove('other')
+    await expect.poll(() => seen).toContain('other.json')
+    watcher.close()
+    expect(seen).not.toContain('pod.json')
     expect(machine.traces()).toEqual(nothing)
   })
 

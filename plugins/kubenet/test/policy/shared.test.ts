@@ -44,6 +44,17 @@ describeIsolated('a policy that several pods have', () => {
     expect(machine.traces()).toEqual(nothing)
   })
 
+  it('that selects pods gives way to another one that does', async () => {
+    await machine.start()
+    const admitting = (pod: string): Policy => ({ ingress: { default: 'deny', allow: [{ pod }] } })
+    for (const pod of ['*/*', 'test/b', 'test/*']) {
+      await machine.again('a', { policy: admitting(pod) })
+      await machine.plugin.checkPod?.(machine.host.pods.get('a')!, never())
+    }
+    await machine.remove('a')
+    expect(machine.traces()).toEqual(nothing)
+  })
+
   it('stays what it is for the others when one of them gets another one, and goes when the last one has', async () => {
     await start()
     for (const id of ['a', 'b']) await machine.pod(id, { policy })
