@@ -8,6 +8,7 @@ import { families, NETLINK_GENERIC, openNetlink, wireguard } from '@podwire/netl
 import { isIsolated } from '@podwire/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type EtcdMember, hasEtcd, startEtcd } from '../../../.dev/etcd-server.ts'
+import { startDaemon } from '../src/index.ts'
 import { afterThis, startTestDaemon, until } from './daemon.ts'
 
 function hasWireguard(): boolean {
@@ -319,6 +320,18 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
       const { heard } = globalThis as { heard?: object[] }
       expect(heard).toEqual([{ all: [], changed: [] }])
       expect(await etcd.ctl('get', '--prefix', `${prefix}/pods/10.244.1`)).toBe('')
+    })
+
+    test('leaves its kernel to others when its node is part of no cluster any more', async () => {
+      const { daemon, configure, load, log } = await start()
+      const guard = () => sh('nft list tables').includes('inet podwire-cluster')
+      await until(guard)
+      await daemon.stop(0)
+      expect(guard()).toBe(true)
+      configure({})
+      const alone = await startDaemon({ load, log, version: '0.0.0', env: {} })
+      afterThis(() => alone.stop(0))
+      expect(guard()).toBe(false)
     })
 
     test('starts without it, and joins when it can', async () => {

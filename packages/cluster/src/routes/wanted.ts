@@ -11,6 +11,7 @@ import {
   type Subnet,
 } from '../layout/range.ts'
 import type { ClusterLink } from './cluster-link.ts'
+import { type TakenSubnets, takenSubnets } from './taken-subnets.ts'
 import type { WantedTunnel } from './tunnel.ts'
 import type { Underlay } from './underlay.ts'
 import { innerMtu, type VxlanLink, vtepMacOf, vxlanName } from './vxlan-link.ts'
@@ -74,22 +75,24 @@ export function wantedFor(
   underlay: Underlay,
 ): Wanted {
   const links = backend.type === 'vxlan' ? vxlanLinks(self, backend, underlay) : []
-  const routes = new Map<string, WantedRoute>()
+  const routes: WantedRoute[] = []
+  const taken = takenSubnets()
   const ends = new Map<string, WantedEnd>()
   const unreachable = new Map<Peer, string>()
   for (const peer of peers) {
     const { ipv4, ipv6 } = peer.subnets
     for (const subnet of [ipv4, ipv6]) {
       if (!subnet || isOwnSubnet(self, subnet)) continue
-      const way = notRoutable(subnet, self) ?? wayTo(subnet, peer, backend, underlay, links)
-      const problem = typeof way === 'string' ? way : clashOf(way, routes, ends)
+      const way = notRoutable(subnet, self) ?? wayTo(subnet, peer, self, backend, underlay, links)
+      const problem = typeof way === 'string' ? way : clashOf(subnet, way, taken, ends)
       if (problem !== undefined) unreachable.set(peer, problem)
       if (typeof way === 'string' || problem !== undefined) continue
-      routes.set(way.route.destination, way.route)
+      routes.push(way.route)
+      taken.add(subnet)
       if (way.end) ends.set(`${way.end.dev} ${way.end.lladdr}`, way.end)
     }
   }
-  return { links, routes: [...routes.values()], ends: [...ends.values()], tunnels: [], unreachable }
+  return { links, routes, ends: [...ends.values()], tunnels: [], unreachable }
 }
 
 /** What is written of it may be anything: no lease leads this node's own pods, or what is no pod's, elsewhere. */
@@ -99,13 +102,22 @@ export function notRoutable(subnet: Subnet, self: Self): string | undefined {
   return own && overlaps(own, subnet) ? "it has addresses of this node's own pod CIDR" : undefined
 }
 
-/** The kernel has one way to a destination, and one end for a MAC address: the first one stays. */
+/** Why nothing is sent to a node by the address that its lease gives. */
+export function unusableAddress(address: string, { networks }: Self, underlay: Underlay): string | undefined {
+  if ([underlay.publicIP, underlay.publicIPv6, ...underlay.own].includes(address))
+    return `its address ${address} is this node's own`
+  // What is sent to it would be sent to it again.
+  return isOfOne(address, networks) ? `its address ${address} is one of pods` : undefined
+}
+
+/** No address has two ways, nor a MAC address two ends: the first one stays. */
 function clashOf(
-  { route, end }: Way,
-  routes: ReadonlyMap<string, WantedRoute>,
+  subnet: Subnet,
+  { end }: Way,
+  taken: TakenSubnets,
   ends: ReadonlyMap<string, WantedEnd>,
 ): string | undefined {
-  if (routes.has(route.destination)) return 'another lease has the same addresses'
+  if (taken.overlaps(subnet)) return 'another lease has the same addresses'
   if (end && ends.has(`${end.dev} ${end.lladdr}`)) return "its MAC address is another node's too"
   return undefined
 }
@@ -120,6 +132,7 @@ export function isOwnSubnet(self: Self, subnet: Subnet): boolean {
 function wayTo(
   subnet: Subnet,
   { node }: Peer,
+  self: Self,
   backend: PlainBackend,
   underlay: Underlay,
   links: readonly VxlanLink[],
@@ -128,8 +141,8 @@ function wayTo(
   const { family } = subnet
   const address = family === 4 ? node.publicIP : node.publicIPv6
   if (address === undefined) return `its IPv${family} address is not known`
-  if ([underlay.publicIP, underlay.publicIPv6, ...underlay.own].includes(address))
-    return `its address ${address} is this node's own`
+  const unusable = unusableAddress(address, self, underlay)
+  if (unusable !== undefined) return unusable
   if (node.backendType !== backend.type)
     return `its backend is ${node.backendType}, and the network's ${backend.type}`
   const destination = formatSubnet(subnet)
@@ -149,9 +162,15 @@ function wayTo(
   }
 }
 
-function isOnLink(address: string, { onLink }: Underlay): boolean {
+const isOnLink = (address: string, { onLink }: Underlay) =>
+  isOfOne(
+    address,
+    onLink.flatMap((text) => parseSubnet(text) ?? []),
+  )
+
+function isOfOne(address: string, subnets: readonly Subnet[]): boolean {
   const one = parseSubnet(`${address}/${address.includes(':') ? 128 : 32}`)
-  return one !== undefined && onLink.some((text) => isWithin(one, parseSubnet(text) ?? one))
+  return one !== undefined && subnets.some((subnet) => isWithin(one, subnet))
 }
 
 function vxlanLinks(

@@ -2,12 +2,20 @@ import { BlockList, isIPv4 } from 'node:net'
 import { once } from '@podwire/api'
 import type { WireguardEndpoint } from '@podwire/netlink'
 import type { NodeValue } from '../layout/lease-value.ts'
-import { formatSubnet, type IpFamily, isWithin, parseSubnet, type Subnet } from '../layout/range.ts'
+import { formatSubnet, type IpFamily, type Subnet } from '../layout/range.ts'
 import type { WireguardBackend } from '../layout/wireguard-backend.ts'
 import { takenSubnets } from './taken-subnets.ts'
 import type { WantedTunnel } from './tunnel.ts'
 import type { Underlay } from './underlay.ts'
-import { isOwnSubnet, notRoutable, type Peer, type Self, type Wanted, type WantedRoute } from './wanted.ts'
+import {
+  isOwnSubnet,
+  notRoutable,
+  type Peer,
+  type Self,
+  unusableAddress,
+  type Wanted,
+  type WantedRoute,
+} from './wanted.ts'
 import type { WireguardKey } from './wireguard-key.ts'
 import { linkFamily, type WireguardLink, wireguardLinks, wireguardNames } from './wireguard-link.ts'
 
@@ -99,9 +107,8 @@ function wayTo(
   const outer = outerFamily(family, node, backend, underlay)
   const address = outer === 4 ? node.publicIP : node.publicIPv6
   if (address === undefined) return `its IPv${outer} address is not known`
-  if ([underlay.publicIP, underlay.publicIPv6].includes(address)) return "its address is this node's own"
-  // What is sent to it would be sent to it again.
-  if (isOfNetwork(address, self.networks)) return `its address ${address} is one of pods`
+  const unusable = unusableAddress(address, self, underlay)
+  if (unusable !== undefined) return unusable
   const link = links.find(({ name }) => name === wireguardNames[linkFamily(family, backend)])
   if (!link) return `this node has no IPv${family} address to send to it by`
   const publicKey = family === 4 ? node.publicKey : node.publicKey6
@@ -119,13 +126,6 @@ function clashOf(
   if (publicKey === key.publicKey) return "its public key is this node's own"
   const other = others?.get(publicKey)
   return other && other.of !== peer ? "its public key is another node's too" : undefined
-}
-
-const parseAddress = (address: string) => parseSubnet(`${address}/${isIPv4(address) ? 32 : 128}`)
-
-function isOfNetwork(address: string, networks: readonly Subnet[]): boolean {
-  const one = parseAddress(address)
-  return one !== undefined && networks.some((network) => isWithin(one, network))
 }
 
 /** The family of the packets in which those of pods of that family travel. */

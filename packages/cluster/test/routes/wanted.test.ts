@@ -90,6 +90,7 @@ describe('the routes to other nodes', () => {
       { publicIP: '192.0.2.77', backendType: 'host-gw' },
       "192.0.2.77 is this node's own",
     ],
+    ['with an address of pods', vxlan, { publicIP: '10.244.3.7', vtepMac: mac }, '10.244.3.7 is one of pods'],
     [
       'beyond a router',
       { type: 'host-gw' } as const,
@@ -117,6 +118,16 @@ describe('the routes to other nodes', () => {
     const { routes, unreachable } = wantedFor(self, all, vxlan, underlay)
     expect(routes).toEqual([])
     expect(unreachable.size).toBe(5)
+  })
+
+  test('lead no part of what is one node’s to another one', () => {
+    const b = peer('10.244.2.0/24', { publicIP: '203.0.113.2', vtepMac: mac })
+    const [half, more] = ['10.244.2.128/25', '10.244.2.0/23'].map((cidr) =>
+      peer(cidr, { publicIP: '203.0.113.3', vtepMac: vtepMacOf('c', 1, 4) }),
+    )
+    const { routes, unreachable } = wantedFor(self, [b, half!, more!], vxlan, underlay)
+    expect(routes.map(({ destination }) => destination)).toEqual(['10.244.2.0/24'])
+    expect([...unreachable.keys()]).toEqual([half, more])
   })
 
   test('go to the first of two that say the same', () => {

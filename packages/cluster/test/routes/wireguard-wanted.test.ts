@@ -133,11 +133,7 @@ describe('the way to other nodes by WireGuard', () => {
     ],
     ["with this node's key", odd('10.244.3.0/24', { publicKey: keyOf('a') }), "key is this node's own"],
     ["with another node's key", odd('10.244.3.0/24', { publicKey: keyOf('b') }), "key is another node's"],
-    [
-      "with this node's address",
-      odd('10.244.3.0/24', { publicIP: '192.0.2.1' }),
-      "address is this node's own",
-    ],
+    ["with this node's address", odd('10.244.3.0/24', { publicIP: '192.0.2.1' }), "is this node's own"],
     [
       'at an address of pods',
       odd('10.244.3.0/24', { publicIP: '10.244.2.9' }),

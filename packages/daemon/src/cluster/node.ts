@@ -146,10 +146,14 @@ async function forgetPeers(host: ReloadableHost, log: Logger): Promise<void> {
   }
 }
 
-/** The same for a node that was part of a cluster once. */
+/** The same for a node that was part of a cluster once; nor does its kernel keep pods from what was the cluster's network. */
 export async function forgetCluster(host: ReloadableHost, log: Logger): Promise<void> {
   const { stateDir } = host.configuration.config
-  if (existsSync(joinPath(stateDir, 'cluster'))) await forgetPeers(host, log)
+  // Of most hosts there is none, and what a cluster takes is not loaded.
+  if (!existsSync(joinPath(stateDir, 'cluster'))) return
+  await forgetPeers(host, log)
+  const { removeLeaseGuard } = await import('@podwire/cluster')
+  await removeLeaseGuard(log)
 }
 
 async function join(
