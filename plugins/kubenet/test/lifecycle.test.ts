@@ -25,10 +25,10 @@ describeDatapaths('kubenet (%s)', (datapath) => {
     )
 
   it('refuses pods, and says why, until there is a pod CIDR that can be used', async () => {
-    const plugin = await machine.start()
-    await expect(plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/31' })).rejects.toMatchObject({
+    await expect(machine.start({ podCIDR: '10.88.0.0/31' })).rejects.toMatchObject({
       code: 'INVALID_POD_CIDR',
     })
+    const { plugin } = machine
     await expect(plugin.status()).rejects.toThrow(/no room for a gateway/)
     await expect(machine.pod('a')).rejects.toMatchObject({ code: 'INVALID_POD_CIDR' })
     await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/30' })

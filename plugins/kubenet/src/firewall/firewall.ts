@@ -10,12 +10,9 @@ import {
 } from '@podwire/netlink'
 import {
   type Change,
-  type Data,
-  elements,
   generation,
   generationAfter,
   rules,
-  type SetRef,
   type TableRef,
   tables,
   transaction,
@@ -23,8 +20,9 @@ import {
 } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import { createChangeQueue } from './change-queue.ts'
-import { type FirewallPlan, type MapElement, portMaps, sentinelOf, tablesOf } from './layout.ts'
-import { elementKey, type PortElement } from './port-elements.ts'
+import { type FirewallPlan, portMaps, sentinelOf, tablesOf } from './layout.ts'
+import type { PortElement } from './port-elements.ts'
+import { firstOfEachPort, openPortMaps } from './port-maps.ts'
 import { rebuildTables, ruleCounts } from './ruleset.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
@@ -96,7 +94,7 @@ export function openFirewall(
   let look = 0
   const change = createChangeQueue(attempt, maxElements)
   const table = () => tablesOf(tableName())
-  const setRef = (set: string): SetRef => ({ ...table().inet, set })
+  const ports = openPortMaps(netlink, () => table().inet)
 
   /** Runs the steps as one transaction. Errors: `ERESTART` when somebody changed rules since they were found right. */
   function commit(steps: readonly (Change | readonly Change[])[]) {
@@ -113,9 +111,11 @@ export function openFirewall(
       const seen = netlink.runSync(generation())
       // Made by another process meanwhile: what it has published since stands in no record yet.
       if (isIntact(current)) return trust(seen)
-      const ports = additions(firstOfEachPort(publishedPorts()))
-      const own = policies(table().inet)
-      const steps = [...rebuildTables(tableName(), current, fingerprint(current)), ...ports, ...own]
+      const steps = [
+        ...rebuildTables(tableName(), current, fingerprint(current)),
+        ...ports.additions(firstOfEachPort(publishedPorts())),
+        ...policies(table().inet),
+      ]
       try {
         netlink.batchSync(transaction(steps, attempt < MOST_REBUILDS ? { generation: seen } : {}))
         break
@@ -144,7 +144,7 @@ export function openFirewall(
         netlink.runSync(tables.get(inet)).comment === fingerprint(current) &&
         counts.inet.every(([chain, count]) => netlink.runSync(rules.count({ ...inet, chain })) === count) &&
         (counts.bridge === 0 || netlink.runSync(rules.count(bridge)) === counts.bridge) &&
-        portMaps.every((map) => isThere({ map: map.map, element: sentinelOf(map) }))
+        portMaps.every((map) => ports.isThere({ map: map.map, element: sentinelOf(map) }))
       )
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return false
@@ -170,7 +170,7 @@ export function openFirewall(
   function attempt(added: readonly PortElement[], removed: readonly PortElement[]) {
     for (let again = maxAttempts; ; again--) {
       try {
-        const steps = [...removals(allThere(removed)), ...additions(added)]
+        const steps = [...ports.removals(allThere(removed)), ...ports.additions(added)]
         if (steps.length > 0) commit(steps)
         return
       } catch (error) {
@@ -185,10 +185,10 @@ export function openFirewall(
   // back: another process that makes the tables anew may have read the records before these ports were taken out of them.
   // Once the generation is another one, it has to read them again.
   function allThere(removed: readonly PortElement[]): PortElement[] {
-    const there = removed.filter(isThere)
+    const there = removed.filter(ports.isThere)
     if (there.length === removed.length) return there
     passGeneration()
-    return removed.filter(isThere)
+    return removed.filter(ports.isThere)
   }
 
   /** Changes nothing but the generation. */
@@ -196,15 +196,6 @@ export function openFirewall(
     const none: TableRef = { ...table().inet, table: `${tableName()}-none` }
     commit([tables.add(none), tables.del(none)])
   }
-
-  const additions = (ports: readonly PortElement[]) => byMap(ports, elements.add)
-  const removals = (ports: readonly PortElement[]) => byMap(ports, elements.del)
-
-  const byMap = (ports: readonly PortElement[], make: typeof elements.add): Change[] =>
-    portMaps.flatMap(({ map }) => {
-      const own = ports.filter((port) => port.map === map).map(({ element }) => element)
-      return own.length > 0 ? make(setRef(map), own) : []
-    })
 
   function transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]) {
     if (problem !== undefined) throw errors.POLICY_UNAVAILABLE({ reason: problem })
@@ -234,34 +225,6 @@ export function openFirewall(
     }
   }
 
-  function isThere({ map, element }: { map: string; element: MapElement }): boolean {
-    try {
-      const { value } = netlink.runSync(elements.get(setRef(map), element.key))
-      return bytesOf(value).equals(element.value)
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return false
-      throw error
-    }
-  }
-
-  function current(): Map<string, PortElement> {
-    const found = portMaps.flatMap((of) => {
-      const sentinel = sentinelOf(of).key
-      return netlink
-        .runSync(elements.list(setRef(of.map)))
-        .map(({ key, value }) => ({ key: bytesOf(key), value: bytesOf(value) }))
-        .filter(({ key }) => !key.equals(sentinel))
-        .map((element) => ({ map: of.map, element }) as PortElement) // its mapping is not known, and not asked for
-    })
-    return new Map(found.map((element) => [elementKey(element), element]))
-  }
-
-  function compare(wanted: readonly PortElement[]) {
-    const there = current()
-    const missing = wanted.filter((element) => !there.delete(elementKey(element)))
-    return { missing, leftover: [...there.values()] }
-  }
-
   return {
     get problem() {
       return problem
@@ -289,9 +252,9 @@ export function openFirewall(
       return look
     },
     change,
-    restore: (findMissing) => transact(() => additions(findMissing())),
-    compare,
-    holds: (wanted) => wanted.every(isThere),
+    restore: (findMissing) => transact(() => ports.additions(findMissing())),
+    compare: ports.compare,
+    holds: (wanted) => wanted.every(ports.isThere),
     restartRebuilds() {
       // Whatever was changed meanwhile.
       trusted = undefined
@@ -359,17 +322,6 @@ const MOST_REBUILDS = 20
 
 // How many elements the changes of one turn may have together, so that none of them holds the event loop up for long.
 const maxElements = 200
-
-const bytesOf = (data: Data | undefined) => (data instanceof Uint8Array ? Buffer.from(data) : Buffer.alloc(0))
-
-/** Of two that want one port the first has it: the tables must not fail for it. */
-function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
-  const seen = new Set<string>()
-  return ports.filter(({ map, element }) => {
-    const port = `${map} ${element.key.toString('hex')}`
-    return !seen.has(port) && seen.add(port)
-  })
-}
 
 // One more whenever the same plan leads to other rules.
 const VERSION = 7
