@@ -4,11 +4,12 @@ import { errors } from '../errors.ts'
 import type { Etcd } from '../etcd/client.ts'
 import type { Keys } from '../layout/keys.ts'
 import type { NodeValue } from '../layout/lease-value.ts'
-import { type ClusterNetwork, parseNetwork } from '../layout/network.ts'
+import type { ClusterNetwork } from '../layout/network.ts'
 import { keyNameOf, type PodSubnets, parsePodSubnets, podCIDROf } from '../layout/pod-subnets.ts'
 import { retryDelay } from '../retry-delay.ts'
 import { acquireLease } from './acquire.ts'
 import { bootId, bootTime } from './clock.ts'
+import { adoptable, knownBy, usableRecord } from './earlier-lease.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
 import type { LeaseChange } from './lease-table.ts'
 import { type MemberRecord, readMemberRecord, writeMemberRecord } from './member-file.ts'
@@ -314,33 +315,6 @@ export function startMember(options: MemberOptions): Member {
     },
   }
 }
-
-/** Of another node name it says nothing, and of another start of the machine only what it had. */
-function usableRecord(record: MemberRecord | undefined, nodeName: string): MemberRecord | undefined {
-  if (record?.nodeName !== nodeName) return undefined
-  if (record.bootId === bootId() || !record.lease) return record
-  return { ...record, lease: { ...record.lease, endsAt: 0 } }
-}
-
-function adoptable(record: MemberRecord, describe: MemberOptions['describe'], until: number) {
-  const { lease, network: text } = record
-  const network = text === undefined ? undefined : parseNetwork(text)
-  const subnets = lease && parsePodSubnets(lease.podCIDR)
-  if (!lease || !subnets || network === undefined || typeof network === 'string') return undefined
-  // What the others know of this node is no longer so.
-  const { publicIP, publicIPv6, publicKey } = knownBy(describe(network))
-  if (publicIP !== record.publicIP || publicIPv6 !== record.publicIPv6) return undefined
-  if (publicKey !== record.publicKey) return undefined
-  if ((lease.endsAt ?? Number.POSITIVE_INFINITY) <= until) return undefined
-  const { podCIDR: _, ...rest } = lease
-  return { lease: { ...rest, subnets }, network }
-}
-
-const knownBy = ({ publicIP, publicIPv6, publicKey, publicKey6 }: NodeValue) => ({
-  publicIP,
-  publicIPv6,
-  publicKey: publicKey ?? publicKey6,
-})
 
 function firstReason(reason = ''): string {
   return reason.split('; ', 1)[0] ?? ''

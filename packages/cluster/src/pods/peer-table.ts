@@ -19,6 +19,7 @@ import {
 } from '../layout/pod-subnets.ts'
 import { formatSubnet, isWithin, type Subnet } from '../layout/range.ts'
 import type { LeaseEntry } from '../leases/entry.ts'
+import { findNested } from './nested-subnets.ts'
 
 /** A record of a pod, as it is in etcd. */
 interface PodEntry extends SharedPod {
@@ -333,34 +334,3 @@ const isBefore = (one: PodEntry, other: PodEntry) =>
   one.createRevision !== other.createRevision
     ? one.createRevision < other.createRevision
     : one.key < other.key
-
-/** For each lease the subnets of others that lie within its own, or are the same: nobody acquires such, and anybody may write it. */
-function findNested(leases: ReadonlyMap<string, LeaseEntry>, prefix: string): Map<string, readonly Subnet[]> {
-  const all = [...leases.values()]
-    .flatMap(({ key, subnets }) =>
-      subnetsOf(subnets).map((subnet) => ({ node: key.slice(prefix.length), subnet })),
-    )
-    .sort((a, b) =>
-      a.subnet.family !== b.subnet.family
-        ? a.subnet.family - b.subnet.family
-        : a.subnet.first !== b.subnet.first
-          ? a.subnet.first < b.subnet.first
-            ? -1
-            : 1
-          : a.subnet.prefixLength - b.subnet.prefixLength,
-    )
-  const found = new Map<string, Subnet[]>()
-  const add = (node: string, subnet: Subnet) => found.set(node, [...(found.get(node) ?? []), subnet])
-  const open: (typeof all)[number][] = []
-  for (const one of all) {
-    // Subnets lie within each other or apart.
-    while (open.length > 0 && !isWithin(one.subnet, open.at(-1)!.subnet)) open.pop()
-    for (const outer of open) {
-      if (outer.node === one.node) continue
-      add(outer.node, one.subnet)
-      if (outer.subnet.prefixLength === one.subnet.prefixLength) add(one.node, outer.subnet)
-    }
-    open.push(one)
-  }
-  return found
-}
