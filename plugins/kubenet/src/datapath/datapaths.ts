@@ -1,3 +1,4 @@
+import { errnoOf } from '@podwire/api'
 import type { BridgeDatapath } from './bridge/bridge-datapath.ts'
 import type { Compared, Datapath, DatapathName, PodLink } from './datapath.ts'
 
@@ -51,8 +52,13 @@ export function createDatapaths(
       for (const path of wanted) {
         // What is made for the first time was not missing.
         const isNew = !path.isThere()
-        const ensured = await path.ensure(plan)
-        all.push(isNew ? { ...ensured, repaired: [] } : ensured)
+        try {
+          const ensured = await path.ensure(plan)
+          all.push(isNew ? { ...ensured, repaired: [] } : ensured)
+        } catch (error) {
+          // Its last pod went meanwhile, and another process took it away.
+          if (path !== other || errnoOf(error) !== 'ENODEV' || isOtherNeeded()) throw error
+        }
       }
       const answering = wanted.includes(other) ? await bridge.answerFor(podsOf('routed')) : []
       return {

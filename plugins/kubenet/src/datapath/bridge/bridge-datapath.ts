@@ -180,7 +180,9 @@ export function createBridgeDatapath(
       const own = pods.flatMap((pod) => pod.addresses)
       if (own.length === 0 || dev === 0) return []
       const { refused } = ensureSysctls(answeringSysctls(name))
-      await kernel.batch(own.map(({ address }) => neighbours.replace({ dev, address, proxy: true })))
+      const answers = own.map(({ address }) => neighbours.replace({ dev, address, proxy: true }))
+      // Another process may take the bridge away at this moment, with its last pod, and who makes one anew answers for all pods.
+      await kernel.batch(answers).catch(ignoring('ENODEV'))
       return refused
     },
     async answerNoMore(own) {
