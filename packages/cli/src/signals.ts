@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { errors } from './errors.ts'
 
 // Signals are heard from the first line to the last: the handlers stay for the life of the process, and what a signal
@@ -10,6 +11,8 @@ const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const others = ['SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 
 const controller = new AbortController()
+// All pods that go together listen to it.
+setMaxListeners(0, controller.signal)
 let receiver: ((signal: NodeJS.Signals) => void) | undefined
 
 /** Aborts when this process is asked to end, or can't go on; give it to whatever can be undone. */

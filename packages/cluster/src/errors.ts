@@ -43,10 +43,16 @@ export const errors = defineErrors({
     remedy: 'Write it anew: podwire cluster init --network CIDR --force',
     exitCode: 2,
   },
+  NETWORK_REFUSED: {
+    message: ({ problem }: { problem: string }) => `There can be no such network: ${printable(problem)}`,
+    remedy: 'See what there can be with: podwire cluster init --help',
+    exitCode: 2,
+  },
   NETWORK_EXISTS: {
     message: ({ key, value }: { key: string; value: string }) =>
       `There is a network in etcd already, another one: ${printable(key)} = ${printable(value)}`,
-    remedy: 'Leave it, or replace it with --force: nodes take the new one when they are started again.',
+    remedy:
+      'Leave it, or replace it with --force: a node takes the new one when its daemon is started again.',
     exitCode: 2,
   },
   NETWORK_FULL: {
@@ -134,7 +140,7 @@ export const errors = defineErrors({
     message: ({ kernel }: { kernel: string }) =>
       `Nodes reach each other by WireGuard, and this node's kernel, Linux ${printable(kernel)}, has none: its module wireguard is not there or can't be loaded`,
     remedy:
-      'Run a kernel of 5.6 or newer that has it, and modprobe wireguard; or write the network with another backend for all nodes: podwire cluster init --backend vxlan --force',
+      'Run a kernel of 5.6 or newer that has it, and modprobe wireguard; or write the network with another backend for all nodes: podwire cluster init --network CIDR --backend vxlan --force, and --ipv6 where it has one',
     exitCode: 2,
   },
 })

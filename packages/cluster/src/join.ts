@@ -8,6 +8,7 @@ import { keysOf } from './layout/keys.ts'
 import type { NodeValue } from './layout/lease-value.ts'
 import { type ClusterNetwork, networksOf } from './layout/network.ts'
 import { podCIDROf } from './layout/pod-subnets.ts'
+import type { LeaseEntry } from './leases/entry.ts'
 import { keepLeaseTable } from './leases/lease-table.ts'
 import { type Membership, startMember } from './leases/member.ts'
 import { sharePods } from './pods/shared-pods.ts'
@@ -122,7 +123,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     if (!table.entries) return
     const self = { nodeName, subnets: lease.subnets, networks: familiesOf(network) }
     const { backend } = network
-    const peers = table.entries.values()
+    const peers = [...table.entries.values()].filter((entry) => !isKept(entry))
     try {
       wanted =
         backend.type === 'wireguard'
@@ -216,6 +217,10 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   await cluster.stop()
   throw unfit
 }
+
+/** Reserved, and no node has it: there is nothing to lead to. */
+const isKept = ({ lease, node }: LeaseEntry) =>
+  lease === undefined && node !== undefined && node.publicIP === undefined && node.publicIPv6 === undefined
 
 const familiesOf = ({ ipv4, ipv6 }: Pick<ClusterNetwork, 'ipv4' | 'ipv6'>) =>
   [ipv4, ipv6].flatMap((family) => (family ? [family.network] : []))

@@ -26,7 +26,8 @@ export const errors = defineErrors({
   },
   POD_CIDR_UNKNOWN: {
     message: () => 'kubenet has no pod CIDR yet',
-    remedy: 'Set podCIDR in the config, or wait for the event pod-cidr-change.',
+    remedy:
+      'Set podCIDR in the configuration. With cluster, podwire daemon gets one: start it, or see what keeps it from that with podwire cluster status.',
   },
   INVALID_NON_MASQUERADE_CIDR: {
     message: ({ nonMasqueradeCIDR }: { nonMasqueradeCIDR: string }) =>

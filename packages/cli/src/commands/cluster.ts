@@ -87,7 +87,7 @@ const define: DefineCommand = (does) => {
       .option(
         '--endpoint <url>',
         'a client URL of etcd; may be repeated (default: cluster.etcd of the configuration)',
-        collect((url) => url),
+        collect(parseEndpoint),
       )
       .option('--prefix <prefix>', "what the network's keys begin with")
   return commandGroup('cluster', 'a network of many nodes: pod CIDRs leased from etcd', [
@@ -99,6 +99,11 @@ const define: DefineCommand = (does) => {
   ])
 }
 export default define
+
+function parseEndpoint(text: string): string {
+  if (/^https?:\/\/[^/]+\/?$/.test(text) && URL.canParse(text)) return text
+  throw errors.USAGE({ what: '--endpoint', value: text, expected: 'http://HOST:PORT or https://HOST:PORT' })
+}
 
 function parseNumber(text: string): number {
   const number = Number(text)

@@ -115,7 +115,8 @@ async function put(
     // Keys that are gone are not seen so: that the own ones are still there is asked by itself.
     ...own.map(({ key, modRevision }) => ({ key, modRevision })),
   ]
-  const leaves = own.filter((entry) => entry.key !== key)
+  // What is reserved stays so, though no node can have it as it is.
+  const leaves = own.filter((entry) => entry.key !== key && entry.lease !== undefined)
   const { succeeded, revision } = await etcd.transaction(compare, [
     ...leaves.map((entry) => ({ delete: entry.key })),
     { put: key, value: formatNodeValue(node, vni), lease: lease?.id },
@@ -133,7 +134,9 @@ async function chooseNew(
   const { entries: used } = await etcd.list(keys.used)
   const subnets = choosePodSubnets({
     network,
-    taken: entries.filter((entry) => !own.includes(entry)).map((entry) => entry.subnets),
+    taken: entries
+      .filter((entry) => entry.lease === undefined || !own.includes(entry))
+      .map((entry) => entry.subnets),
     used: [...used]
       .sort((a, b) => a.modRevision - b.modRevision)
       .flatMap(({ key }) => parseKeyName(key.slice(keys.used.length)) ?? []),

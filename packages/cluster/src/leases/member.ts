@@ -182,9 +182,13 @@ export function startMember(options: MemberOptions): Member {
     const node = { ...described, nodeName, instance }
     const lease = await acquireLease({ etcd, keys, network, node, leaseTtl, before, displacedBy, now })
     displacedBy = undefined
+    isConfirmed = true
     log.info(`cluster: node ${nodeName} has ${podCIDROf(lease.subnets)}`)
     joined(lease, network)
   }
+
+  /** A lease that an earlier process left is of the network that it knew: whoever wrote another one says that nodes take it now. */
+  const isOtherNetwork = async () => !isConfirmed && (await readNetwork(etcd, keys)).value !== networkText
 
   /** One transaction, which holds against the revision and the lease; and a sign of life, which only lengthens what is this node's. */
   async function renew(asked: HeldLease) {
@@ -217,7 +221,7 @@ export function startMember(options: MemberOptions): Member {
 
   async function step() {
     try {
-      if (!held) await join()
+      if (!held || (await isOtherNetwork())) await join()
       else await renew(held)
       failures = 0
     } catch (error) {

@@ -26,7 +26,7 @@ export async function readNetwork(
 
 /**
  * Writes the network, once for all nodes. The same again is the same.
- * @throws PodwireError `NETWORK_EXISTS` where there is another one, unless it is forced; `NETWORK_INVALID`
+ * @throws PodwireError `NETWORK_EXISTS` where there is another one, unless it is forced; `NETWORK_REFUSED`
  */
 export async function writeNetwork(
   etcd: Etcd,
@@ -36,7 +36,7 @@ export async function writeNetwork(
 ): Promise<void> {
   const value = formatNetwork(network)
   const problem = parseNetwork(value)
-  if (typeof problem === 'string') throw errors.NETWORK_INVALID({ key: keys.config, problem })
+  if (typeof problem === 'string') throw errors.NETWORK_REFUSED({ problem })
   const { succeeded, found } = await etcd.transaction(
     force ? [] : [{ key: keys.config, modRevision: 0 }],
     [{ put: keys.config, value }],

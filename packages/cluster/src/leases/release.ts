@@ -1,7 +1,8 @@
+import { describeValue } from '@podwire/api'
 import { errors } from '../errors.ts'
 import type { Etcd } from '../etcd/client.ts'
 import type { Keys } from '../layout/keys.ts'
-import { formatNodeValue, RESERVED } from '../layout/lease-value.ts'
+import { formatNodeValue, parseNodeValue, RESERVED } from '../layout/lease-value.ts'
 import type { ClusterNetwork } from '../layout/network.ts'
 import {
   haveInCommon,
@@ -13,6 +14,7 @@ import {
 } from '../layout/pod-subnets.ts'
 import { isWithin } from '../layout/range.ts'
 import { entriesOf } from './acquire.ts'
+import { fits } from './choose.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
 
 /** The leases and reservations that there are, in the order of their keys. */
@@ -69,6 +71,10 @@ export async function reserveLease(
   for (const subnet of subnetsOf(subnets))
     if (!families.some((family) => isWithin(subnet, family.network)))
       throw invalid('it is not in the network')
+  if (nodeName !== undefined && !fits(subnets, network))
+    throw invalid(`a node has ${familiesOf(network)} of this network`)
+  const value = formatNodeValue({ ...(nodeName === undefined ? {} : { nodeName }), backendType: RESERVED })
+  if (!parseNodeValue(value)) throw invalid(`no node can be called ${describeValue(nodeName)}`)
   const range = await etcd.list(keys.subnets)
   const other = range.entries
     .flatMap((entry) => readEntry(entry, keys.subnets) ?? [])
@@ -76,15 +82,18 @@ export async function reserveLease(
   if (other) throw invalid(`${podCIDROf(other.subnets)} is ${describeOwner(other)}`)
   const { succeeded } = await etcd.transaction(
     [{ prefix: keys.subnets, unchangedSince: range.revision }],
-    [
-      {
-        put: keys.subnets + keyNameOf(subnets),
-        value: formatNodeValue({ ...(nodeName === undefined ? {} : { nodeName }), backendType: RESERVED }),
-      },
-    ],
+    [{ put: keys.subnets + keyNameOf(subnets), value }],
   )
   if (!succeeded) throw errors.LEASE_CHANGED({ podCIDR })
   return subnets
+}
+
+/** `a /24 and a /64, as CIDR,CIDR`: what a node has. */
+function familiesOf(network: ClusterNetwork): string {
+  const lengths = [network.ipv4, network.ipv6].flatMap((family) =>
+    family ? [`a /${family.subnetLength}`] : [],
+  )
+  return lengths.length > 1 ? `${lengths.join(' and ')}, as CIDR,CIDR,` : `${lengths}`
 }
 
 /** `leased to node a at 10.0.0.1`, `reserved`. */

@@ -44,7 +44,7 @@ test.each<[string, unknown, string[]]>([
   ['no CIDR', { nonMasqueradeCIDR: '10.0.0.0' }, ['nonMasqueradeCIDR: expected a CIDR', 'got "10.0.0.0"']],
   ['two CIDRs of one family', { podCIDR: '10.0.0.0/8,11.0.0.0/8' }, ['podCIDR: expected a CIDR']],
   ['no duration', { deadlines: { init: 'soon' } }, ['deadlines.init: expected a duration', 'got "soon"']],
-  ['no object', [], ['expected an object, got []']],
+  ['no object', [], ['expected an object, got a list']],
   ['nothing', null, ['expected an object, got null']],
   ['two things at once', { mtu: 'big', podCIDR: 7 }, ['mtu: ', 'podCIDR: ']],
 ])('%s is an error that says where, what and what was expected', (_name, input, expected) => {
