@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { errors } from '../errors.ts'
 import { type Netns, withNetns } from '../namespaces.ts'
-import { checked, native } from '../native.ts'
+import { native } from '../native.ts'
 import { NETLINK_ROUTE } from '../wire/constants.ts'
 import { type Prepared, prepare, type Results, settle } from './batch.ts'
 import { createExchange, type Exchange, type Outgoing, type Reply } from './exchange.ts'
 import { linkIndex } from './link-index.ts'
 import type { Request } from './request.ts'
-import { exchangeOn, takeNext } from './run.ts'
+import { exchangeOn, send, takeNext } from './run.ts'
 import { closeSocket, openSocket, openSocketBeside } from './socket.ts'
 
 export interface NetlinkOptions {
@@ -79,8 +79,7 @@ export function openNetlink({ netns, protocol = NETLINK_ROUTE }: NetlinkOptions 
       const exchange = begin(chunk)
       const sent = await native().sendAsync(slow, exchange.datagram, exchange.datagram.length, 0)
       // The reason stayed on the other thread: the same again tells it.
-      if (sent === -1)
-        checked(native().send(slow, exchange.datagram, exchange.datagram.length, 0), operation, 'send')
+      if (sent === -1) send(slow, exchange.datagram, operation)
       // A long dump comes in pieces that the kernel makes as they are read.
       while (takeNext(slow, exchange)) await setImmediate()
       if (!exchange.isInterrupted()) return exchange.replies

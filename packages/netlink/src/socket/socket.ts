@@ -45,6 +45,11 @@ export function openSocket(protocol: number): number {
   return fd
 }
 
+/** Lets a socket take a datagram of this size, where that is allowed: whole tables go to the kernel in one. */
+export function makeRoomFor(fd: number, bytes: number): void {
+  native().setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, u32(bytes), 4)
+}
+
 /** Opens a socket of the same protocol in the namespace of another one, wherever the thread is. */
 export const openSocketBeside = (fd: number, protocol: number) => inNetnsOf(fd, () => openSocket(protocol))
 

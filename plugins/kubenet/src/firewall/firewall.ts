@@ -75,11 +75,13 @@ export interface Firewall {
  * @param tableName the name of the tables, which nobody else's have
  * @param publishedPorts the ports of all pods, to fill tables that are made anew
  * @param policies what their policies are made of, for the same
+ * @param shut what cuts off all pods that have policies, where the kernel takes none of that
  */
 export function openFirewall(
   tableName: () => string,
   publishedPorts: () => readonly PortElement[],
   policies: (table: TableRef) => readonly Change[] = () => [],
+  shut: (table: TableRef) => readonly Change[] = () => [],
 ): Firewall {
   let netlink: Netlink
   try {
@@ -101,7 +103,10 @@ export function openFirewall(
     const before = trusted
     trusted = undefined
     netlink.batchSync(transaction(steps, { generation: before }))
-    if (before !== undefined) trusted = generationAfter(before)
+    if (before === undefined) return
+    // Steps that changed nothing leave the generation as it was.
+    const now = netlink.runSync(generation())
+    trusted = now === before || now === generationAfter(before) ? now : undefined
   }
 
   // Another process may publish a port between the look at what is to be published and the transaction, which takes its port
@@ -114,13 +119,16 @@ export function openFirewall(
       const steps = [
         ...rebuildTables(tableName(), current, fingerprint(current)),
         ...ports.additions(firstOfEachPort(publishedPorts())),
-        ...policies(table().inet),
       ]
+      const unchanged = attempt < MOST_REBUILDS ? { generation: seen } : {}
       try {
-        netlink.batchSync(transaction(steps, attempt < MOST_REBUILDS ? { generation: seen } : {}))
+        netlink.batchSync(transaction([...steps, ...policies(table().inet)], unchanged))
         break
       } catch (error) {
-        if (codeOf(error) !== 'ERESTART') throw error
+        if (codeOf(error) === 'ERESTART') continue
+        // Pods with policies must not be open because those can't be made.
+        netlink.batchSync(transaction([...steps, ...shut(table().inet)]))
+        throw error
       }
     }
     trusted = undefined

@@ -15,6 +15,8 @@ export interface FormerAddresses {
   retire(claim: string, address: string): void
   /** Whether nobody had the address since its network was swept. */
   isFresh(address: string): boolean
+  /** What was swept is no longer: for a moment packets to addresses of nobody may have gone elsewhere, and come to be remembered. */
+  forgetSweeps(): void
   /** Begins to make the kernel forget what it knows of addresses of these networks; before that is looked for. */
   beginSweep(networks: readonly string[]): Sweep
 }
@@ -34,6 +36,8 @@ export function openFormerAddresses(stateDir: string): FormerAddresses {
   const swept = join(stateDir, 'swept-networks')
   const ranges = new Map<string, AddressRange>()
   let known: number | undefined
+  /** Of those, the ones that this process swept: of earlier times nobody knows what went on between. */
+  const sweptHere = new Set<string>()
 
   function retire(claim: string, address: string) {
     try {
@@ -96,25 +100,24 @@ export function openFormerAddresses(stateDir: string): FormerAddresses {
     return namesIn(own).filter((name) => name !== LAST)
   }
 
-  /** Those that were swept before are asked for first: to look through a directory takes longer. */
   function isSwept(address: string): boolean {
-    for (const [name, range] of ranges)
-      if (contains(range, address) && existsSync(join(swept, name))) return true
-    return namesIn(swept).some((name) => {
-      const range = parseCidr(name.replace('_', '/'))
+    return [...sweptHere].some((name) => {
+      const range = ranges.get(name) ?? parseCidr(name.replace('_', '/'))
       if (range) ranges.set(name, range)
-      return range !== undefined && contains(range, address)
+      return range !== undefined && contains(range, address) && existsSync(join(swept, name))
     })
   }
 
   return {
     retire,
+    forgetSweeps: () => sweptHere.clear(),
     isFresh: (address) => isSwept(address) && !existsSync(join(former, address)),
     beginSweep(networks) {
       const begun = networks.map((network) => ({
         begun: join(swept, `begun-${randomUUID()}`),
-        done: join(swept, network.replace('/', '_')),
+        done: join(swept, nameOf(network)),
       }))
+      for (const network of networks) sweptHere.add(nameOf(network))
       for (const one of begun) writeFileWhole(one.begun, '')
       const marks = namesIn(former).map((address) => ({ address, found: marksOf(address) }))
       return {
@@ -137,5 +140,7 @@ function finishOne({ begun, done }: { readonly begun: string; readonly done: str
     ignoring('ENOENT')(error)
   }
 }
+
+const nameOf = (network: string) => network.replace('/', '_')
 
 const LAST = 'last'

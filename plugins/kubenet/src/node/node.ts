@@ -95,6 +95,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     () => `podwire-${stateId.get().slice(0, 8)}`,
     () => publishedPorts(records.list()),
     (table) => policies.rebuilt(table),
+    (table) => policies.shut(table),
   )
   const hostAddresses = async () =>
     new Set((await kernel.run(addresses.list())).map(({ address }) => address.replace(/\/.*/, '')))
@@ -141,7 +142,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
   const owner = createBridgeOwner(kernel, stateId, stateDir, () => podsOf('bridge').length)
   const bridge = createBridgeDatapath(kernel, podLinks, owner, { ...options, hairpinMode: init.hairpinMode })
-  const routed = createRoutedDatapath(kernel, podLinks, stateDir)
+  const routed = createRoutedDatapath(kernel, podLinks, stateDir, former.forgetSweeps)
   const datapath = createDatapaths(options.datapath, { routed, bridge }, podsOf)
   const hostPorts = createHostPorts(firewall, livingOwner)
   let networks: readonly PodNetwork[] = []

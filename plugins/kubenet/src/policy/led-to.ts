@@ -2,7 +2,7 @@ import { type Change, type Element, elements, linkName, sets, type TableRef } fr
 import type { Firewall } from '../firewall/firewall.ts'
 import { layouts } from '../firewall/layout.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { removed, renewed } from './in-kernel.ts'
+import { renewed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import type { Member, Naming } from './naming.ts'
 import { ledTo, type MemberSet, memberSets } from './objects.ts'
@@ -21,9 +21,10 @@ export interface LedTo {
     groups: readonly number[],
     members: readonly Member[],
   ): Change[]
-  /** Takes away what is known of a pod, which is all that there is: nobody else answered it. */
-  taken(table: TableRef, pod: PodRecord, policy: KernelPolicy): Change[]
-  /** Takes away what there is, by looking through the sets of a policy, as they are. */
+  /**
+   * Takes away what there is of a pod, by looking through the sets of a policy, as they are: what this process knows is less, where
+   * two names led to one address, or another process answered in between.
+   */
   found(table: TableRef, suffix: string, sandboxId: string): Change[]
 }
 
@@ -59,16 +60,6 @@ export function createLedTo({ firewall, naming, linkOf }: LedToContext): LedTo {
             own.map((one) => elementOf(pod, one)),
           )
         }),
-    taken: (table, pod, policy) =>
-      memberSets(policy)
-        .filter(isLedTo)
-        .flatMap((of) =>
-          removed(
-            firewall,
-            { ...table, set: of.set },
-            elementsOf(pod, of).map(({ key }) => key),
-          ),
-        ),
     found(table, suffix, sandboxId) {
       const link = linkName(linkOf(sandboxId))
       return firewall
@@ -77,10 +68,13 @@ export function createLedTo({ firewall, naming, linkOf }: LedToContext): LedTo {
         .flatMap(({ set }) => {
           const ref = { ...table, set }
           const all = firewall.ask(() => elements.list(ref))
-          return elements.del(
-            ref,
-            all.filter(({ key }) => link.equals(key.subarray(0, link.length))).map(({ key }) => ({ key })),
-          )
+          const own = all.filter(({ key }) => link.equals(key.subarray(0, link.length)))
+          return own.length > 0
+            ? elements.del(
+                ref,
+                own.map(({ key }) => ({ key })),
+              )
+            : []
         })
     },
   }

@@ -43,10 +43,6 @@ export const resolverEntries = (link: string, { addresses }: PodRecord, port: nu
 export const added = (table: TableRef, entries: readonly LinkEntry[]): Change[] =>
   entries.flatMap(({ map, element }) => elements.add({ ...table, set: map }, [element]))
 
-/** Takes entries away. Errors: `ENOENT` where one isn't there. */
-export const taken = (table: TableRef, entries: readonly LinkEntry[]): Change[] =>
-  entries.flatMap(({ map, element }) => elements.del({ ...table, set: map }, [{ key: element.key }]))
-
 /** Takes all away that there is of a link. */
 export const forgotten = (firewall: Firewall, table: TableRef, link: string): Change[] =>
   linkMaps.flatMap((map) => removed(firewall, { ...table, set: map }, [linkName(link)]))

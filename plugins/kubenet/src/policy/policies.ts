@@ -16,7 +16,6 @@ import {
   type LinkEntry,
   policyEntries,
   resolverEntries,
-  taken,
 } from './link-entries.ts'
 import { hasNames, type Member, type Naming } from './naming.ts'
 import { type MembersOf, objectsOf, put } from './objects.ts'
@@ -53,6 +52,8 @@ export interface Policies {
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   /** In what the kernel's rules differ, each in a phrase. */
   differences(pod: PodRecord): string[]
+  /** What cuts all pods off that have policies, in empty tables. */
+  shut(table: TableRef): Change[]
   /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
   rebuilt(table: TableRef): Change[]
 }
@@ -80,8 +81,6 @@ export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming, past } = context
   const shared = createSharedPolicies({ firewall, membersOf: (policy) => membersOf(policy, everybody) })
   const ledTo = createLedTo({ firewall, naming, linkOf })
-  /** Those of which this process answered all questions. */
-  const answeredFromFirst = new Set<string>()
   const others = createOthersPolicies({
     firewall,
     stateDir: context.stateDir,
@@ -119,13 +118,19 @@ export function createPolicies(context: PolicyContext): Policies {
 
   const everybody = () => [...ownPods(), ...context.peers()]
 
+  /** Not where another process tore it down. */
+  function isKept({ sandboxId }: PodRecord): boolean {
+    const now = readOr(sandboxId)
+    return now !== undefined && !now.leaving
+  }
+
   const membersOf =
     (policy: KernelPolicy, present: () => readonly PodOfRules[]): MembersOf =>
     (of) =>
       of.group.kind === 'names'
         ? naming
             .pods()
-            .filter((pod) => policyOf(pod)?.suffix === policy.suffix)
+            .filter((pod) => policyOf(pod)?.suffix === policy.suffix && isKept(pod))
             .flatMap((pod) => ledTo.elementsOf(pod, of))
         : withoutTwins(
             present()
@@ -178,27 +183,15 @@ export function createPolicies(context: PolicyContext): Policies {
   }
 
   /** What takes a pod out of everything. */
-  function withdrawn(
-    table: TableRef,
-    { sandboxId }: PodRef,
-    record: PodRecord | undefined,
-    isAsGiven: boolean,
-  ): Change[] {
+  function withdrawn(table: TableRef, { sandboxId }: PodRef, record: PodRecord | undefined): Change[] {
     const link = linkOf(sandboxId)
     const policy = record && policyOf(record)
     const suffix = shared.suffixAt(link) ?? policy?.suffix
     const gone = suffix ? shared.released(table, suffix, link) : []
-    const led = () => {
-      if (!suffix || gone.length > 0) return []
-      const isKnown = record && policy?.suffix === suffix && answeredFromFirst.has(sandboxId)
-      return isKnown ? ledTo.taken(table, record, policy) : ledTo.found(table, suffix, sandboxId)
-    }
     return [
-      ...(record && isAsGiven
-        ? taken(table, entriesOf(record, policy, link))
-        : forgotten(firewall, table, link)),
+      ...forgotten(firewall, table, link),
       ...gone,
-      ...led(),
+      ...(suffix && gone.length === 0 ? ledTo.found(table, suffix, sandboxId) : []),
       ...(record ? others.leave(table, record, (other) => gone.length > 0 && other.suffix === suffix) : []),
     ]
   }
@@ -228,8 +221,9 @@ export function createPolicies(context: PolicyContext): Policies {
       if (record.policy) {
         refuseBridge(record)
         await past.forget(record)
+        // What this process answered an earlier pod of its sandbox, which another one tore down, is nothing of this one's.
+        naming.forget(record.sandboxId)
         await naming.serve(record)
-        answeredFromFirst.add(record.sandboxId)
       }
       others.announce(record)
       // What another process made anew from the records may be there already.
@@ -271,25 +265,24 @@ export function createPolicies(context: PolicyContext): Policies {
     remove(pod) {
       const record = isRecord(pod) ? pod : undefined
       if (firewall.problem === undefined && !(record && !record.changing && isForNobody(record))) {
-        retrying((attempt) => {
+        retrying(() => {
           if (!areTablesThere()) {
             // Somebody may be about to make them anew from what was written down before the pod left.
             firewall.restartRebuilds()
             if (!areTablesThere()) return
           }
-          const isAsGiven = attempt === 1 && answeredFromFirst.has(pod.sandboxId) && !record?.changing
-          firewall.transact((table) => withdrawn(table, pod, record, isAsGiven))
+          firewall.transact((table) => withdrawn(table, pod, record))
         })
         others.withdraw({ sandboxId: pod.sandboxId })
       }
       naming.forget(pod.sandboxId)
-      answeredFromFirst.delete(pod.sandboxId)
     },
     concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,
     admit(record, groups, members) {
       const policy = policyOf(record)
-      if (policy)
+      // Another process may have torn it down since it asked: whoever has its link next must not have what it was led to.
+      if (policy && isKept(record))
         retrying(() => firewall.transact((table) => ledTo.admitted(table, record, policy, groups, members)))
     },
     differences(record) {
@@ -308,6 +301,14 @@ export function createPolicies(context: PolicyContext): Policies {
           : []),
       ]
     },
+    shut: (table) =>
+      context.ids().flatMap((sandboxId) => {
+        try {
+          return context.read(sandboxId)?.policy ? cutOff(table, linkOf(sandboxId)) : []
+        } catch {
+          return cutOff(table, linkOf(sandboxId))
+        }
+      }),
     rebuilt(table) {
       const all = context.ids().map((sandboxId) => {
         try {

@@ -30,8 +30,11 @@ export interface Gateways {
   remove(): Promise<void>
 }
 
-/** @param stateDir where they are written down before they are given */
-export function createGateways(kernel: Kernel, stateDir: string): Gateways {
+/**
+ * @param stateDir where they are written down before they are given
+ * @param onOpened until now packets to addresses of nobody went by the host's other routes
+ */
+export function createGateways(kernel: Kernel, stateDir: string, onOpened: () => void): Gateways {
   const file = join(stateDir, 'routed')
   /** As `GATEWAY/PREFIXLENGTH`. */
   const given = () => (readFileIfThere(file) ?? '').split('\n').filter(Boolean)
@@ -55,7 +58,10 @@ export function createGateways(kernel: Kernel, stateDir: string): Gateways {
       refused.push(`pods don't reach the host by ${gateway}: ${messageOf(error)}`)
     }
     const end = routes.add({ destination, type: 'unreachable', metric: lastResort })
-    if (await isNew(end)) made.push(`route ${destination}`)
+    if (await isNew(end)) {
+      made.push(`route ${destination}`)
+      onOpened()
+    }
     return made
   }
 

@@ -26,8 +26,13 @@ import {
 } from './link.ts'
 
 /** Every pod at the end of a link of its own, with a route to it: there is no wire that pods share. */
-export function createRoutedDatapath(kernel: Kernel, podLinks: PodLinks, stateDir: string): Datapath {
-  const gateways = createGateways(kernel, stateDir)
+export function createRoutedDatapath(
+  kernel: Kernel,
+  podLinks: PodLinks,
+  stateDir: string,
+  onOpened: () => void,
+): Datapath {
+  const gateways = createGateways(kernel, stateDir, onOpened)
   let isLoopbackRouted: boolean | undefined
   let isIpv6Off = false
   let changes: PendingChanges | undefined
