@@ -243,7 +243,7 @@ describe.skipIf(!isIsolated())('a daemon whose node is one of many', () => {
         const cluster = { etcd: { endpoints: [etcd.endpoint], prefix }, nodeName: 'a', publicIP: '192.0.2.1' }
         await expect(startTestDaemon('', { cluster })).rejects.toMatchObject({
           code: 'WIREGUARD_UNAVAILABLE',
-          message: expect.stringMatching(/kernel.* has none.*podwire cluster init --backend/),
+          message: expect.stringMatching(/kernel.* has none.*podwire cluster init --network CIDR --backend/),
         })
         expect(await etcd.ctl('get', '--prefix', '--keys-only', `${prefix}/subnets/`)).toBe('')
       },

@@ -111,6 +111,24 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     expect(late.podCIDR()).toBe('10.244.1.0/24')
   })
 
+  test('that is started again takes a network that was written anew meanwhile', async () => {
+    await network()
+    const dir = stateDir()
+    const one = node({ nodeName: 'a', publicIP: '192.0.2.1', dir })
+    await one.attempted
+    await one.stop()
+    const vxlan = { type: 'vxlan', vni: 1, port: 8472, directRouting: false } as const
+    await writeNetwork(etcd, keysOf(prefix), { network: '10.244.0.0/16', backend: vxlan }, { force: true })
+    const again = node({ nodeName: 'a', publicIP: '192.0.2.1', dir })
+    // Its pods go on at once, by what it knew.
+    expect(again.podCIDR()).toBe('10.244.1.0/24')
+    await again.attempted
+    expect(again.membership).toMatchObject({ state: 'joined', network: { backend: vxlan } })
+    expect(again.podCIDR()).toBe('10.244.1.0/24')
+    const entry = await etcd.get(`${prefix}/subnets/10.244.1.0-24`)
+    expect(JSON.parse(entry?.value ?? '')).toMatchObject({ BackendType: 'vxlan', NodeName: 'a' })
+  })
+
   test('is found by its name and address where nothing is left of before', async () => {
     await network()
     const first = node({ nodeName: 'a', publicIP: '192.0.2.1' })
@@ -286,6 +304,29 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
       'not in the network',
     )
     await expect(releaseLease(etcd, keys, 'none')).rejects.toMatchObject({ code: 'NO_SUCH_LEASE' })
+  })
+
+  test('takes away no reservation that it can not have, which is refused where it is told in time', async () => {
+    prefix = `/test-${++tests}`
+    const keys = keysOf(prefix)
+    await writeNetwork(etcd, keys, {
+      network: '10.244.0.0/16',
+      ipv6Network: 'fd00:244::/48',
+      backend: { type: 'host-gw' },
+    })
+    const { network: shared } = await readNetwork(etcd, keys)
+    const one = { podCIDR: '10.244.9.0/24', nodeName: 'a' }
+    await expect(reserveLease(etcd, keys, shared, one)).rejects.toThrow('a /24 and a /64')
+    const both = { podCIDR: '10.244.9.0/24,fd00:244:0:9::/64', nodeName: 'bad name!' }
+    await expect(reserveLease(etcd, keys, shared, both)).rejects.toThrow('"bad name!"')
+    await etcd.transaction(
+      [],
+      [{ put: `${keys.subnets}10.244.1.0-24`, value: '{"NodeName":"a","BackendType":"reserved"}' }],
+    )
+    const a = node({ nodeName: 'a' })
+    await a.attempted
+    expect(a.podCIDR()).toBe('10.244.2.0/24,fd00:244:0:1::/64')
+    expect(await leases()).toContainEqual(['10.244.1.0-24', 'a', false])
   })
 
   test('of a full network is told so, and gets the first that is released', async () => {

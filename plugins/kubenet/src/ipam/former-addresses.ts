@@ -72,7 +72,7 @@ export function openFormerAddresses(stateDir: string): FormerAddresses {
     // First, as without it nothing else says anything.
     for (const name of namesIn(swept)) removeIfThere(join(swept, name))
     try {
-      for (const address of namesIn(former)) take(address, namesIn(join(former, address)))
+      for (const address of namesIn(former)) take(address, [...marksOf(address), LAST])
     } catch (error) {
       ignoring('ENOTDIR')(error)
     }
@@ -92,6 +92,11 @@ export function openFormerAddresses(stateDir: string): FormerAddresses {
   /** What is there of an address now, under names that nothing which comes later has. */
   function marksOf(address: string): string[] {
     const own = join(former, address)
+    // A link, or whatever else is there, is nothing of ours, and nothing is done by way of it.
+    if (!lstatSync(own, { throwIfNoEntry: false })?.isDirectory()) {
+      removeIfThere(own)
+      return []
+    }
     try {
       renameSync(join(own, LAST), join(own, randomUUID()))
     } catch (error) {

@@ -27,7 +27,7 @@ import { ensureSysctls, sysctlDifferences } from '../kernel/sysctls.ts'
 import type { KubenetOptions } from '../options.ts'
 import { createPodLinks } from '../ownership/pod-links.ts'
 import { openStateId } from '../ownership/state-id.ts'
-import { parsePeerPodsChange } from '../peers/parse-change.ts'
+import { type KnownChange, parsePeerPodsChange } from '../peers/parse-change.ts'
 import { openPeerPods, type PeersChange } from '../peers/peer-pods.ts'
 import { isNetnsOf, publishedPorts } from '../pod-record.ts'
 import type { PodContext, SetUpContext } from '../pods/context.ts'
@@ -202,13 +202,26 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       }
     })()
     // Known first: a policy that is made meanwhile, by whichever process, has them, or is seen below.
-    const { before, after } = peers.apply(change)
+    const { before, after } = peers.apply(withoutOwn(change))
     const left = owed
     owed = [...(left ?? []), ...before]
     // How much of the earlier change came about is not known: all of it is taken out, and what there is brought in.
     if (left) await policies.exchangePeers(owed, [])
     await policies.exchangePeers(left ? [] : before, left ? peers.all() : after)
     owed = undefined
+  }
+
+  /** This node's addresses are its own pods', whatever is said of others. */
+  function withoutOwn({ changed, ...all }: KnownChange): KnownChange {
+    const isOwn = ({ address }: { readonly address: string }) =>
+      networks.some((network) => contains(network, address))
+    return {
+      ...all,
+      changed: changed.map(({ podCIDR, pods }) => ({
+        podCIDR,
+        pods: pods.filter(({ addresses }) => !addresses.some(isOwn)),
+      })),
+    }
   }
 
   async function look() {

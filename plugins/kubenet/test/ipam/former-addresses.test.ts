@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -29,17 +29,36 @@ describe('addresses that somebody had before', () => {
     }
   }
 
-  it('are fresh when their network was swept and nobody had them since, whoever asks', () => {
+  it('are fresh when their network was swept and nobody had them since, in whatever process', () => {
     const [here, there] = [open(), open()]
     expect(here.former.isFresh('10.88.0.2')).toBe(false)
     here.finish(here.sweep())
-    for (const address of ['10.88.0.2', 'fd88::2']) expect(there.former.isFresh(address)).toBe(true)
-    expect(there.former.isFresh('10.89.0.2')).toBe(false)
+    for (const address of ['10.88.0.2', 'fd88::2']) expect(here.former.isFresh(address)).toBe(true)
+    expect(here.former.isFresh('10.89.0.2')).toBe(false)
     there.live('10.88.0.2')
     expect(here.former.isFresh('10.88.0.2')).toBe(false)
     expect(here.former.isFresh('10.88.0.3')).toBe(true)
+    // What went on before it came is nothing that it knows.
+    expect(there.former.isFresh('10.88.0.3')).toBe(false)
     here.finish(here.sweep())
-    expect(there.former.isFresh('10.88.0.2')).toBe(true)
+    expect(here.former.isFresh('10.88.0.2')).toBe(true)
+    here.former.forgetSweeps()
+    expect(here.former.isFresh('10.88.0.3')).toBe(false)
+  })
+
+  it('are not fresh, and nothing is harmed, where something else is in the place of what is remembered', () => {
+    const { former, live, sweep, finish } = open()
+    finish(sweep())
+    live('10.88.0.2')
+    const victim = join(dir, 'victim')
+    mkdirSync(victim)
+    writeFileSync(join(victim, 'last'), 'precious')
+    symlinkSync(victim, join(dir, 'former-addresses/10.88.0.3'))
+    writeFileSync(join(dir, 'former-addresses/10.88.0.4'), '')
+    for (const address of ['10.88.0.3', '10.88.0.4']) expect(former.isFresh(address)).toBe(false)
+    finish(sweep())
+    for (const address of ['10.88.0.3', '10.88.0.4']) expect(former.isFresh(address)).toBe(true)
+    expect(readdirSync(victim)).toEqual(['last'])
   })
 
   it('are not fresh where somebody had them during a sweep, or has them still', () => {

@@ -34,6 +34,19 @@ describeIsolated('pods of other nodes', () => {
     return { outside, pod, reach: (address: string, port = 80) => pod.ask('tcp', address, port) }
   }
 
+  it('have no address of a pod of this node', async () => {
+    const { reach } = await start(allowing({ pod: 'other/web', ports: [80] }))
+    await machine.pod('own')
+    await (await machine.peer('own')).serve('tcp', 80, 'own')
+    const { ip } = await machine.again('own')
+    const all = '10.88.0.0/16'
+    await machine.plugin.event(PEER_PODS_CHANGE, {
+      all: [all],
+      changed: [{ podCIDR: all, pods: [{ ...web, addresses: [ip] }] }],
+    })
+    expect(await reach(ip)).toMatch(REFUSED)
+  })
+
   it.each<[string, PolicyRule]>([
     ['by name', { pod: 'other/web', ports: [80] }],
     ['by namespace', { pod: 'other/*', ports: [80] }],
