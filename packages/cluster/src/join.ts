@@ -6,7 +6,7 @@ import { createTeller } from './events.ts'
 import { firstAttempt } from './first-attempt.ts'
 import { keysOf } from './layout/keys.ts'
 import type { NodeValue } from './layout/lease-value.ts'
-import { type ClusterNetwork, networksOf } from './layout/network.ts'
+import { type ClusterNetwork, networksOf, rangesOf } from './layout/network.ts'
 import { podCIDROf } from './layout/pod-subnets.ts'
 import type { LeaseEntry } from './leases/entry.ts'
 import { keepLeaseTable } from './leases/lease-table.ts'
@@ -63,7 +63,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   let unfit: unknown
   /** Why what it should have of the others' routes is not known. */
   let keyProblem: string | undefined
-  const guard = openLeaseGuard(underlay, log)
+  const guard = openLeaseGuard(log)
   const pods = onPeerPods && sharePods({ etcd, keys, log, leaseTtl, onChange: onPeerPods, tell: teller.tell })
   let wanted = NOTHING
   let joining: Promise<void> | undefined
@@ -104,7 +104,8 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     log,
     ...(now ? { now } : {}),
     onChange: changed,
-    onHeld: ({ backend, ...network }, ms) => guard.open(familiesOf(network), backend, ms),
+    onHeld: ({ backend, ...network }, ms) =>
+      guard.open(rangesOf(network), { backend, link: underlay.name, ms }),
   })
   const table = keepLeaseTable({
     etcd,
@@ -121,7 +122,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   async function route({ lease, network }: Extract<Membership, { state: 'joined' }>): Promise<void> {
     // While nobody tells of the leases, the routes are left as an earlier process made them.
     if (!table.entries) return
-    const self = { nodeName, subnets: lease.subnets, networks: familiesOf(network) }
+    const self = { nodeName, subnets: lease.subnets, networks: rangesOf(network) }
     const { backend } = network
     const peers = [...table.entries.values()].filter((entry) => !isKept(entry))
     try {
@@ -221,9 +222,6 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
 /** Reserved, and no node has it: there is nothing to lead to. */
 const isKept = ({ lease, node }: LeaseEntry) =>
   lease === undefined && node !== undefined && node.publicIP === undefined && node.publicIPv6 === undefined
-
-const familiesOf = ({ ipv4, ipv6 }: Pick<ClusterNetwork, 'ipv4' | 'ipv6'>) =>
-  [ipv4, ipv6].flatMap((family) => (family ? [family.network] : []))
 
 async function lookForUnderlay(options: UnderlayOptions) {
   const netlink = openNetlink()

@@ -2,6 +2,7 @@ import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import { once } from '@podwire/api'
 import { isWireguardKey } from '@podwire/netlink'
 import * as z from 'zod/mini'
+import { parseJson } from './parse-json.ts'
 import { canonicalAddress } from './range.ts'
 
 /** What a node tells the others of itself: the value of its lease. */
@@ -43,14 +44,8 @@ const schema = once(() => {
 
 /** Reads the value of a lease, which anybody may have written. Undefined for what can't be a node's. */
 export function parseNodeValue(value: string): NodeValue | undefined {
-  let json: unknown
-  try {
-    json = JSON.parse(value)
-  } catch {
-    return undefined
-  }
-  const parsed = schema().safeParse(json)
-  if (!parsed.success) return undefined
+  const parsed = parseJson(schema(), value)
+  if (typeof parsed === 'string') return undefined
   const { PublicIP, PublicIPv6, BackendType, BackendData, BackendV6Data, NodeName, Instance } = parsed.data
   const publicIP = addressOf(PublicIP, isIPv4, '0.0.0.0')
   const publicIPv6 = addressOf(PublicIPv6, isIPv6, '::')

@@ -1,5 +1,6 @@
 import { messageOf, once } from '@podwire/api'
 import * as z from 'zod/mini'
+import { parseJson } from './parse-json.ts'
 import { formatSubnet, isWithin, parseSubnet, type Subnet, sizeOf, subnetAt } from './range.ts'
 import { formatWireguard, parseWireguard, type WireguardBackend } from './wireguard-backend.ts'
 
@@ -72,17 +73,8 @@ type Written = z.output<ReturnType<typeof schema>>
 
 /** Reads the value of `PREFIX/config`. A string says what is wrong with it. */
 export function parseNetwork(value: string): ClusterNetwork | string {
-  let json: unknown
-  try {
-    json = JSON.parse(value)
-  } catch {
-    return 'it is not JSON'
-  }
-  const parsed = schema().safeParse(json)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    return `${issue?.path.join('.') || 'it'}: ${issue?.message}`
-  }
+  const parsed = parseJson(schema(), value)
+  if (typeof parsed === 'string') return parsed
   try {
     return networkOf(parsed.data)
   } catch (problem) {
@@ -166,8 +158,12 @@ function defaultLength({ family, prefixLength }: Subnet): number {
 }
 
 /** The networks of both families, as they are written: `10.244.0.0/16`. */
-export const networksOf = ({ ipv4, ipv6 }: Pick<ClusterNetwork, 'ipv4' | 'ipv6'>): readonly string[] =>
-  [ipv4, ipv6].flatMap((family) => (family ? [formatSubnet(family.network)] : []))
+export const networksOf = (network: Pick<ClusterNetwork, 'ipv4' | 'ipv6'>): readonly string[] =>
+  rangesOf(network).map(formatSubnet)
+
+/** The same as ranges: what all nodes' subnets are of. */
+export const rangesOf = ({ ipv4, ipv6 }: Pick<ClusterNetwork, 'ipv4' | 'ipv6'>): readonly Subnet[] =>
+  [ipv4, ipv6].flatMap((family) => (family ? [family.network] : []))
 
 /** What is to be written into `PREFIX/config`. */
 export interface NewNetwork {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { once } from '@podwire/api'
 import * as z from 'zod/mini'
+import { parseJson } from './parse-json.ts'
 import { keyNameOf, type PodSubnets, parseKeyName, subnetsOf } from './pod-subnets.ts'
 import { canonicalAddress, isWithin, parseSubnet } from './range.ts'
 
@@ -58,17 +59,8 @@ export function parsePodKeyName(keyName: string): PodPlace | undefined {
 export function parsePodRecord({ subnets, namespace, name }: PodPlace, value: string): SharedPod | string {
   if (Buffer.byteLength(value) > mostRecordBytes)
     return `it has ${Buffer.byteLength(value)} bytes, and ${mostRecordBytes} are the most`
-  let json: unknown
-  try {
-    json = JSON.parse(value)
-  } catch {
-    return 'it is not JSON'
-  }
-  const parsed = schema().safeParse(json)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    return `${issue?.path.join('.') || 'it'}: ${issue?.message}`
-  }
+  const parsed = parseJson(schema(), value)
+  if (typeof parsed === 'string') return parsed
   const { addresses, annotations } = parsed.data
   const strange = addresses.find((address) => !isAddressOf(subnets, address))
   if (strange !== undefined)

@@ -4,6 +4,7 @@ import type { ClusterEvent, ClusterPods } from '../cluster.ts'
 import type { Etcd } from '../etcd/client.ts'
 import { type Mirror, mirror } from '../etcd/mirror.ts'
 import type { Keys } from '../layout/keys.ts'
+import { rangesOf } from '../layout/network.ts'
 import type { LeaseEntry } from '../leases/entry.ts'
 import type { Membership } from '../leases/member.ts'
 import { retryDelay } from '../retry-delay.ts'
@@ -160,12 +161,7 @@ export function sharePods({ etcd, keys, log, leaseTtl, onChange, tell }: SharedP
       joinedKey = lease?.key
       const place =
         membership.state === 'joined' && leases
-          ? {
-              subnets: membership.lease.subnets,
-              networks: [membership.network.ipv4, membership.network.ipv6].flatMap((family) =>
-                family ? [family.network] : [],
-              ),
-            }
+          ? { subnets: membership.lease.subnets, networks: rangesOf(membership.network) }
           : undefined
       hasLeases = leases !== undefined
       table.place(place, leases ?? new Map(), keys.subnets)

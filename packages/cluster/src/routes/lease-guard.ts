@@ -25,15 +25,20 @@ import { encodeIp } from '@podwire/netlink/transport'
 import type { Backend } from '../layout/network.ts'
 import { firstAddress, lastAddress, type Subnet } from '../layout/range.ts'
 import { linkNamesOf } from './cluster-link.ts'
-import type { Underlay } from './underlay.ts'
 
 /**
  * What lets pods' packets out to other nodes' pods, in the kernel: for as long as the lease lasts, and whatever became of the daemon.
  * One that hangs, or was killed and never came back, can't withdraw its routes.
  */
 export interface LeaseGuard {
-  /** @param networks what all nodes' pods have @param ms from now on; Infinity: until it is shut */
-  open(networks: readonly Subnet[], backend: Backend, ms: number): void
+  /**
+   * @param networks what all nodes' pods have
+   * @param how `link`: the node's own, that leads to the others; `ms`: from now on, Infinity until it is shut
+   */
+  open(
+    networks: readonly Subnet[],
+    how: { readonly backend: Backend; readonly link: string; readonly ms: number },
+  ): void
   /** Lets nothing out until it is opened. */
   shut(): void
   /** Takes it away: nothing is looked at any more. */
@@ -51,7 +56,7 @@ const protocols = { 4: Buffer.from([0x08, 0x00]), 6: Buffer.from([0x86, 0xdd]) }
 /** More than a timeout may be; a daemon that lives renews its lease long before. */
 const mostMs = 2 ** 31
 
-export function openLeaseGuard({ name }: Pick<Underlay, 'name'>, log: Logger): LeaseGuard {
+export function openLeaseGuard(log: Logger): LeaseGuard {
   const netlink = openNetlink({ protocol: NETLINK_NETFILTER })
   let last: Promise<void> = Promise.resolve()
   let hasFailed = false
@@ -70,9 +75,9 @@ export function openLeaseGuard({ name }: Pick<Underlay, 'name'>, log: Logger): L
   }
 
   return {
-    open(networks, backend, ms) {
+    open(networks, { backend, link, ms }) {
       const timeout = Number.isFinite(ms) ? { timeout: Math.min(mostMs, Math.max(1, Math.floor(ms))) } : {}
-      const links = [name, ...linkNamesOf(backend)]
+      const links = [link, ...linkNamesOf(backend)]
       const both = Object.values(protocols).map((key): Element => ({ key, ...timeout }))
       ask([
         // Made anew as a whole, in one step: so it is as it should be, whoever changed it.
@@ -84,7 +89,7 @@ export function openLeaseGuard({ name }: Pick<Underlay, 'name'>, log: Logger): L
         chains.add(chain, { base: { type: 'filter', hook: 'forward', priority: priorities.filter - 10 } }),
         elements.add(
           ways,
-          links.map((link) => ({ key: linkName(link) })),
+          links.map((name) => ({ key: linkName(name) })),
         ),
         elements.add(alive, both),
         ...networks.map((network) => rules.add(chain, [...toOther(network), isNotIn('alive'), drop])),
@@ -101,7 +106,7 @@ export function openLeaseGuard({ name }: Pick<Underlay, 'name'>, log: Logger): L
 
 /** Of a daemon before, whose pod CIDR came from an etcd: where it does not, it has no end. */
 export async function removeLeaseGuard(log: Logger): Promise<void> {
-  const guard = openLeaseGuard({ name: 'none' }, log)
+  const guard = openLeaseGuard(log)
   guard.remove()
   await guard.close()
 }

@@ -10,21 +10,8 @@ import {
 import type { Underlay } from '../../src/routes/underlay.ts'
 import type { Peer } from '../../src/routes/wanted.ts'
 import { wantedByWireguard } from '../../src/routes/wireguard-wanted.ts'
+import { self, underlay } from './node-a.ts'
 
-const underlay: Underlay = {
-  dev: 2,
-  name: 'eth0',
-  mtu: 1500,
-  publicIP: '192.0.2.1',
-  publicIPv6: '2001:db8::1',
-  onLink: ['192.0.2.0/24', '2001:db8::/64'],
-  own: ['192.0.2.1', '2001:db8::1'],
-}
-const self = {
-  nodeName: 'a',
-  subnets: parsePodSubnets('10.244.1.0/24,fd00:244:1::/64')!,
-  networks: ['10.244.0.0/16', 'fd00:244::/32'].map((one) => parseSubnet(one)!),
-}
 const keyOf = (name: string) => Buffer.alloc(32, name).toString('base64')
 const own = { publicKey: keyOf('a'), privateKey: () => keyOf('secret') }
 const backend = (
