@@ -2,12 +2,13 @@ import { execFileSync } from 'node:child_process'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { isIsolated, recordingLogger } from '@podwire/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../.dev/etcd-server.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hasEtcd, until } from '../../../.dev/etcd-server.ts'
 import type { Operation } from '../src/etcd/transaction.ts'
-import { type ClusterEvent, type Etcd, joinCluster, keysOf, openEtcd, writeNetwork } from '../src/index.ts'
+import { type ClusterEvent, joinCluster, keysOf, writeNetwork } from '../src/index.ts'
 import { formatNodeValue } from '../src/layout/lease-value.ts'
 import { vtepMacOf } from '../src/routes/vxlan-link.ts'
+import { useEtcd } from './etcd/use-etcd.ts'
 import { startProxy } from './faults/proxy.ts'
 import { afterThis, stateDir } from './leases/members.ts'
 
@@ -23,26 +24,19 @@ function retainedBytes(): number {
 const countRoutes = () => Number(sh('ip route show proto 80 | wc -l'))
 
 describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
-  let server: EtcdMember
-  let etcd: Etcd
-  let tests = 0
+  const etcd = useEtcd()
   let prefix = ''
 
-  beforeAll(async () => {
-    ;[server] = (await startEtcd()) as [EtcdMember]
-    etcd = openEtcd({ endpoints: [server.endpoint] })
-  })
-  afterAll(() => etcd.close())
   beforeEach(async () => {
     sh('ip link add eth0 type bridge; ip link set eth0 up; ip addr add 192.0.2.1/24 dev eth0')
-    prefix = `/test-${++tests}`
+    prefix = etcd.nextPrefix()
     const backend = { type: 'vxlan', vni: 1, port: 8472, directRouting: false } as const
-    await writeNetwork(etcd, keysOf(prefix), { network: '10.0.0.0/8', backend })
+    await writeNetwork(etcd.client, keysOf(prefix), { network: '10.0.0.0/8', backend })
   })
   afterEach(() => sh('ip link del podwire.1 2>/dev/null || true; ip link del eth0'))
 
   async function others(count: number): Promise<void> {
-    const { id } = await etcd.grant(600)
+    const { id } = await etcd.client.grant(600)
     const puts = Array.from({ length: count }, (_, at): Operation => {
       const name = `10.${100 + (at >> 8)}.${at & 255}.0-24`
       const node = {
@@ -53,10 +47,10 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
       }
       return { put: `${prefix}/subnets/${name}`, value: formatNodeValue(node, 1), lease: id }
     })
-    while (puts.length > 0) await etcd.transaction([], puts.splice(0, 100))
+    while (puts.length > 0) await etcd.client.transaction([], puts.splice(0, 100))
   }
 
-  async function join({ endpoint = server.endpoint, dir = stateDir() } = {}) {
+  async function join({ endpoint = etcd.server.endpoint, dir = stateDir() } = {}) {
     const events: ClusterEvent[] = []
     const cluster = await joinCluster({
       etcd: { endpoints: [endpoint], prefix },
@@ -74,8 +68,8 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
 
   test('says of each other node whether its pods are reached', async () => {
     await others(1)
-    await etcd.transaction([], [{ put: `${prefix}/subnets/10.9.0.0-24`, value: 'garbage' }])
-    await etcd.transaction(
+    await etcd.client.transaction([], [{ put: `${prefix}/subnets/10.9.0.0-24`, value: 'garbage' }])
+    await etcd.client.transaction(
       [],
       [{ put: `${prefix}/subnets/10.9.1.0-24`, value: '{"PublicIP":"192.0.2.9","BackendType":"host-gw"}' }],
     )
@@ -99,12 +93,12 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
     const guard = () => sh('nft list set inet podwire-cluster alive')
     // In the kernel, which goes on while this process does not.
     await until(() => guard().includes('expires'))
-    await server.ctl('put', `${prefix}/config`, '{}')
-    await server.ctl('del', `${prefix}/subnets/10.0.1.0-24`)
+    await etcd.server.ctl('put', `${prefix}/config`, '{}')
+    await etcd.server.ctl('del', `${prefix}/subnets/10.0.1.0-24`)
     await until(() => countRoutes() === 0)
     await until(() => !guard().includes('expires'))
     const backend = { type: 'vxlan', vni: 1, port: 8472, directRouting: false } as const
-    await writeNetwork(etcd, keysOf(prefix), { network: '10.0.0.0/8', backend }, { force: true })
+    await writeNetwork(etcd.client, keysOf(prefix), { network: '10.0.0.0/8', backend }, { force: true })
     await until(() => events.length === 3)
     expect(events.map(({ event }) => event)).toEqual(['joined', 'fenced', 'joined'])
     expect(cluster.holds()).toBe(true)
@@ -117,7 +111,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
 
   test('starts in time beside an etcd that never answers, with the lease it had, and joins when it does', async () => {
     await others(1)
-    const way = await startProxy(server.endpoint)
+    const way = await startProxy(etcd.server.endpoint)
     const dir = stateDir()
     const first = await join({ endpoint: way.endpoint, dir })
     await first.cluster.stop()
@@ -148,7 +142,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
     expect(cluster.peers()).toHaveLength(1_000)
     expect(events.map(({ event }) => event)).toEqual(['joined'])
 
-    await etcd.transaction([], [{ delete: `${prefix}/subnets/10.100.7.0-24` }])
+    await etcd.client.transaction([], [{ delete: `${prefix}/subnets/10.100.7.0-24` }])
     await until(() => countRoutes() === 999)
     await cluster.stop()
     // Pods keep their networks.

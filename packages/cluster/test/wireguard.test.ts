@@ -2,18 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated, recordingLogger } from '@podwire/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../.dev/etcd-server.ts'
-import {
-  type Etcd,
-  type JoinOptions,
-  joinCluster,
-  keysOf,
-  openEtcd,
-  readMemberRecord,
-  writeNetwork,
-} from '../src/index.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hasEtcd, until } from '../../../.dev/etcd-server.ts'
+import { type JoinOptions, joinCluster, keysOf, readMemberRecord, writeNetwork } from '../src/index.ts'
 import { mustHaveWireguard } from '../src/routes/tunnels.ts'
+import { useEtcd } from './etcd/use-etcd.ts'
 import { afterThis, stateDir } from './leases/members.ts'
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
@@ -24,24 +17,17 @@ const lacksWireguard = await mustHaveWireguard().then(
 const backend = { type: 'wireguard', port: 51_820, portV6: 51_821, mode: 'separate', keepalive: 0 } as const
 
 describe.skipIf(!isIsolated() || !hasEtcd)('a network that WireGuard encrypts', () => {
-  let server: EtcdMember
-  let etcd: Etcd
-  let tests = 0
+  const etcd = useEtcd()
   let prefix = ''
 
-  beforeAll(async () => {
-    ;[server] = (await startEtcd()) as [EtcdMember]
-    etcd = openEtcd({ endpoints: [server.endpoint] })
-  })
-  afterAll(() => etcd.close())
   beforeEach(() => {
     sh('ip link add eth0 type bridge; ip link set eth0 up; ip addr add 192.0.2.1/24 dev eth0')
-    prefix = `/test-${++tests}`
+    prefix = etcd.nextPrefix()
   })
   afterEach(() => sh('ip link del eth0'))
 
   const options = (dir: string): JoinOptions => ({
-    etcd: { endpoints: [server.endpoint], prefix },
+    etcd: { endpoints: [etcd.server.endpoint], prefix },
     nodeName: 'a',
     interface: 'eth0',
     leaseTtl: 60,
@@ -54,8 +40,10 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a network that WireGuard encrypts', 
   test('with a secret that nobody is shown who would write another one', async () => {
     const presharedKey = Buffer.alloc(32, 's').toString('base64')
     const network = '10.244.0.0/16'
-    await writeNetwork(etcd, keysOf(prefix), { network, backend: { ...backend, presharedKey } })
-    const error = await writeNetwork(etcd, keysOf(prefix), { network, backend }).catch((one: unknown) => one)
+    await writeNetwork(etcd.client, keysOf(prefix), { network, backend: { ...backend, presharedKey } })
+    const error = await writeNetwork(etcd.client, keysOf(prefix), { network, backend }).catch(
+      (one: unknown) => one,
+    )
     expect(error).toMatchObject({ code: 'NETWORK_EXISTS' })
     expect(JSON.stringify(error) + String(error)).not.toContain(presharedKey)
   })
@@ -63,14 +51,14 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a network that WireGuard encrypts', 
   // Of a kernel that has it, npm run test:platforms tells.
   describe.skipIf(!lacksWireguard)('on a kernel that has none', () => {
     test('is not joined: it is said why and what to do, and nothing is leased', async () => {
-      await writeNetwork(etcd, keysOf(prefix), { network: '10.244.0.0/16', backend })
+      await writeNetwork(etcd.client, keysOf(prefix), { network: '10.244.0.0/16', backend })
       const dir = stateDir()
       await expect(joinCluster(options(dir))).rejects.toMatchObject({
         code: 'WIREGUARD_UNAVAILABLE',
         message: expect.stringMatching(/this node's kernel, Linux \d.* has none.*modprobe wireguard/),
         exitCode: 2,
       })
-      expect(await server.ctl('get', '--prefix', '--keys-only', `${prefix}/subnets/`)).toBe('')
+      expect(await etcd.server.ctl('get', '--prefix', '--keys-only', `${prefix}/subnets/`)).toBe('')
       expect(sh('ip -br link; ip route show proto 80')).not.toContain('podwire')
       expect(existsSync(join(dir, 'cluster', 'wireguard.key'))).toBe(false)
       expect(readMemberRecord(dir)).toMatchObject({
@@ -83,11 +71,11 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a network that WireGuard encrypts', 
       const cluster = await joinCluster(options(stateDir()))
       afterThis(() => cluster.stop({ release: true }))
       expect(cluster.problem).toContain('There is no network in etcd')
-      await writeNetwork(etcd, keysOf(prefix), { network: '10.244.0.0/16', backend })
+      await writeNetwork(etcd.client, keysOf(prefix), { network: '10.244.0.0/16', backend })
       await until(() => cluster.problem?.includes('WireGuard') === true)
       expect(cluster.holds()).toBe(false)
       const other = { network: '10.244.0.0/16', backend: { type: 'host-gw' } as const }
-      await writeNetwork(etcd, keysOf(prefix), other, { force: true })
+      await writeNetwork(etcd.client, keysOf(prefix), other, { force: true })
       await until(() => cluster.holds())
     })
   })

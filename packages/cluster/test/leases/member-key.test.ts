@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type EtcdMember, hasEtcd, startEtcd } from '../../../../.dev/etcd-server.ts'
-import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { hasEtcd } from '../../../../.dev/etcd-server.ts'
 import { keysOf } from '../../src/layout/keys.ts'
 import { writeNetwork } from '../../src/leases/network.ts'
 import { listLeases } from '../../src/leases/release.ts'
+import { useEtcd } from '../etcd/use-etcd.ts'
 import { member, stateDir } from './members.ts'
 
 describe.skipIf(!hasEtcd)('a node that the others know by its key', () => {
-  let server: EtcdMember
-  let etcd: Etcd
+  const etcd = useEtcd()
 
   beforeAll(async () => {
-    ;[server] = (await startEtcd()) as [EtcdMember]
-    etcd = openEtcd({ endpoints: [server.endpoint] })
     const backend = {
       type: 'wireguard',
       port: 51_820,
@@ -20,13 +17,12 @@ describe.skipIf(!hasEtcd)('a node that the others know by its key', () => {
       mode: 'separate',
       keepalive: 0,
     } as const
-    await writeNetwork(etcd, keysOf('/test'), { network: '10.244.0.0/16', backend })
+    await writeNetwork(etcd.client, keysOf('/test'), { network: '10.244.0.0/16', backend })
   })
-  afterAll(() => etcd.close())
 
   const keyOf = (name: string) => Buffer.alloc(32, name).toString('base64')
   const start = (dir: string, name: string) =>
-    member([server.endpoint], {
+    member([etcd.server.endpoint], {
       dir,
       nodeName: 'a',
       publicIP: '192.0.2.1',
@@ -37,7 +33,7 @@ describe.skipIf(!hasEtcd)('a node that the others know by its key', () => {
       }),
     })
   const known = async () =>
-    (await listLeases(etcd, keysOf('/test'))).map(({ node, modRevision }) => ({
+    (await listLeases(etcd.client, keysOf('/test'))).map(({ node, modRevision }) => ({
       key: node?.publicKey,
       modRevision,
     }))

@@ -1,36 +1,28 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../../.dev/etcd-server.ts'
-import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
+import { describe, expect, test } from 'vitest'
+import { hasEtcd, until } from '../../../../.dev/etcd-server.ts'
 import { keysOf } from '../../src/layout/keys.ts'
 import { bootTime } from '../../src/leases/clock.ts'
 import { readMemberRecord } from '../../src/leases/member-file.ts'
 import { readNetwork, writeNetwork } from '../../src/leases/network.ts'
 import { listLeases, releaseLease, reserveLease } from '../../src/leases/release.ts'
+import { useEtcd } from '../etcd/use-etcd.ts'
 import { member, stateDir, watchLeases } from './members.ts'
 
 describe.skipIf(!hasEtcd)('a node and its lease', () => {
-  let server: EtcdMember
-  let etcd: Etcd
-  let tests = 0
+  const etcd = useEtcd()
   let prefix = ''
-
-  beforeAll(async () => {
-    ;[server] = (await startEtcd()) as [EtcdMember]
-    etcd = openEtcd({ endpoints: [server.endpoint] })
-  })
-  afterAll(() => etcd.close())
 
   /** A network of this test's own. */
   async function network(cidr = '10.244.0.0/16') {
-    prefix = `/test-${++tests}`
-    await writeNetwork(etcd, keysOf(prefix), { network: cidr, backend: { type: 'host-gw' } })
+    prefix = etcd.nextPrefix()
+    await writeNetwork(etcd.client, keysOf(prefix), { network: cidr, backend: { type: 'host-gw' } })
     return prefix
   }
   const node = (options: Parameters<typeof member>[1] = {}) =>
-    member([server.endpoint], { prefix, ...options })
-  const revision = async () => (await etcd.list(`${prefix}/`)).revision
+    member([etcd.server.endpoint], { prefix, ...options })
+  const revision = async () => (await etcd.client.list(`${prefix}/`)).revision
   const leases = async () =>
-    (await listLeases(etcd, keysOf(prefix))).map(({ key, node, lease }) => [
+    (await listLeases(etcd.client, keysOf(prefix))).map(({ key, node, lease }) => [
       key.split('/').at(-1),
       node?.nodeName,
       lease !== undefined,
@@ -41,7 +33,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     const one = node({ nodeName: 'a', publicIP: '192.0.2.1' })
     await one.attempted
     expect(one.podCIDR()).toBe('10.244.1.0/24')
-    const entry = await etcd.get(`${prefix}/subnets/10.244.1.0-24`)
+    const entry = await etcd.client.get(`${prefix}/subnets/10.244.1.0-24`)
     expect(JSON.parse(entry?.value ?? '')).toMatchObject({
       PublicIP: '192.0.2.1',
       BackendType: 'host-gw',
@@ -52,14 +44,14 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
   })
 
   test('says what to do where there is no network, and joins when there is one', async () => {
-    prefix = `/test-${++tests}`
+    prefix = etcd.nextPrefix()
     const one = node()
     await one.attempted
     expect(one.membership).toMatchObject({
       state: 'joining',
       reason: expect.stringContaining('podwire cluster init'),
     })
-    await writeNetwork(etcd, keysOf(prefix), { network: '10.1.0.0/16', backend: { type: 'host-gw' } })
+    await writeNetwork(etcd.client, keysOf(prefix), { network: '10.1.0.0/16', backend: { type: 'host-gw' } })
     await until(() => one.podCIDR() === '10.1.1.0/24')
   })
 
@@ -118,14 +110,19 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     await one.attempted
     await one.stop()
     const vxlan = { type: 'vxlan', vni: 1, port: 8472, directRouting: false } as const
-    await writeNetwork(etcd, keysOf(prefix), { network: '10.244.0.0/16', backend: vxlan }, { force: true })
+    await writeNetwork(
+      etcd.client,
+      keysOf(prefix),
+      { network: '10.244.0.0/16', backend: vxlan },
+      { force: true },
+    )
     const again = node({ nodeName: 'a', publicIP: '192.0.2.1', dir })
     // Its pods go on at once, by what it knew.
     expect(again.podCIDR()).toBe('10.244.1.0/24')
     await again.attempted
     expect(again.membership).toMatchObject({ state: 'joined', network: { backend: vxlan } })
     expect(again.podCIDR()).toBe('10.244.1.0/24')
-    const entry = await etcd.get(`${prefix}/subnets/10.244.1.0-24`)
+    const entry = await etcd.client.get(`${prefix}/subnets/10.244.1.0-24`)
     expect(JSON.parse(entry?.value ?? '')).toMatchObject({ BackendType: 'vxlan', NodeName: 'a' })
   })
 
@@ -141,13 +138,13 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
 
   test('takes over what flannel had at its address', async () => {
     await network()
-    await server.ctl(
+    await etcd.server.ctl(
       'put',
       `${prefix}/subnets/10.244.7.0-24`,
       '{"PublicIP":"192.0.2.9","BackendType":"vxlan"}',
     )
-    const { id } = await etcd.grant(60)
-    await etcd.transaction(
+    const { id } = await etcd.client.grant(60)
+    await etcd.client.transaction(
       [],
       [
         {
@@ -175,7 +172,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
       ),
     })
     expect(first.holds()).toBe(true)
-    await releaseLease(etcd, keysOf(prefix), 'twin')
+    await releaseLease(etcd.client, keysOf(prefix), 'twin')
     await until(() => second.podCIDR() !== undefined || first.podCIDR() !== undefined)
   })
 
@@ -209,11 +206,11 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
   })
 
   test.each([
-    ['deleted', async (key: string) => server.ctl('del', key)],
-    ['overwritten with garbage', async (key: string) => server.ctl('put', key, 'garbage {')],
+    ['deleted', async (key: string) => etcd.server.ctl('del', key)],
+    ['overwritten with garbage', async (key: string) => etcd.server.ctl('put', key, 'garbage {')],
     [
       'stolen',
-      async (key: string) => server.ctl('put', key, '{"PublicIP":"192.0.2.66","BackendType":"host-gw"}'),
+      async (key: string) => etcd.server.ctl('put', key, '{"PublicIP":"192.0.2.66","BackendType":"host-gw"}'),
     ],
   ])('whose lease is %s is fenced at once, and says why', async (_how, harm) => {
     await network()
@@ -231,7 +228,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     await network()
     const one = node({ leaseTtl: 6, renewBefore: 3 })
     await one.attempted
-    await server.kill()
+    await etcd.server.kill()
     await until(() => one.membership.reason !== undefined)
     expect(one.membership).toMatchObject({
       state: 'joined',
@@ -242,7 +239,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     expect(bootTime()).toBeLessThan(last)
     expect(bootTime()).toBeGreaterThan(last - 2_500)
     expect(one.holds()).toBe(false)
-    await server.restart()
+    await etcd.server.restart()
     await until(() => one.holds())
     expect(one.podCIDR()).toBe('10.244.1.0/24')
   })
@@ -253,7 +250,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     const first = node({ nodeName: 'a', publicIP: '192.0.2.1', dir, leaseTtl: 8, renewBefore: 4 })
     await first.attempted
     await first.stop()
-    await server.kill()
+    await etcd.server.kill()
     const again = node({ nodeName: 'a', publicIP: '192.0.2.1', dir, leaseTtl: 8, renewBefore: 4 })
     expect(again.podCIDR()).toBe('10.244.1.0/24')
     expect(again.holds()).toBe(true)
@@ -261,7 +258,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     await again.stop()
     const late = node({ nodeName: 'a', publicIP: '192.0.2.1', dir })
     expect(late.holds()).toBe(false)
-    await server.restart()
+    await etcd.server.restart()
     await until(() => late.podCIDR() === '10.244.1.0/24')
   })
 
@@ -278,9 +275,9 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
   test('gets what is reserved for it, and what is reserved stays so', async () => {
     await network()
     const keys = keysOf(prefix)
-    const { network: shared } = await readNetwork(etcd, keys)
-    await reserveLease(etcd, keys, shared, { podCIDR: '10.244.1.0/24' })
-    await reserveLease(etcd, keys, shared, { podCIDR: '10.244.9.0/24', nodeName: 'a' })
+    const { network: shared } = await readNetwork(etcd.client, keys)
+    await reserveLease(etcd.client, keys, shared, { podCIDR: '10.244.1.0/24' })
+    await reserveLease(etcd.client, keys, shared, { podCIDR: '10.244.9.0/24', nodeName: 'a' })
     const [a, b] = [node({ nodeName: 'a' }), node({ nodeName: 'b' })]
     await Promise.all([a.attempted, b.attempted])
     await until(() => a.holds() && b.holds())
@@ -294,32 +291,34 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     const again = node({ nodeName: 'a', dir: a.stateDir, publicIP: '192.0.2.200' })
     await again.attempted
     expect(again.membership).toMatchObject({ reason: expect.stringContaining('of that name') })
-    await releaseLease(etcd, keys, 'a')
+    await releaseLease(etcd.client, keys, 'a')
     await until(() => again.podCIDR() === '10.244.9.0/24')
-    await expect(reserveLease(etcd, keys, shared, { podCIDR: '10.244.8.0/22' })).rejects.toMatchObject({
-      code: 'RESERVATION_INVALID',
-      message: expect.stringContaining('10.244.9.0/24'),
-    })
-    await expect(reserveLease(etcd, keys, shared, { podCIDR: '10.9.0.0/24' })).rejects.toThrow(
+    await expect(reserveLease(etcd.client, keys, shared, { podCIDR: '10.244.8.0/22' })).rejects.toMatchObject(
+      {
+        code: 'RESERVATION_INVALID',
+        message: expect.stringContaining('10.244.9.0/24'),
+      },
+    )
+    await expect(reserveLease(etcd.client, keys, shared, { podCIDR: '10.9.0.0/24' })).rejects.toThrow(
       'not in the network',
     )
-    await expect(releaseLease(etcd, keys, 'none')).rejects.toMatchObject({ code: 'NO_SUCH_LEASE' })
+    await expect(releaseLease(etcd.client, keys, 'none')).rejects.toMatchObject({ code: 'NO_SUCH_LEASE' })
   })
 
   test('takes away no reservation that it can not have, which is refused where it is told in time', async () => {
-    prefix = `/test-${++tests}`
+    prefix = etcd.nextPrefix()
     const keys = keysOf(prefix)
-    await writeNetwork(etcd, keys, {
+    await writeNetwork(etcd.client, keys, {
       network: '10.244.0.0/16',
       ipv6Network: 'fd00:244::/48',
       backend: { type: 'host-gw' },
     })
-    const { network: shared } = await readNetwork(etcd, keys)
+    const { network: shared } = await readNetwork(etcd.client, keys)
     const one = { podCIDR: '10.244.9.0/24', nodeName: 'a' }
-    await expect(reserveLease(etcd, keys, shared, one)).rejects.toThrow('a /24 and a /64')
+    await expect(reserveLease(etcd.client, keys, shared, one)).rejects.toThrow('a /24 and a /64')
     const both = { podCIDR: '10.244.9.0/24,fd00:244:0:9::/64', nodeName: 'bad name!' }
-    await expect(reserveLease(etcd, keys, shared, both)).rejects.toThrow('"bad name!"')
-    await etcd.transaction(
+    await expect(reserveLease(etcd.client, keys, shared, both)).rejects.toThrow('"bad name!"')
+    await etcd.client.transaction(
       [],
       [{ put: `${keys.subnets}10.244.1.0-24`, value: '{"NodeName":"a","BackendType":"reserved"}' }],
     )
@@ -344,7 +343,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
 
   test('twenty at once get a pod CIDR each, and none twice', async () => {
     await network('10.244.0.0/16')
-    const watching = watchLeases(etcd, prefix)
+    const watching = watchLeases(etcd.client, prefix)
     const nodes = Array.from({ length: 20 }, () => node({ leaseTtl: 60, renewBefore: 30 }))
     await until(() => nodes.every((one) => one.holds()))
     expect(new Set(nodes.map((one) => one.podCIDR())).size).toBe(20)
@@ -357,14 +356,14 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     await network()
     const keys = keysOf(prefix)
     const same = { network: '10.244.0.0/16', backend: { type: 'host-gw' } } as const
-    await writeNetwork(etcd, keys, same)
+    await writeNetwork(etcd.client, keys, same)
     const other = { ...same, network: '10.245.0.0/16' }
-    await expect(writeNetwork(etcd, keys, other)).rejects.toMatchObject({ code: 'NETWORK_EXISTS' })
-    await writeNetwork(etcd, keys, other, { force: true })
-    await server.ctl('put', keys.config, 'garbage')
-    await expect(readNetwork(etcd, keys)).rejects.toMatchObject({ code: 'NETWORK_INVALID' })
+    await expect(writeNetwork(etcd.client, keys, other)).rejects.toMatchObject({ code: 'NETWORK_EXISTS' })
+    await writeNetwork(etcd.client, keys, other, { force: true })
+    await etcd.server.ctl('put', keys.config, 'garbage')
+    await expect(readNetwork(etcd.client, keys)).rejects.toMatchObject({ code: 'NETWORK_INVALID' })
     await expect(
-      writeNetwork(etcd, keys, { ...same, network: '10.0.0.0/33' }, { force: true }),
+      writeNetwork(etcd.client, keys, { ...same, network: '10.0.0.0/33' }, { force: true }),
     ).rejects.toThrow('CIDR')
   })
 })

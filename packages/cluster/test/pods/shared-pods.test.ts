@@ -1,32 +1,29 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../../.dev/etcd-server.ts'
-import { type Etcd, keysOf, openEtcd, releaseLease, writeNetwork } from '../../src/index.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { hasEtcd, until } from '../../../../.dev/etcd-server.ts'
+import { keysOf, releaseLease, writeNetwork } from '../../src/index.ts'
+import { useEtcd } from '../etcd/use-etcd.ts'
 import { startProxy } from '../faults/proxy.ts'
 import { afterThis } from '../leases/members.ts'
 import { podOf, startNode, type TestNode } from './nodes.ts'
 
 describe.skipIf(!hasEtcd)('nodes that share one network', () => {
-  let server: EtcdMember
-  let etcd: Etcd
-  let tests = 0
+  const etcd = useEtcd()
   let prefix = ''
 
-  beforeAll(async () => {
-    ;[server] = (await startEtcd()) as [EtcdMember]
-    etcd = openEtcd({ endpoints: [server.endpoint] })
-  })
-  afterAll(() => etcd.close())
   beforeEach(async () => {
-    prefix = `/pods-${++tests}`
-    await writeNetwork(etcd, keysOf(prefix), { network: '10.244.0.0/16', backend: { type: 'host-gw' } })
+    prefix = etcd.nextPrefix()
+    await writeNetwork(etcd.client, keysOf(prefix), {
+      network: '10.244.0.0/16',
+      backend: { type: 'host-gw' },
+    })
   })
 
   const start = (options: Parameters<typeof startNode>[2] = {}) =>
-    startNode([server.endpoint], prefix, options)
+    startNode([etcd.server.endpoint], prefix, options)
   const heardBy = async (node: TestNode, ...pods: string[]) =>
     expect.poll(node.heard, { timeout: 20_000 }).toEqual(pods.sort())
   /** How often this prefix's pods were written. */
-  const revision = async () => (await etcd.list(prefix)).revision
+  const revision = async () => (await etcd.client.list(prefix)).revision
   const key = (node: TestNode, name: string) => `${prefix}/pods/${node.place}/default/${name}`
 
   test('know the pods of the others while they are there, with the annotations that are shared', async () => {
@@ -88,11 +85,14 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     await heardBy(b, 'default/goes 10.244.1.3', 'default/stays 10.244.1.2')
     again.pods.setAll([podOf(again, 'stays', 2), podOf(again, 'new', 4)])
     await heardBy(b, 'default/new 10.244.1.4', 'default/stays 10.244.1.2')
-    await etcd.transaction([], [{ delete: key(again, 'stays') }, { put: key(again, 'new'), value: '{}' }])
+    await etcd.client.transaction(
+      [],
+      [{ delete: key(again, 'stays') }, { put: key(again, 'new'), value: '{}' }],
+    )
     await until(() => b.heard().length < 2)
     await heardBy(b, 'default/new 10.244.1.4', 'default/stays 10.244.1.2')
-    await etcd.transaction([], [{ put: key(again, 'never'), value: '{"addresses":["10.244.1.9"]}' }])
-    await until(async () => (await etcd.get(key(again, 'never'))) === undefined)
+    await etcd.client.transaction([], [{ put: key(again, 'never'), value: '{"addresses":["10.244.1.9"]}' }])
+    await until(async () => (await etcd.client.get(key(again, 'never'))) === undefined)
   })
 
   test('have no pods of a node whose lease ended, was taken, or was given back', async () => {
@@ -103,9 +103,9 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     await b.stop()
     expect(a.heard()).toHaveLength(2)
     await heardBy(a, 'default/pod-2 10.244.3.2')
-    expect(await etcd.get(`${prefix}/pods/10.244.2.0-24/default/pod-1`)).toBeUndefined()
+    expect(await etcd.client.get(`${prefix}/pods/10.244.2.0-24/default/pod-1`)).toBeUndefined()
     const [before, told] = [c.lease.id, a.changes.length]
-    await releaseLease(etcd, keysOf(prefix), c.nodeName)
+    await releaseLease(etcd.client, keysOf(prefix), c.nodeName)
     const isWithdrawn = () =>
       a.changes
         .slice(told)
@@ -118,7 +118,7 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     expect(c.lease.id).not.toBe(before)
     await c.stop({ release: true })
     await heardBy(a)
-    expect((await etcd.list(`${prefix}/pods/10.244.3`)).entries).toEqual([])
+    expect((await etcd.client.list(`${prefix}/pods/10.244.3`)).entries).toEqual([])
   })
 
   test('of which one is fenced: it knows of no pods, and of all when it joins again', async () => {
@@ -126,12 +126,12 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     a.pods.setAll([podOf(a, 'web', 2)])
     await heardBy(b, 'default/web 10.244.1.2')
     const config = `${prefix}/config`
-    const { value = '' } = (await etcd.get(config)) ?? {}
-    await etcd.transaction([], [{ put: config, value: '{}' }])
-    await releaseLease(etcd, keysOf(prefix), b.nodeName)
+    const { value = '' } = (await etcd.client.get(config)) ?? {}
+    await etcd.client.transaction([], [{ put: config, value: '{}' }])
+    await releaseLease(etcd.client, keysOf(prefix), b.nodeName)
     await heardBy(b)
     expect(b.changes.at(-1)).toEqual({ all: [], changed: [] })
-    await etcd.transaction([], [{ put: config, value }])
+    await etcd.client.transaction([], [{ put: config, value }])
     await heardBy(b, 'default/web 10.244.1.2')
   })
 
@@ -152,7 +152,7 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
   test('with a reservation tell of their pods too, until these end', async () => {
     const subnets = `${prefix}/subnets/`
     const reserved = { nodeName: 'reserved-1', leaseTtl: 5 }
-    await etcd.transaction(
+    await etcd.client.transaction(
       [],
       [{ put: `${subnets}10.244.77.0-24`, value: '{"NodeName":"reserved-1","BackendType":"reserved"}' }],
     )
@@ -171,18 +171,18 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     const [a, b] = [await start(), await start()]
     a.pods.setAll([podOf(a, 'web', 2), podOf(a, 'goes', 3)])
     await heardBy(b, 'default/goes 10.244.1.3', 'default/web 10.244.1.2')
-    await server.kill()
+    await etcd.server.kill()
     a.pods.remove(`${a.nodeName}-goes`)
     a.pods.set(podOf(a, 'new', 4))
     await until(() => a.log.entries.some(({ message }) => message.includes('are not told')))
     expect(b.heard()).toHaveLength(2)
-    await server.restart()
+    await etcd.server.restart()
     await heardBy(b, 'default/new 10.244.1.4', 'default/web 10.244.1.2')
     await until(() => a.pods.problem === undefined)
   })
 
   test('list again what etcd forgot', async () => {
-    const proxy = await startProxy(server.endpoint)
+    const proxy = await startProxy(etcd.server.endpoint)
     const [a, b] = [await start(), await startNode([proxy.endpoint], prefix)]
     a.pods.setAll([podOf(a, 'web', 2), podOf(a, 'goes', 3)])
     await heardBy(b, 'default/goes 10.244.1.3', 'default/web 10.244.1.2')
@@ -191,9 +191,9 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     proxy.set('refused')
     await until(() => b.pods.problem !== undefined)
     a.pods.remove(`${a.nodeName}-goes`)
-    await until(async () => (await etcd.get(key(a, 'goes'))) === undefined)
-    await server.ctl('put', '/elsewhere', '')
-    await server.ctl('compact', String((await etcd.list('/')).revision))
+    await until(async () => (await etcd.client.get(key(a, 'goes'))) === undefined)
+    await etcd.server.ctl('put', '/elsewhere', '')
+    await etcd.server.ctl('compact', String((await etcd.client.list('/')).revision))
     expect(b.heard()).toHaveLength(2)
     proxy.set('open')
     await heardBy(b, 'default/web 10.244.1.2')
@@ -248,22 +248,22 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     ]
     // The node itself would take away what it did not write.
     await a.stop()
-    for (const [at, value] of strange) await etcd.transaction([], [{ put: at, value, lease }])
+    for (const [at, value] of strange) await etcd.client.transaction([], [{ put: at, value, lease }])
     // Of the node that reads it, of no lease, of another lease, and of a node that nobody is.
-    await etcd.transaction(
+    await etcd.client.transaction(
       [],
       [{ put: `${prefix}/pods/${b.place}/default/mine`, value: record('10.244.2.9'), lease }],
     )
-    await etcd.transaction([], [{ put: `${pods}/default/no-lease`, value: record('10.244.1.8') }])
-    await etcd.transaction(
+    await etcd.client.transaction([], [{ put: `${pods}/default/no-lease`, value: record('10.244.1.8') }])
+    await etcd.client.transaction(
       [],
       [{ put: `${pods}/default/others`, value: record('10.244.1.8'), lease: b.lease.id }],
     )
-    await etcd.transaction(
+    await etcd.client.transaction(
       [],
       [{ put: `${prefix}/pods/10.244.99.0-24/default/x`, value: record('10.244.99.8'), lease }],
     )
-    await etcd.transaction([], [{ put: `${pods}/default/right`, value: record('10.244.1.5'), lease }])
+    await etcd.client.transaction([], [{ put: `${pods}/default/right`, value: record('10.244.1.5'), lease }])
     await heardBy(b, 'default/right 10.244.1.5', 'default/web 10.244.1.2')
     await expect.poll(() => b.refused.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(strange.length)
     for (const [at] of strange) expect(b.refused.join('\n')).toContain(`${at}: `)
@@ -276,7 +276,7 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     const again = await start({ nodeName: 'again' })
     await heardBy(again, 'default/right 10.244.1.5', 'default/web 10.244.1.2')
     // What is put right is taken.
-    await etcd.transaction([], [{ put: `${pods}/default/none`, value: record('10.244.1.6'), lease }])
+    await etcd.client.transaction([], [{ put: `${pods}/default/none`, value: record('10.244.1.6'), lease }])
     await heardBy(b, 'default/none 10.244.1.6', 'default/right 10.244.1.5', 'default/web 10.244.1.2')
   })
 
@@ -284,11 +284,11 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     const [a, b] = [await start(), await start()]
     a.pods.setAll([podOf(a, 'web', 2), podOf(a, 'far', 200)])
     await heardBy(b, 'default/far 10.244.1.200', 'default/web 10.244.1.2')
-    const { id } = await etcd.grant(60)
-    afterThis(() => etcd.revoke(id))
+    const { id } = await etcd.client.grant(60)
+    afterThis(() => etcd.client.revoke(id))
     const node = '{"PublicIP":"192.0.2.66","BackendType":"host-gw","NodeName":"evil"}'
     const claim = (subnet: string, ...addresses: string[]) =>
-      etcd.transaction(
+      etcd.client.transaction(
         [],
         [
           { put: `${prefix}/subnets/${subnet}`, value: node, lease: id },
@@ -315,16 +315,16 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     const [a, b] = [await start(), await start()]
     b.pods.setAll([podOf(b, 'web', 2)])
     a.pods.setAll([])
-    const { id } = await etcd.grant(60)
-    afterThis(() => etcd.revoke(id))
+    const { id } = await etcd.client.grant(60)
+    afterThis(() => etcd.client.revoke(id))
     const node = '{"PublicIP":"192.0.2.66","BackendType":"host-gw","NodeName":"loud"}'
-    await etcd.transaction([], [{ put: `${prefix}/subnets/10.244.64.0-18`, value: node, lease: id }])
+    await etcd.client.transaction([], [{ put: `${prefix}/subnets/10.244.64.0-18`, value: node, lease: id }])
     const puts = Array.from({ length: 5_000 }, (_, at) => ({
       put: `${prefix}/pods/10.244.64.0-18/default/pod-${at}`,
       value: JSON.stringify({ addresses: [`10.244.${64 + (at >> 8)}.${at & 255}`] }),
       lease: id,
     }))
-    while (puts.length > 0) await etcd.transaction([], puts.splice(0, 100))
+    while (puts.length > 0) await etcd.client.transaction([], puts.splice(0, 100))
     await expect.poll(() => a.heard().length, { timeout: 20_000 }).toBe(4_097)
     expect(a.heard()).toContain('default/web 10.244.2.2')
     await expect.poll(() => a.refused.at(-1), { timeout: 10_000 }).toMatch(/and \d+ more|too many/)
