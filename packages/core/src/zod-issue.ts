@@ -10,16 +10,15 @@ export function issueMessage(issue: z.core.$ZodIssue): string {
   if (issue.code === 'too_small') return `expected at least ${issue.minimum}${got}`
   if (issue.code === 'too_big') return `expected at most ${issue.maximum}${got}`
   // What holds others is wrong by what is in there, which the message says; and there may be secrets.
-  return isContainer(issue) ? issue.message : `${issue.message}${got}`
+  return isContainer(issue.input) ? issue.message : `${issue.message}${got}`
 }
 
-const isContainer = (issue: z.core.$ZodIssue) =>
-  'input' in issue && typeof issue.input === 'object' && issue.input !== null
+const isContainer = (input: unknown) => typeof input === 'object' && input !== null
 
 /** Not what is in an object or a list: a password may be. */
 function describeInput(input: unknown): string {
   if (Array.isArray(input)) return 'a list'
-  return typeof input === 'object' && input !== null ? 'an object' : describeValue(input)
+  return isContainer(input) ? 'an object' : describeValue(input)
 }
 
 /** The first thing wrong, with its path; `whole` names the value itself. */

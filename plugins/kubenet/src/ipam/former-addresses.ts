@@ -72,7 +72,7 @@ export function openFormerAddresses(stateDir: string): FormerAddresses {
     // First, as without it nothing else says anything.
     for (const name of namesIn(swept)) removeIfThere(join(swept, name))
     try {
-      for (const address of namesIn(former)) take(address, [...marksOf(address), LAST])
+      for (const address of namesIn(former)) take(address, marksOf(address))
     } catch (error) {
       ignoring('ENOTDIR')(error)
     }

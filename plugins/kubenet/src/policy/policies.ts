@@ -104,6 +104,16 @@ export function createPolicies(context: PolicyContext): Policies {
     }
   }
 
+  /** All pods of this host, with those of which nobody knows what they may do. */
+  const recorded = () =>
+    context.ids().map((sandboxId) => {
+      try {
+        return { sandboxId, record: context.read(sandboxId) }
+      } catch {
+        return { sandboxId, record: 'unreadable' as const }
+      }
+    })
+
   /** A pod that is being torn down is part of no policy, and has none, as soon as nothing can come from it or reach it. */
   function isPresent({ leaving, sandboxId }: PodRecord) {
     return !leaving || context.hasLink(linkOf(sandboxId))
@@ -246,9 +256,10 @@ export function createPolicies(context: PolicyContext): Policies {
         narrowed = exchange.narrowed
         for (const change of exchange.changes) firewall.transact(change)
       })
+      if (narrowed.size === 0) return
       const pods = ownPods().flatMap(policedPod)
       const concerned = pods.filter(({ policy }) => narrowed.has(policy.suffix))
-      if (concerned.length > 0) await past.cut(concerned, addressesIn([...before, ...after]))
+      await past.cut(concerned, addressesIn([...before, ...after]))
     },
     async takeUp(record) {
       if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
@@ -302,25 +313,15 @@ export function createPolicies(context: PolicyContext): Policies {
       ]
     },
     shut: (table) =>
-      context.ids().flatMap((sandboxId) => {
-        try {
-          return context.read(sandboxId)?.policy ? cutOff(table, linkOf(sandboxId)) : []
-        } catch {
-          return cutOff(table, linkOf(sandboxId))
-        }
-      }),
+      recorded().flatMap(({ sandboxId, record }) =>
+        record === 'unreadable' || record?.policy ? cutOff(table, linkOf(sandboxId)) : [],
+      ),
     rebuilt(table) {
-      const all = context.ids().map((sandboxId) => {
-        try {
-          return { sandboxId, record: context.read(sandboxId) }
-        } catch {
-          return { sandboxId, record: 'unreadable' as const }
-        }
-      })
+      const all = recorded()
       const present = all.flatMap(({ record }) =>
         typeof record === 'object' && isPresent(record) ? [record] : [],
       )
-      const everybody = [...present, ...context.peers()]
+      const selectable = [...present, ...context.peers()]
       const own = present.flatMap((pod) => policyOf(pod) ?? [])
       return [
         ...[...new Map(own.map((policy) => [policy.suffix, policy])).values()].flatMap((policy) =>
@@ -328,7 +329,7 @@ export function createPolicies(context: PolicyContext): Policies {
             table,
             objectsOf(
               policy,
-              membersOf(policy, () => everybody),
+              membersOf(policy, () => selectable),
             ),
           ),
         ),
