@@ -326,7 +326,7 @@ describe.skipIf(!isIsolated())('a host', () => {
   test('set-up of a pod that a change left half done undoes that, and keeps the pod', async () => {
     const { host, stateDir } = await hostWith()
     const before = await host.setUpPod(web)
-    const file = join(stateDir, `sandboxes/${before.pod.sandboxId}.json`)
+    const file = join(stateDir, `sandboxes/${before.pod.sandboxId}.changing`)
     const pod = { ...before.pod, annotations: { colour: 'red' } }
     writeFileSync(file, JSON.stringify({ ...before, pod, previous: before.pod, phase: 'changing' }))
     expect(await host.setUpPod(web)).toMatchObject({ phase: 'ready', pod: before.pod })
@@ -529,6 +529,28 @@ describe.skipIf(!isIsolated())('a host', () => {
       expect(mended.status).not.toEqual(before.status)
       expect(log.messages('warn').join()).toContain('is mended, but its record')
       await host.tearDownPod(web)
+    })
+  })
+
+  test('a change that there was room to begin, and none to end, is done', async () => {
+    const body = `setUpPod: async ({ annotations }) => {
+        globalThis.calls.push('set up ' + JSON.stringify(annotations))
+        if (annotations.a === 'b') globalThis.fill()
+        return { ip: '192.0.2.7' }
+      },`
+    await onSmallDisk(body, async ({ open, fill, log, stateDir }) => {
+      const host = await open()
+      Object.assign(globalThis, { calls: [], fill })
+      await host.setUpPod(web)
+      const { status, pod } = await host.setUpPod({ ...web, annotations: { a: 'b' } })
+      expect(log.messages('warn').join()).toContain('is changed, but its record')
+      expect(await host.pod(web)).toMatchObject({ phase: 'ready', pod, status })
+      // The next host has it as this one left it.
+      rmSync(join(stateDir, 'filler'))
+      const next = await open()
+      expect(await next.pod(web)).toMatchObject({ phase: 'ready', pod })
+      expect(calls()).toEqual(['set up {}', 'set up {"a":"b"}'])
+      await next.tearDownPod(web)
     })
   })
 

@@ -2,7 +2,7 @@ import type { Bandwidth, Pod, PodRef, Policy, PortMapping } from '@podwire/api'
 import { errnoOf } from '@podwire/api'
 import { netnsId } from '@podwire/netlink'
 import type { DatapathName } from './datapath/datapath.ts'
-import { elementKey, type PortElement, portElements } from './firewall/port-elements.ts'
+import { isSamePort, type PortElement, type Published, portElements } from './firewall/port-elements.ts'
 import type { PodAddress } from './ipam/allocator.ts'
 
 /** What of a pod may change while it runs. */
@@ -31,25 +31,25 @@ export interface PodRecord extends PodRef, PodSettings {
   readonly logGroup?: number
   /** A change that has begun: the kernel may hold some of these settings, some of the ones above, or both. */
   readonly changing?: PodSettings
+  /** Ports that the kernel may publish still, and that nobody puts back. */
+  readonly withdrawing?: readonly PortMapping[]
   /** Its tear-down has begun: nothing of it is to be put back. The name of its file says so. */
   readonly leaving?: true
 }
 
 /**
- * What the kernel should publish of pods, should it have lost it all: what is settled before what is only under way, and not
- * what a change that is under way withdraws; one that fails puts it back.
+ * What the kernel should publish of pods, should it have lost it all: what is settled before what is only under way. A pod
+ * whose change is under way keeps the ports that it has until that is settled; one that leads elsewhere then does so at once.
  */
 export function publishedPorts(pods: readonly PodRecord[]): PortElement[] {
   const staying = pods.filter(({ leaving }) => !leaving)
-  const pending = staying.flatMap(({ addresses, changing }) =>
-    changing ? portElements({ addresses, ports: changing.ports }) : [],
-  )
-  const changed = new Set(pending.map(elementKey))
-  const settled = staying.flatMap(({ changing, ...pod }) => {
-    const own = portElements(pod)
-    return changing ? own.filter((element) => changed.has(elementKey(element))) : own
+  const pendingOf = ({ addresses, changing }: PodRecord) =>
+    changing ? portElements({ addresses, ports: changing.ports }) : []
+  const settled = staying.flatMap((pod) => {
+    const pending = pendingOf(pod)
+    return portElements(pod).filter((element) => !pending.some((other) => isSamePort(element, other)))
   })
-  return [...settled, ...pending]
+  return [...settled, ...staying.flatMap(pendingOf)]
 }
 
 /** What of a pod may change while it runs, as it is wanted. */
@@ -72,7 +72,22 @@ export function isNetnsOf({ netns }: Pick<PodRecord, 'netns'>): boolean {
   }
 }
 
-/** The ports that the kernel may publish for the pod: more than it should have while a change is not finished. */
-export function publishedFor({ addresses, ports, changing }: PodRecord) {
+/** The ports that a pod has, and those that it is about to have while a change is not settled. */
+export function wantedFor({ addresses, ports, changing }: PodRecord): Published {
   return { addresses, ports: [...ports, ...(changing?.ports ?? [])] }
+}
+
+/** The ports that the kernel may publish for the pod. */
+export function publishedFor(record: PodRecord): Published {
+  const { addresses, ports } = wantedFor(record)
+  return { addresses, ports: [...ports, ...(record.withdrawing ?? [])] }
+}
+
+/** The record as it is once its change is settled: what it had before is to be withdrawn where it isn't wanted. */
+export function settledBy(record: PodRecord): PodRecord {
+  const { changing, ...before } = record
+  if (!changing) return record
+  const { policy: _, withdrawing = [], ...kept } = before
+  const former = [...before.ports, ...withdrawing]
+  return { ...kept, ...changing, ...(former.length > 0 ? { withdrawing: former } : {}) }
 }

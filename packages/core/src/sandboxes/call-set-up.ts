@@ -39,16 +39,23 @@ export async function callSetUp(
   }
 }
 
-// What is mended is mended on a full disk too: most often it is as it stands there already, and where it has another MAC
-// address now, that stands there the next time.
+// What is mended or changed is that on a full disk too: what it gave away, a port perhaps, may be another pod's by now. Most
+// often it is as it stands there already, and where it has another MAC address now, that stands there the next time.
 function keep({ store, warn }: SandboxContext, kept: SandboxRecord, ready: SandboxRecord): void {
   const isMended = isDeepStrictEqual(withoutResult(ready), withoutResult(kept))
   if (isMended && isDeepStrictEqual(ready.status, kept.status)) return
   try {
     store.write(ready)
   } catch (error) {
-    if (!isMended) throw error
-    warn(`pod ${podKey(ready.pod)} is mended, but its record can't say how: ${messageOf(error)}`)
+    if (!isMended && kept.phase !== 'changing') throw error
+    if (kept.phase === 'changing') endChange()
+    const done = isMended ? 'mended' : 'changed'
+    warn(`pod ${podKey(ready.pod)} is ${done}, but its record can't say how: ${messageOf(error)}`)
+  }
+
+  function endChange() {
+    if (isDeepStrictEqual(kept.pod, kept.previous)) store.forgetChange(kept)
+    else store.settleChange(kept)
   }
 }
 

@@ -32,6 +32,8 @@ export interface SandboxStore {
   list(): { records: SandboxRecord[]; unreadable: UnreadableRecord[] }
   /** Replaces the record; a reader sees the old one or the new one. While it is `changing` the old one is kept beside it. */
   write(record: SandboxRecord): void
+  /** Makes what a change led to the record of a pod that is ready, with the status that it had before. Works on a full disk. */
+  settleChange(record: SandboxRecord): void
   /** Puts the record back that was there before the change. Works on a full disk. */
   forgetChange(record: SandboxRecord): void
   /** Makes the record's phase `tearing-down`, by another name for its file: a full disk must not keep a pod. */
@@ -44,7 +46,7 @@ export interface SandboxStore {
 }
 
 // By phase; where there are several files of a sandbox the first of these holds. What is called `.leaving` is being torn down,
-// whatever it says of itself.
+// and what is called `.json` changes no more, whatever it says of itself.
 const suffixes = {
   'tearing-down': '.leaving',
   changing: '.changing',
@@ -74,7 +76,8 @@ export function createSandboxStore(stateDir: string): SandboxStore {
       if (text === undefined) return undefined
       const parsed = parseSandboxRecord(text, sandboxId)
       if (typeof parsed === 'string') return unreadable(parsed)
-      return suffix === suffixes['tearing-down'] ? { ...parsed, phase: 'tearing-down' } : parsed
+      if (suffix === suffixes['tearing-down']) return { ...parsed, phase: 'tearing-down' }
+      return suffix === suffixes.ready && parsed.phase === 'changing' ? settled(parsed) : parsed
     } catch (error) {
       return unreadable(`it can't be read: ${(error as Error).message}`) // node:fs throws nothing else
     }
@@ -120,6 +123,10 @@ export function createSandboxStore(stateDir: string): SandboxStore {
         if (record.phase === 'ready') removeFile(fileOf(record.pod.sandboxId, suffixes.changing))
       })
     },
+    settleChange: ({ pod: { sandboxId } }) => {
+      const file = fileOf(sandboxId, suffixes.changing)
+      guarded(file, () => renameSync(file, fileOf(sandboxId, suffixes.ready)))
+    },
     forgetChange: ({ pod: { sandboxId } }) => {
       const file = fileOf(sandboxId, suffixes.changing)
       guarded(file, () => removeFile(file))
@@ -152,6 +159,11 @@ export function createSandboxStore(stateDir: string): SandboxStore {
       return target
     },
   }
+}
+
+/** What a record says of a change that is done, by the name of its file. */
+function settled({ previous: _, problem: __, ...record }: SandboxRecord): SandboxRecord {
+  return { ...record, phase: 'ready' }
 }
 
 /** Whether no other file of the sandbox holds before this one. */

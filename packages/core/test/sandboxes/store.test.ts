@@ -61,6 +61,12 @@ test('keeps a record beside its change, and says that a tear-down began, without
   store.write({ ...record('a'), pod: changed })
   expect(store.list().records).toEqual([{ ...record('a'), pod: changed }])
   expect(await readdir(join(dir, 'sandboxes'))).toEqual(['a.json'])
+  const again = { ...pod, annotations: { a: 'd' } }
+  store.write({ ...record('a'), pod: again, previous: changed, phase: 'changing', problem: 'stuck' })
+  store.settleChange(record('a'))
+  expect(store.list().records).toEqual([{ ...record('a'), pod: again }])
+  expect(await readdir(join(dir, 'sandboxes'))).toEqual(['a.json'])
+  store.write({ ...record('a'), pod: changed })
 
   store.markTearingDown(record('a'))
   expect(await readdir(join(dir, 'sandboxes'))).toEqual(['a.leaving'])

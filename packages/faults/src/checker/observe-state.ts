@@ -31,10 +31,14 @@ export function observeState(dir: string): Omit<ObservedState, 'firewall'> {
 
 function readRecord(file: string): KubenetRecord {
   // kubenet's own; a field that isn't there is a difference for the checker to tell of.
-  return {
-    ...(JSON.parse(readFileSync(file, 'utf8')) as KubenetRecord),
-    isLeaving: file.endsWith('.leaving'),
-  }
+  const record = JSON.parse(readFileSync(file, 'utf8')) as KubenetRecord
+  return { ...(file.endsWith('.json') ? settled(record) : record), isLeaving: file.endsWith('.leaving') }
+}
+
+/** Where there was no room for more, the name of its file alone says that a change is done. */
+function settled(record: KubenetRecord): KubenetRecord {
+  const { changing, policy, ...kept } = record
+  return changing ? { ...kept, ...changing } : record
 }
 
 const isRecord = (name: string) => /^[^.].*\.(json|changing|leaving)$/.test(name)

@@ -76,7 +76,7 @@ export interface KubenetRecord {
   readonly ports: readonly PortMapping[]
   readonly bandwidth: Bandwidth
   readonly policy?: Policy
-  readonly changing?: unknown
+  readonly changing?: Pick<KubenetRecord, 'ports' | 'bandwidth' | 'policy'>
   /** What its file is called says that it is being torn down. */
   readonly isLeaving: boolean
 }

@@ -1,7 +1,7 @@
 import { podKey } from '@podwire/api'
 import { links } from '@podwire/netlink'
 import { elementKey, portElements } from '../firewall/port-elements.ts'
-import { isNetnsOf, publishedFor } from '../pod-record.ts'
+import { isNetnsOf, wantedFor } from '../pod-record.ts'
 import { tearDownPod } from '../pods/tear-down.ts'
 import type { Node } from './node.ts'
 
@@ -26,7 +26,7 @@ export async function collectGarbage(node: Node, validSandboxIds: ReadonlySet<st
   const owners = new Set([...kept.map(({ sandboxId }) => sandboxId), ...validSandboxIds])
   const names = new Set([...owners].flatMap((sandboxId) => Object.values(podLinks.names(sandboxId))))
   await kernel.removeLinks(found.filter((name) => !names.has(name)))
-  const wanted = new Set(kept.map(publishedFor).flatMap(portElements).map(elementKey))
+  const wanted = new Set(kept.map(wantedFor).flatMap(portElements).map(elementKey))
   await firewall.change(
     [],
     published.filter((element) => !wanted.has(elementKey(element))),

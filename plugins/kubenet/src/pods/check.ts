@@ -1,5 +1,5 @@
 import type { PodRef } from '@podwire/api'
-import { portElements } from '../firewall/port-elements.ts'
+import { elementKey, type PortElement, portElements } from '../firewall/port-elements.ts'
 import { isNetnsOf, type PodRecord } from '../pod-record.ts'
 import { shapingDifferences } from '../shaping/shaping.ts'
 import type { PodContext } from './context.ts'
@@ -13,16 +13,25 @@ export async function podDifferences(context: PodContext, pod: PodRef): Promise<
   const differences = await context.datapath.differences(record)
   const link = await shapedLinkOf(context, record)
   if (link) differences.push(...(await shapingDifferences(context.kernel, link, record.bandwidth)))
-  differences.push(...unpublished(context, record), ...context.policies.differences(record))
+  differences.push(...wronglyPublished(context, record), ...context.policies.differences(record))
   if (record.changing) differences.push('a change of its ports, limits or policy was not finished')
   return differences
 }
 
-function unpublished({ firewall }: PodContext, record: PodRecord): string[] {
+function wronglyPublished({ firewall }: PodContext, record: PodRecord): string[] {
   if (firewall.problem) return []
-  const missing = portElements(record).filter((element) => !firewall.holds([element]))
-  const mappings = new Set(missing.map(({ mapping }) => mapping))
-  return [...mappings].map(
-    ({ hostPort, protocol }) => `its host port ${hostPort}/${protocol} is not published`,
+  const own = portElements(record)
+  const { addresses, withdrawing = [] } = record
+  const missing = own.filter((element) => !firewall.holds([element]))
+  const leftover = portElements({ addresses, ports: withdrawing }).filter(
+    (element) => !own.some((other) => elementKey(other) === elementKey(element)) && firewall.holds([element]),
   )
+  return [
+    ...named(missing).map((port) => `its host port ${port} is not published`),
+    ...named(leftover).map((port) => `the host port ${port}, which it has no longer, is still published`),
+  ]
 }
+
+const named = (elements: readonly PortElement[]): readonly string[] => [
+  ...new Set(elements.map(({ mapping: { hostPort, protocol } }) => `${hostPort}/${protocol}`)),
+]

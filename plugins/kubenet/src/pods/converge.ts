@@ -37,17 +37,22 @@ export async function converge(
 }
 
 async function restoreSettings(context: SetUpContext, record: PodRecord): Promise<PodRecord> {
-  const restored = heardHere(context, record)
+  const { withdrawing: _, ...kept } = record
+  const restored = heardHere(context, kept)
   await apply(context, record, restored, 'unknown')
-  if (restored.logGroup !== record.logGroup) {
-    try {
-      context.records.write(restored)
-    } catch (error) {
-      // The kernel has it already. Only who makes the tables anew would send what is denied to nobody.
-      context.log.warn(`kubenet could not write down who hears of pod ${podKey(record)}: ${messageOf(error)}`)
-    }
-  }
+  await context.hostPorts.withdraw(publishedFor(record), restored)
+  // The kernel has it already. Only who makes the tables anew would send what is denied to nobody.
+  if (restored.logGroup !== record.logGroup || record.withdrawing) writeIfPossible(context, restored)
   return restored
+}
+
+/** What stands there already leads to the same. */
+function writeIfPossible({ records, log }: SetUpContext, record: PodRecord) {
+  try {
+    records.write(record)
+  } catch (error) {
+    log.warn(`kubenet could not write down how pod ${podKey(record)} is now: ${messageOf(error)}`)
+  }
 }
 
 /** From now on this process is told of what the pod's policy denies. */
@@ -65,41 +70,46 @@ async function change(
 ): Promise<PodRecord> {
   const { records } = context
   const { changing, ...before } = record
-  const { policy: _, ...kept } = before
+  const { policy: _, withdrawing = [], ...kept } = before
   const after = heardHere(context, { ...kept, ...wanted })
   context.policies.assertPossible(after)
-  // What the kernel may hold stands in the record before the kernel does, the leftovers of a change cut short included.
-  const ports = [...(changing?.ports ?? []), ...wanted.ports]
-  const begun: PodRecord = { ...before, changing: { ...wanted, ports } }
+  const begun: PodRecord = {
+    ...before,
+    ...(after.logGroup === undefined ? {} : { logGroup: after.logGroup }),
+    // What the kernel may hold stands in the record before the kernel does, the leftovers of a change cut short included.
+    changing: wanted,
+    withdrawing: [...withdrawing, ...(changing?.ports ?? [])],
+  }
   records.write(begun)
   try {
     await apply(context, begun, after, isUncertain || changing ? 'unknown' : before)
     signal.throwIfAborted()
-    records.write(after)
+    records.settle(record.sandboxId)
+    // Not before nothing is left that could be refused: what is given away may be another pod's at once.
+    await context.hostPorts.withdraw(publishedFor(begun), after)
   } catch (error) {
     await takeBack(context, begun, before)
     throw error
   }
-  if (changing) await withdrawRest(context, begun, after)
+  writeIfPossible(context, after)
   return after
 }
 
 async function takeBack(context: SetUpContext, begun: PodRecord, before: PodRecord) {
   try {
+    const { hostPorts, records } = context
     await apply(context, begun, before, 'unknown')
-    context.records.write(before)
-    await withdrawRest(context, begun, before)
+    await hostPorts.withdraw(publishedFor(begun), before)
+    records.write(before)
+    // Whoever made the tables anew until then published from the record what had been withdrawn.
+    await hostPorts.withdraw(publishedFor(begun), before)
   } catch (error) {
     // The first error is the one to tell. The record says what there may be, and the next set-up or tear-down sees to it.
     context.log.error(`kubenet could not take back a change of pod ${podKey(before)}: ${messageOf(error)}`)
   }
 }
 
-/** Until the record was settled, whoever made the tables anew published from it what had been withdrawn, and left out what stays. */
-function withdrawRest({ hostPorts }: SetUpContext, begun: PodRecord, settled: PodRecord) {
-  return hostPorts.change(publishedFor(begun), settled)
-}
-
+/** Everything but to withdraw ports. */
 async function apply(
   context: SetUpContext,
   begun: PodRecord,
@@ -107,7 +117,7 @@ async function apply(
   before: PodRecord | 'unknown',
 ) {
   // First, as these are what is refused now and then.
-  await context.hostPorts.change(publishedFor(begun), goal)
+  await context.hostPorts.publish(publishedFor(begun), goal)
   const link = await shapedLinkOf(context, goal)
   const limits = before === 'unknown' ? 'unknown' : before.bandwidth
   if (link) await shape(context.kernel, link, limits, goal.bandwidth)

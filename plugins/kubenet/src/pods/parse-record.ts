@@ -47,6 +47,9 @@ export function parseRecord(value: unknown, sandboxId: string): PodRecord {
     ...(record['changing'] === undefined
       ? {}
       : { changing: parseSettings(objectOf(record['changing'], 'changing')) }),
+    ...(record['withdrawing'] === undefined
+      ? {}
+      : { withdrawing: listOf(record['withdrawing'], 'withdrawing').map(parsePort) }),
   }
 }
 

@@ -10,7 +10,7 @@ import {
   writeFileWhole,
 } from '@podwire/api/files'
 import { errors } from '../errors.ts'
-import type { PodRecord } from '../pod-record.ts'
+import { type PodRecord, settledBy } from '../pod-record.ts'
 import { isSandboxId, parseRecord } from './parse-record.ts'
 
 /**
@@ -22,6 +22,8 @@ export interface Records {
   read(sandboxId: string): PodRecord | undefined
   /** One that changes is written beside what was settled before: to go back to that takes no room on a disk. */
   write(record: PodRecord): void
+  /** Settles the change that is under way. Another name for the file does, as a full disk must not be in the way of what is done. */
+  settle(sandboxId: string): void
   /** Says that the pod's tear-down has begun. Another name for the file does, as a full disk must not keep a pod. */
   markLeaving(sandboxId: string): void
   remove(sandboxId: string): void
@@ -49,10 +51,15 @@ export function openRecords(stateDir: string): Records {
   }
 
   function read(sandboxId: string): PodRecord | undefined {
-    const record = readFile(sandboxId, suffixes.changing) ?? readFile(sandboxId, suffixes.staying)
+    const record = readFile(sandboxId, suffixes.changing) ?? readStaying(sandboxId)
     if (record) return record
     const leaving = readFile(sandboxId, suffixes.leaving)
     return leaving && { ...leaving, leaving: true }
+  }
+
+  function readStaying(sandboxId: string): PodRecord | undefined {
+    const record = readFile(sandboxId, suffixes.staying)
+    return record && settledBy(record)
   }
 
   function readFile(sandboxId: string, suffix: Suffix): PodRecord | undefined {
@@ -84,10 +91,10 @@ export function openRecords(stateDir: string): Records {
     return [...new Set(all.filter(isSandboxId))]
   }
 
-  function settle(record: PodRecord) {
+  function writeStaying(record: PodRecord) {
     const changing = fileOf(record.sandboxId, suffixes.changing)
     const isChanging = existsSync(changing)
-    if (!isChanging || !isDeepStrictEqual(readFile(record.sandboxId, suffixes.staying), record))
+    if (!isChanging || !isDeepStrictEqual(readStaying(record.sandboxId), record))
       writeFileWhole(fileOf(record.sandboxId, suffixes.staying), JSON.stringify(record))
     if (isChanging) removeIfThere(changing)
   }
@@ -96,8 +103,10 @@ export function openRecords(stateDir: string): Records {
     read,
     write(record) {
       if (record.changing) writeFileWhole(fileOf(record.sandboxId, suffixes.changing), JSON.stringify(record))
-      else settle(record)
+      else writeStaying(record)
     },
+    settle: (sandboxId) =>
+      renameSync(fileOf(sandboxId, suffixes.changing), fileOf(sandboxId, suffixes.staying)),
     markLeaving(sandboxId) {
       const [changing, staying] = [fileOf(sandboxId, suffixes.changing), fileOf(sandboxId, suffixes.staying)]
       // What is under way is all that there may be of the pod.

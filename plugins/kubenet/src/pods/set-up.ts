@@ -13,7 +13,7 @@ import { isUsableMac } from '../datapath/mac.ts'
 import { errors } from '../errors.ts'
 import type { PodAddress } from '../ipam/allocator.ts'
 import { isLinkName } from '../kernel/link-name.ts'
-import { isNetnsOf, type PodRecord, settingsOf } from '../pod-record.ts'
+import { isNetnsOf, type PodRecord, settingsOf, settledBy } from '../pod-record.ts'
 import { shape } from '../shaping/shaping.ts'
 import { untilAborted } from './aborting.ts'
 import type { SetUpContext } from './context.ts'
@@ -50,13 +50,13 @@ async function create(
   const step = stepsOf(pod, context, signal)
   try {
     const begun = await step('address', () => allocate(context, pod, sandbox, signal))
-    const record = settled(begun)
+    const record = settledBy(begun)
     // Before there is anything that could send.
     await step('policy', () => policies.add(record))
     const index = await step('link', () => datapath.connect(record, sandbox))
     const link = shapedLink(context, record, index)
     await step('shaping', () => shape(kernel, link, {}, record.bandwidth))
-    await step('host ports', () => hostPorts.change({ ...record, ports: [] }, record))
+    await step('host ports', () => hostPorts.publish({ ...record, ports: [] }, record))
     signal.throwIfAborted()
     if (begun.changing) await step('record', () => records.write(record))
     return record
@@ -118,8 +118,6 @@ function macOf({ annotations }: Pod): string | undefined {
   if (mac === undefined || isUsableMac(mac)) return mac
   throw errors.MAC_NOT_USABLE({ mac })
 }
-
-const settled = ({ changing, ...record }: PodRecord): PodRecord => ({ ...record, ...changing })
 
 async function undo(context: SetUpContext, pod: Pod) {
   try {

@@ -65,7 +65,7 @@ async function withdrawPorts(context: PodContext, record: PodRecord) {
   // A set-up that was cut short has written down addresses that it had not claimed yet, and that are another pod's perhaps.
   const addresses = record.addresses.filter(({ address }) => claims.ownerOf(address) === record.sandboxId)
   markLeaving(context, record)
-  await hostPorts.change({ addresses, ports }, { addresses, ports: [] })
+  await hostPorts.withdraw({ addresses, ports }, { addresses, ports: [] })
 }
 
 /** Whoever makes the tables anew from now on leaves out what is this pod's. */

@@ -17,11 +17,14 @@ const MOST_ATTEMPTS = 3
 
 export interface HostPorts {
   /**
-   * Publishes what `wanted` has and isn't published yet, and withdraws what only `now` has, in one transaction.
+   * Publishes what `wanted` has and isn't published yet, in one transaction. What `now` has besides stays, but for what leads
+   * elsewhere from now on.
    * @param now what may be published of the pod
    * @throws PodwireError `HOST_PORT_IN_USE`, `HOST_PORT_TWICE`, `HOST_PORT_FAMILY`, `FIREWALL_UNAVAILABLE`; then all is as it was
    */
-  change(now: Published, wanted: Published): Promise<void>
+  publish(now: Published, wanted: Published): Promise<void>
+  /** Withdraws what only `now` has, in one transaction. */
+  withdraw(now: Published, wanted: Published): Promise<void>
 }
 
 /**
@@ -60,7 +63,7 @@ export function createHostPorts(
   }
 
   return {
-    async change(now, wanted) {
+    async publish(now, wanted) {
       checkPorts(wanted)
       const before = new Map(portElements(now).map((element) => [elementKey(element), element]))
       const after = portElements(wanted)
@@ -71,15 +74,22 @@ export function createHostPorts(
       const added = after.filter(
         (element) => !before.delete(elementKey(element)) || !firewall.holds([element]),
       )
-      const removed = [...before.values()]
-      if (added.length === 0 && removed.length === 0) return
+      if (added.length === 0) return
+      const replaced = [...before.values()].filter((held) => added.some((next) => isSamePort(held, next)))
       const families = wanted.addresses.map(({ address }) => (address.includes(':') ? 6 : 4))
       // A port that only leads elsewhere from now on is the pod's own already.
       const own = new Set(now.ports.map(portOf))
       for (const mapping of new Set(added.map(({ mapping }) => mapping)))
         if (!own.has(portOf(mapping))) await probePort(mapping, families)
-      await publish(added, removed)
-      await forgetFlows([...added, ...removed])
+      await publish(added, replaced)
+      await forgetFlows([...added, ...replaced])
+    },
+    async withdraw(now, wanted) {
+      if (firewall.problem !== undefined) return
+      const staying = new Set(portElements(wanted).map(elementKey))
+      const removed = portElements(now).filter((element) => !staying.has(elementKey(element)))
+      await firewall.change([], removed)
+      await forgetFlows(removed)
     },
   }
 

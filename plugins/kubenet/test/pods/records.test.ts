@@ -79,6 +79,19 @@ describe('records', () => {
     expect(records.read('a')).toEqual({ ...changing, leaving: true })
     records.remove('a')
 
+    // There was no room for more than another name.
+    const settled = { ...record('a'), ...changing.changing }
+    records.write(record('a'))
+    records.write(changing)
+    records.settle('a')
+    expect(files()).toEqual(['a.json'])
+    expect(records.list()).toEqual([settled])
+    const again = { ...settled, changing: { ...settled, ports: [] } }
+    records.write(again)
+    records.write(settled)
+    expect(records.read('a')).toEqual(settled)
+    records.remove('a')
+
     // A new pod's ports are under way from its first record on.
     records.write(changing)
     records.write({ ...record('a'), ports: changing.changing.ports })
