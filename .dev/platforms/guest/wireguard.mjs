@@ -98,6 +98,8 @@ async function tryMode(mode, etcd) {
   })
   await step('wg shows keys, ports and peers as they are told', async () => {
     for (const name of names) {
+      // A node knows the other one a moment before its links lead there.
+      for (const node of ['a', 'b']) await until(async () => (await deviceIn(node, name)).peers.length === 1)
       const device = await deviceIn('a', name)
       const other = await deviceIn('b', name)
       const [own, peer, ...more] = inNode('a', 'wg', 'show', name, 'dump')
