@@ -54,9 +54,18 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     })
     expect(podwire(...init, '--backend', 'host-gw', '--force').status).toBe(0)
 
+    expect(podwire('cluster', 'leases')).toMatchObject({
+      status: 0,
+      stdout: `nothing is leased or reserved: etcd has no key below ${prefix}/subnets/\n`,
+    })
+    expect(podwire('cluster', 'reserve', '10.244.100.0/24').status).toBe(0)
     expect(podwire('cluster', 'reserve', '10.244.9.0/24', '--node', 'b').stdout).toBe(
       'reserved 10.244.9.0/24 for node b\n',
     )
+    expect(podwire('cluster', 'reserve', '10.244.8.0/22')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('Release it first: podwire cluster release 10.244.9.0/24'),
+    })
     await etcd.ctl(
       'put',
       `${prefix}/subnets/10.244.7.0-24`,
@@ -74,8 +83,15 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       ['10.244.7.0/24', 'reserved', '-', '192.0.2.7', 'host-gw'],
       ['10.244.8.0/24', 'unreadable', '-', '-', '-'],
       ['10.244.9.0/24', 'reserved', 'b', '-', 'reserved'],
+      ['10.244.100.0/24', 'reserved', '-', '-', 'reserved'],
     ])
-    expect(JSON.parse(podwire('cluster', 'leases', '--json').stdout)).toHaveLength(3)
+    expect(JSON.parse(podwire('cluster', 'leases', '--json').stdout)).toHaveLength(4)
+    expect(podwire('cluster', 'release', '10.244.7.0/24')).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/reserved for a node at 192\.0\.2\.7, and has no end.*--force/),
+    })
+    expect(podwire('cluster', 'release', '10.244.7.0/24', '--force').status).toBe(0)
     expect(podwire('cluster', 'release', 'b').stdout).toBe(
       'released 10.244.9.0/24, which was reserved for node b\n',
     )
@@ -126,6 +142,30 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     }
   })
 
+  test('takes no flag that says nothing of the network that it writes', async () => {
+    const { podwire } = project({
+      'podwire.config.json': { cluster: cluster(), stateDir: './state' },
+      psk: `${Buffer.alloc(32, 's').toString('base64')}\n`,
+    })
+    const init = ['cluster', 'init', '--network', '10.244.0.0/16']
+    for (const [args, flag, of] of [
+      [['--psk-file', './psk'], '--psk-file', '--backend wireguard'],
+      [['--mode', 'separate'], '--mode', '--backend wireguard'],
+      [['--backend', 'host-gw', '--port', '8472'], '--port', '--backend vxlan or --backend wireguard'],
+      [['--backend', 'host-gw', '--keepalive', '0'], '--keepalive', '--backend wireguard'],
+      [['--backend', 'host-gw', '--port-v6', '51821'], '--port-v6', '--backend wireguard'],
+      [['--backend', 'wireguard', '--vni', '1'], '--vni', '--backend vxlan'],
+      [['--backend', 'wireguard', '--direct-routing'], '--direct-routing', '--backend vxlan'],
+      [['--ipv6-subnet-length', '64'], '--ipv6-subnet-length', '--ipv6 CIDR'],
+    ] as const)
+      expect(podwire(...init, ...args)).toMatchObject({
+        status: 2,
+        stdout: '',
+        stderr: expect.stringContaining(`Leave ${flag} out, or give ${of}.`),
+      })
+    expect(await etcd.ctl('get', '--prefix', prefix)).toBe('')
+  })
+
   test('goes where it is told to, without a configuration', () => {
     const { podwire } = project()
     const at = ['--endpoint', etcd.endpoint, '--prefix', prefix]
@@ -137,6 +177,11 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       status: 2,
       stderr: expect.stringContaining('--endpoint'),
     })
+    for (const endpoint of ['etcd:2379', 'http://etcd:2379/v3'])
+      expect(podwire('cluster', 'leases', '--endpoint', endpoint)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining(`--endpoint: "${endpoint}" is not understood`),
+      })
     expect(podwire('cluster', 'init', '--network', 'x', ...at)).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('not an IPv4 CIDR'),

@@ -7,6 +7,7 @@ export type {
   OwnPod,
   PeerStatus,
 } from './cluster.ts'
+export { describeDuration } from './describe-duration.ts'
 export { type Etcd, type EtcdOptions, openEtcd } from './etcd/client.ts'
 export { type EtcdFiles, readEtcdOptions } from './etcd/files.ts'
 export { type JoinOptions, joinCluster } from './join.ts'

@@ -1,4 +1,4 @@
-export type { ClusterConfig } from './config/cluster.ts'
+export { type ClusterConfig, isEtcdEndpoint } from './config/cluster.ts'
 export { CONFIG_EXTENSIONS, type FindConfigOptions, findConfig } from './config/find.ts'
 export type { Isolation, IsolationMode } from './config/isolation.ts'
 export { type LoadConfigOptions, type LoadedConfig, loadConfig } from './config/load.ts'
