@@ -192,7 +192,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     await etcd.ctl('put', `${prefix}/config`, '{"Network":"10.244.0.0/16","Backend":{"Type":"host-gw"}}')
     const stateDir = '/run/podwire-cluster'
     const made = daemonProject({ networkPlugin: 'kubenet', stateDir, cluster: cluster() })
-    await made.startDaemon()
+    const daemon = await made.startDaemon()
     const { podwire } = made
     expect(podwire('cluster', 'status').stdout).toMatch(
       /^node a at 192\.0\.2\.1 has 10\.244\.1\.0\/24, for 24 h more/,
@@ -201,6 +201,16 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       state: 'joined',
       podCIDR: '10.244.1.0/24',
     })
+    // Of one that is away it says so at once, a day before a renewal would find out.
+    await etcd.kill()
+    await until(() => podwire('cluster', 'status').stderr.includes("etcd can't be reached"))
+    expect(podwire('cluster', 'status')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('has 10.244.1.0/24'),
+    })
+    await etcd.restart()
+    await until(() => podwire('cluster', 'status').stderr === '')
+    await until(() => daemon.log().includes('the leases are heard of again'))
     expect(podwire('up', 'default/old').stdout).toContain('10.244.1.2')
     await etcd.ctl(
       'put',

@@ -116,6 +116,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       pods?.placed(member.membership, table.entries)
       if (member.membership.state === 'joined') void route(member.membership)
     },
+    onProblem: (problem) => member.unheard(problem),
   })
 
   /** What failed is tried again by itself, and told as the routes' problem. */

@@ -60,6 +60,8 @@ export interface Member {
   holds(): boolean
   /** To be told of what happens to leases. */
   noticed(changes: readonly LeaseChange[]): void
+  /** To be told why nobody tells of leases: whoever looks learns that etcd is away before a renewal does. */
+  unheard(problem: string | undefined): void
   /** The first attempt to join, whatever came of it. */
   readonly attempted: Promise<void>
   /** @param release give the lease back, instead of keeping it until its end */
@@ -88,6 +90,7 @@ export function startMember(options: MemberOptions): Member {
   /** The lease was not yet found to be still this node's, after a restart. */
   let isConfirmed = true
   let failures = 0
+  let unheard: string | undefined
   let wakeAt = now()
   let wake = () => {}
   let isStopping = false
@@ -107,13 +110,14 @@ export function startMember(options: MemberOptions): Member {
   }
 
   function save() {
+    const reason = membership.reason ?? unheard
     const { publicIP, publicIPv6, publicKey } = network ? knownBy(options.describe(network)) : (saved ?? {})
     try {
       writeMemberRecord(stateDir, {
         bootId: bootId(),
         instance,
         state: membership.state,
-        ...(membership.reason === undefined ? {} : { reason: membership.reason }),
+        ...(reason === undefined ? {} : { reason }),
         nodeName,
         ...(publicIP === undefined ? {} : { publicIP }),
         ...(publicIPv6 === undefined ? {} : { publicIPv6 }),
@@ -222,7 +226,11 @@ export function startMember(options: MemberOptions): Member {
   async function step() {
     try {
       if (!held || (await isOtherNetwork())) await join()
-      else await renew(held)
+      else {
+        await renew(held)
+        if (failures > 0 && held)
+          log.info(`cluster: the lease of ${podCIDROf(held.subnets)} is renewed again`)
+      }
       failures = 0
     } catch (error) {
       failures++
@@ -298,6 +306,10 @@ export function startMember(options: MemberOptions): Member {
         // The twin is gone.
         if (!held && displacedBy !== undefined && entry?.node?.instance !== displacedBy) hurry()
       }
+    },
+    unheard(problem) {
+      unheard = problem
+      save()
     },
     async stop({ release = false } = {}) {
       isStopping = true

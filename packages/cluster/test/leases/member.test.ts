@@ -247,6 +247,19 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     expect(one.podCIDR()).toBe('10.244.1.0/24')
   })
 
+  test('says in the log that a lease could not be renewed, and that it is renewed again', async () => {
+    await network()
+    const one = node({ leaseTtl: 60, renewBefore: 59 })
+    await one.attempted
+    await etcd.server.kill()
+    await until(() => one.membership.reason !== undefined)
+    await etcd.server.restart()
+    await until(() => one.membership.reason === undefined)
+    expect(one.membership).toMatchObject({ state: 'joined' })
+    await until(() => one.log.messages('info').includes('cluster: the leases are heard of again'))
+    expect(one.log.messages('info')).toContain('cluster: the lease of 10.244.1.0/24 is renewed again')
+  })
+
   test('keeps the lease of before while etcd is away at its start, and no longer than it lasts', async () => {
     await network()
     const dir = stateDir()
