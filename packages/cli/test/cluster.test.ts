@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../.dev/etcd-server.ts'
@@ -201,6 +203,11 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       state: 'joined',
       podCIDR: '10.244.1.0/24',
     })
+    const shorter = join(made.dir, 'shorter.json')
+    writeFileSync(shorter, JSON.stringify({ stateDir, cluster: cluster({ leaseTTL: '1h' }) }))
+    expect(podwire('cluster', 'status', '--config', shorter).stderr).toContain(
+      'the lease of 10.244.1.0/24 was begun for 24 h, and is renewed for that: leaseTTL, 60 min now',
+    )
     // Of one that is away it says so at once, a day before a renewal would find out.
     await etcd.kill()
     await until(() => podwire('cluster', 'status').stderr.includes("etcd can't be reached"))

@@ -15,6 +15,7 @@ import type { LeaseChange } from './lease-table.ts'
 import { type MemberRecord, readMemberRecord, writeMemberRecord } from './member-file.ts'
 import { readNetwork } from './network.ts'
 import type { HeldLease } from './node.ts'
+import { otherLength } from './other-length.ts'
 import { describeOwner } from './release.ts'
 
 /** Where this node stands in the cluster. */
@@ -77,7 +78,7 @@ export function startMember(options: MemberOptions): Member {
   const saved = usableRecord(readMemberRecord(stateDir), nodeName)
   const instance = saved?.instance ?? randomBytes(16).toString('hex')
   // Clocks of two machines run apart, and what is fenced takes a moment to withdraw.
-  const marginMs = Math.min(5_000, leaseTtl * 100)
+  const marginMs = (ttl = leaseTtl) => Math.min(5_000, ttl * 100)
   const tickMs = Math.min(1_000, Math.max(20, leaseTtl * 20))
 
   let held: HeldLease | undefined
@@ -96,7 +97,7 @@ export function startMember(options: MemberOptions): Member {
   let isStopping = false
 
   const ends = (lease: HeldLease) =>
-    lease.endsAt === undefined ? Number.POSITIVE_INFINITY : lease.endsAt - marginMs
+    lease.endsAt === undefined ? Number.POSITIVE_INFINITY : lease.endsAt - marginMs(lease.ttl)
 
   /** The next step is due at once, or after the one that runs. */
   function hurry() {
@@ -138,6 +139,7 @@ export function startMember(options: MemberOptions): Member {
       podCIDR: podCIDROf(lease.subnets),
       modRevision: lease.modRevision,
       ...(lease.id === undefined ? {} : { id: lease.id }),
+      ...(lease.ttl === undefined ? {} : { ttl: lease.ttl }),
       ...(lease.endsAt === undefined ? {} : { endsAt: lease.endsAt }),
     }
   }
@@ -252,7 +254,10 @@ export function startMember(options: MemberOptions): Member {
     if (!held) return 0
     if (!isConfirmed) return 200
     if (held.endsAt === undefined) return 60_000
-    return Math.max(0, held.endsAt - renewBefore * 1_000 - now())
+    const { ttl = leaseTtl } = held
+    // One that began by another configuration may be shorter than that.
+    const before = ttl === leaseTtl ? renewBefore : Math.min(renewBefore, ttl / 2)
+    return Math.max(0, held.endsAt - before * 1_000 - now())
   }
 
   // Node's timers stand still while the machine is suspended: the clock is looked at, and at each tick first of all.
@@ -280,10 +285,16 @@ export function startMember(options: MemberOptions): Member {
 
   const { promise: attempted, resolve: attemptedOnce } = withResolvers()
 
-  const adopted = saved && adoptable(saved, options.describe, now() + marginMs)
+  const adopted = saved && adoptable(saved, options.describe, now() + marginMs(saved.lease?.ttl))
   if (adopted) {
     isConfirmed = false
     joined(adopted.lease, adopted.network)
+    const { ttl, subnets } = adopted.lease
+    // Another one would be another node's for a moment: for the others its pods would go, and their connections be cut.
+    if (ttl !== undefined && ttl !== leaseTtl)
+      log.warn(
+        `cluster: ${otherLength(podCIDROf(subnets), { begunForMs: ttl * 1_000, leaseTTL: leaseTtl * 1_000 })}`,
+      )
   }
   const running = run()
 

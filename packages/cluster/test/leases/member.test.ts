@@ -106,6 +106,37 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     expect(late.podCIDR()).toBe('10.244.1.0/24')
   })
 
+  test('that is started again with another length for leases keeps the one it has, and tells', async () => {
+    await network()
+    const dir = stateDir()
+    const options = { nodeName: 'a', publicIP: '192.0.2.1', dir }
+    const one = node({ ...options, leaseTtl: 6, renewBefore: 3 })
+    await one.attempted
+    await one.stop()
+    const again = node({ ...options, leaseTtl: 86_400, renewBefore: 43_200 })
+    const endsAt = () => (again.membership.state === 'joined' ? (again.membership.lease.endsAt ?? 0) : 0)
+    const ends = [endsAt()]
+    await again.attempted
+    expect(again.log.messages('warn')).toEqual([
+      expect.stringMatching(
+        /^cluster: the lease of 10\.244\.1\.0\/24 was begun for 6 s, .* leaseTTL, 24 h now, .* podwire cluster release 10\.244\.1\.0\/24 --force$/,
+      ),
+    ])
+    // It is renewed when half of it is over, not all the time because it is short.
+    await until(() => {
+      if (endsAt() !== ends.at(-1)) ends.push(endsAt())
+      return ends.length === 4
+    })
+    const [, first = 0, second = 0, third = 0] = ends
+    expect([second - first, third - second]).toEqual([
+      expect.toSatisfy((ms: number) => ms >= 2_000),
+      expect.toSatisfy((ms: number) => ms >= 2_000),
+    ])
+    await releaseLease(etcd.client, keysOf(prefix), 'a', { force: true })
+    await until(() => endsAt() > bootTime() + 86_000_000)
+    expect(again.podCIDR()).toBe('10.244.1.0/24')
+  })
+
   test('that is started again takes a network that was written anew meanwhile', async () => {
     await network()
     const dir = stateDir()

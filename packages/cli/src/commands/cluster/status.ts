@@ -12,7 +12,9 @@ export const statusCommand = (does: Does): Command =>
 /** By what the daemon keeps of it, so that it answers while etcd is away. Exits with 1 while this node has no pod CIDR. */
 async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): Promise<number> {
   const { config } = await loadConfiguration(flags)
-  const { bootId, bootTime, describeDuration, readMemberRecord } = await import('@podwire/cluster')
+  const { bootId, bootTime, describeDuration, otherLength, readMemberRecord } = await import(
+    '@podwire/cluster'
+  )
   const record = readMemberRecord(config.stateDir)
   if (!record || record.bootId !== bootId()) {
     if (json) printJson({ state: 'none' })
@@ -30,6 +32,8 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
   const leftMs = lease?.endsAt === undefined ? undefined : Math.max(0, lease.endsAt - bootTime())
   const isJoined = state === 'joined' && leftMs !== 0
   const podCIDR = isJoined ? lease?.podCIDR : undefined
+  const begunForMs = lease?.ttl === undefined ? undefined : lease.ttl * 1_000
+  const leaseTTL = config.cluster?.leaseTTL
   if (json) {
     printJson({
       state: isJoined ? state : state === 'joined' ? 'ended' : state,
@@ -38,6 +42,7 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
       publicIPv6,
       podCIDR,
       endsInMs: isJoined ? leftMs : undefined,
+      begunForMs: isJoined ? begunForMs : undefined,
       reason,
     })
   } else {
@@ -51,6 +56,13 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
         : `node ${nodeName}${where} has no pod CIDR`,
     )
     if (reason !== undefined) printNote(reason)
+    if (
+      podCIDR !== undefined &&
+      begunForMs !== undefined &&
+      leaseTTL !== undefined &&
+      begunForMs !== leaseTTL
+    )
+      printNote(otherLength(podCIDR, { begunForMs, leaseTTL }))
   }
   return isJoined ? 0 : 1
 }
