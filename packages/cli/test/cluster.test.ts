@@ -9,6 +9,15 @@ import { project } from './podwire.ts'
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
 
+function hasWireguard(): boolean {
+  try {
+    sh('ip link add probe type wireguard 2>/dev/null; ip link del probe')
+    return true
+  } catch {
+    return false
+  }
+}
+
 describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
   let etcd: EtcdMember
   let tests = 0
@@ -189,6 +198,19 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       stderr: expect.stringContaining('not an IPv4 CIDR'),
     })
   })
+
+  test.skipIf(isIsolated() && hasWireguard())(
+    'a node whose kernel has no WireGuard says so once, and where more is said',
+    () => {
+      const stateDir = '/run/podwire-unfit'
+      const { podwire } = project({ 'podwire.config.json': { cluster: cluster(), stateDir } })
+      podwire('cluster', 'init', '--network', '10.244.0.0/16', '--backend', 'wireguard')
+      const { status, stderr } = podwire('daemon', '--log', 'text')
+      expect(status).toBe(2)
+      expect(stderr.match(/this node's kernel, Linux .* has none/g)).toHaveLength(1)
+      expect(stderr).toMatch(/^podwire: help: https:.*\/errors\/WIREGUARD_UNAVAILABLE$/m)
+    },
+  )
 
   test('a node whose pod CIDR is taken from it gets another, and its pods of before go on', async () => {
     await etcd.ctl('put', `${prefix}/config`, '{"Network":"10.244.0.0/16","Backend":{"Type":"host-gw"}}')

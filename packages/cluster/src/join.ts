@@ -61,6 +61,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   const wireguard = createWireguardNode(stateDir)
   /** Why this node can't be a part of the network, as it is. */
   let unfit: unknown
+  let isStarting = true
   /** Why what it should have of the others' routes is not known. */
   let keyProblem: string | undefined
   const guard = openLeaseGuard(log)
@@ -98,6 +99,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     nodeName,
     describe,
     prepare,
+    isTold: (error) => isStarting && error === unfit,
     leaseTtl,
     renewBefore,
     stateDir,
@@ -215,6 +217,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       await teller.done()
     },
   }
+  isStarting = false
   if (unfit === undefined) return cluster
   await cluster.stop()
   throw unfit

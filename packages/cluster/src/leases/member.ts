@@ -41,6 +41,8 @@ export interface MemberOptions {
   readonly describe: (network: ClusterNetwork) => NodeValue
   /** Before it joins that network: rejects where this node can't be a part of it. */
   readonly prepare?: (network: ClusterNetwork) => Promise<void>
+  /** Of a failure that whoever started it is told of itself: it is not logged too. */
+  readonly isTold?: (error: unknown) => boolean
   /** Seconds. */
   readonly leaseTtl: number
   /** How long before its end a lease is renewed. Seconds. */
@@ -238,7 +240,7 @@ export function startMember(options: MemberOptions): Member {
       failures++
       const reason = messageOf(error)
       const isNews = membership.reason !== reason
-      if (isNews && !isStopping) log.warn(`cluster: ${reason}`)
+      if (isNews && !isStopping && !options.isTold?.(error)) log.warn(`cluster: ${reason}`)
       if (isNews && membership.state === 'joined') enter({ ...membership, reason })
       else if (isNews && membership.state === 'joining') enter({ state: 'joining', reason })
       // Of a fenced node, that it is fenced says more than why it does not join again.
