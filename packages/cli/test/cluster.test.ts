@@ -248,6 +248,16 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     )
     await until(() => podwire('cluster', 'status').stdout.includes('10.244.2.0/24'))
     await until(() => podwire('up', 'default/new').stdout.includes('10.244.2.2'))
+    for (const command of [['cluster', 'status'], ['status']]) {
+      const { stderr } = podwire(...command)
+      expect(stderr).toMatch(
+        /^podwire: default\/old has 10\.244\.1\.2 of 10\.244\.1\.0\/24, and this node's pod CIDR is 10\.244\.2\.0\/24 now: .* podwire down default\/old, /m,
+      )
+      expect(stderr).not.toContain('default/new')
+    }
+    expect(JSON.parse(podwire('cluster', 'status', '--json').stdout)).toMatchObject({
+      formerPods: [{ namespace: 'default', name: 'old', ips: ['10.244.1.2'] }],
+    })
     expect(sh('ip route show 10.244.1.0/24 proto 80')).toContain('via 192.0.2.66')
     // They reach each other here, though the others' way to the old one is another by now.
     const netns = JSON.parse(podwire('status', 'default/new', '--json').stdout).pods[0].netns
@@ -261,6 +271,8 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       'hello',
     )
     serve.kill()
+    expect(podwire('down', 'default/old').status).toBe(0)
+    expect(podwire('cluster', 'status').stderr).toBe('')
     for (const pod of ['default/old', 'default/new']) expect(podwire('down', pod).status).toBe(0)
   })
 })

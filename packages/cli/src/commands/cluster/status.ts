@@ -2,7 +2,10 @@ import type { Command } from 'commander'
 import { command, type Does } from '../../command.ts'
 import { loadConfiguration } from '../../configuration.ts'
 import type { GlobalFlags, JsonFlag } from '../../flags.ts'
+import { formerPods, printFormerPods } from '../../former-pods.ts'
+import { withHost } from '../../host.ts'
 import { print, printJson, printNote } from '../../output.ts'
+import { addressesOf } from '../../pod.ts'
 
 export const statusCommand = (does: Does): Command =>
   command('status', 'show what this node has of the cluster', 'podwire cluster status')
@@ -34,6 +37,7 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
   const podCIDR = isJoined ? lease?.podCIDR : undefined
   const begunForMs = lease?.ttl === undefined ? undefined : lease.ttl * 1_000
   const leaseTTL = config.cluster?.leaseTTL
+  const pods = podCIDR === undefined ? [] : await podsOf(flags)
   if (json) {
     printJson({
       state: isJoined ? state : state === 'joined' ? 'ended' : state,
@@ -44,6 +48,11 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
       endsInMs: isJoined ? leftMs : undefined,
       begunForMs: isJoined ? begunForMs : undefined,
       reason,
+      formerPods: formerPods(pods, podCIDR ?? '').map((one) => ({
+        namespace: one.pod.namespace,
+        name: one.pod.name,
+        ips: addressesOf(one),
+      })),
     })
   } else {
     const address = publicIP ?? publicIPv6
@@ -63,6 +72,10 @@ async function showStatus({ json = false, ...flags }: GlobalFlags & JsonFlag): P
       begunForMs !== leaseTTL
     )
       printNote(otherLength(podCIDR, { begunForMs, leaseTTL }))
+    printFormerPods(pods, podCIDR ?? '')
   }
   return isJoined ? 0 : 1
 }
+
+const podsOf = (flags: GlobalFlags) =>
+  withHost(flags, (host) => host.pods(), { lenient: true, recover: false })
