@@ -1,18 +1,16 @@
-import { randomBytes } from 'node:crypto'
 import { isPodwireError, type Logger, messageOf } from '@podwire/api'
 import { errors } from '../errors.ts'
 import type { Etcd } from '../etcd/client.ts'
 import type { Keys } from '../layout/keys.ts'
 import type { NodeValue } from '../layout/lease-value.ts'
 import type { ClusterNetwork } from '../layout/network.ts'
-import { keyNameOf, type PodSubnets, parsePodSubnets, podCIDROf } from '../layout/pod-subnets.ts'
+import { keyNameOf, podCIDROf } from '../layout/pod-subnets.ts'
 import { retryDelay } from '../retry-delay.ts'
 import { acquireLease } from './acquire.ts'
-import { bootId, bootTime } from './clock.ts'
-import { adoptable, knownBy, usableRecord } from './earlier-lease.ts'
+import { bootTime } from './clock.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
 import type { LeaseChange } from './lease-table.ts'
-import { type MemberRecord, readMemberRecord, writeMemberRecord } from './member-file.ts'
+import { openMemberMemory } from './member-memory.ts'
 import { readNetwork } from './network.ts'
 import type { HeldLease } from './node.ts'
 import { otherLength } from './other-length.ts'
@@ -76,18 +74,15 @@ export interface Member {
  * tries to acquire one anew.
  */
 export function startMember(options: MemberOptions): Member {
-  const { etcd, keys, nodeName, leaseTtl, renewBefore, stateDir, log, onChange, now = bootTime } = options
-  const saved = usableRecord(readMemberRecord(stateDir), nodeName)
-  const instance = saved?.instance ?? randomBytes(16).toString('hex')
+  const { etcd, keys, nodeName, leaseTtl, renewBefore, log, onChange, now = bootTime } = options
+  const memory = openMemberMemory(options)
+  const { instance } = memory
   // Clocks of two machines run apart, and what is fenced takes a moment to withdraw.
   const marginMs = (ttl = leaseTtl) => Math.min(5_000, ttl * 100)
   const tickMs = Math.min(1_000, Math.max(20, leaseTtl * 20))
 
   let held: HeldLease | undefined
   let network: ClusterNetwork | undefined
-  let networkText = saved?.network
-  let before: PodSubnets | undefined = saved?.lease && parsePodSubnets(saved.lease.podCIDR)
-  let last: MemberRecord['lease'] = saved?.lease
   let membership: Membership = { state: 'joining', reason: 'it has not joined yet' }
   let displacedBy: string | undefined
   /** The lease was not yet found to be still this node's, after a restart. */
@@ -113,43 +108,14 @@ export function startMember(options: MemberOptions): Member {
   }
 
   function save() {
-    const reason = membership.reason ?? unheard
-    const { publicIP, publicIPv6, publicKey } = network ? knownBy(options.describe(network)) : (saved ?? {})
-    try {
-      writeMemberRecord(stateDir, {
-        bootId: bootId(),
-        instance,
-        state: membership.state,
-        ...(reason === undefined ? {} : { reason }),
-        nodeName,
-        ...(publicIP === undefined ? {} : { publicIP }),
-        ...(publicIPv6 === undefined ? {} : { publicIPv6 }),
-        ...(publicKey === undefined ? {} : { publicKey }),
-        ...(networkText === undefined ? {} : { network: networkText }),
-        ...(last === undefined ? {} : { lease: last }),
-      })
-    } catch (error) {
-      // The lease is this node's all the same; after a restart it is found by the node's name.
-      log.warn(`cluster: what is known of the lease can't be kept: ${messageOf(error)}`)
-    }
-  }
-
-  function remember(lease: HeldLease) {
-    before = lease.subnets
-    last = {
-      key: lease.key,
-      podCIDR: podCIDROf(lease.subnets),
-      modRevision: lease.modRevision,
-      ...(lease.id === undefined ? {} : { id: lease.id }),
-      ...(lease.ttl === undefined ? {} : { ttl: lease.ttl }),
-      ...(lease.endsAt === undefined ? {} : { endsAt: lease.endsAt }),
-    }
+    const { state, reason = unheard } = membership
+    memory.save({ state, ...(reason === undefined ? {} : { reason }) }, network)
   }
 
   function joined(lease: HeldLease, of: ClusterNetwork) {
     held = lease
     network = of
-    remember(lease)
+    memory.holds(lease)
     enter({ state: 'joined', lease, network: of })
     onChange(membership)
     options.onHeld?.(of, ends(lease) - now())
@@ -158,7 +124,7 @@ export function startMember(options: MemberOptions): Member {
   function fence(reason: string) {
     if (!held) return
     held = undefined
-    if (last) last = { ...last, endsAt: 0 }
+    memory.ended()
     enter({ state: 'fenced', reason })
     log.error(`cluster: node ${nodeName} is fenced: ${reason}`)
     onChange(membership)
@@ -184,11 +150,20 @@ export function startMember(options: MemberOptions): Member {
   async function join() {
     const found = await readNetwork(etcd, keys)
     network = found.network
-    networkText = found.value
+    memory.joins(found.value)
     await options.prepare?.(network)
     const described = options.describe(network)
     const node = { ...described, nodeName, instance }
-    const lease = await acquireLease({ etcd, keys, network, node, leaseTtl, before, displacedBy, now })
+    const lease = await acquireLease({
+      etcd,
+      keys,
+      network,
+      node,
+      leaseTtl,
+      before: memory.before,
+      displacedBy,
+      now,
+    })
     displacedBy = undefined
     isConfirmed = true
     log.info(`cluster: node ${nodeName} has ${podCIDROf(lease.subnets)}`)
@@ -196,7 +171,8 @@ export function startMember(options: MemberOptions): Member {
   }
 
   /** A lease that an earlier process left is of the network that it knew: whoever wrote another one says that nodes take it now. */
-  const isOtherNetwork = async () => !isConfirmed && (await readNetwork(etcd, keys)).value !== networkText
+  const isOtherNetwork = async () =>
+    !isConfirmed && (await readNetwork(etcd, keys)).value !== memory.networkText
 
   /** One transaction, which holds against the revision and the lease; and a sign of life, which only lengthens what is this node's. */
   async function renew(asked: HeldLease) {
@@ -221,7 +197,7 @@ export function startMember(options: MemberOptions): Member {
     isConfirmed = true
     const renewed = seconds === undefined ? asked : { ...asked, endsAt: startedAt + seconds * 1_000 }
     held = renewed
-    remember(renewed)
+    memory.holds(renewed)
     if (membership.state !== 'joined') return
     enter({ state: 'joined', lease: renewed, network: membership.network })
     options.onHeld?.(membership.network, ends(renewed) - now())
@@ -287,7 +263,7 @@ export function startMember(options: MemberOptions): Member {
 
   const { promise: attempted, resolve: attemptedOnce } = withResolvers()
 
-  const adopted = saved && adoptable(saved, options.describe, now() + marginMs(saved.lease?.ttl))
+  const adopted = memory.adoptable((ttl) => now() + marginMs(ttl))
   if (adopted) {
     isConfirmed = false
     joined(adopted.lease, adopted.network)
@@ -337,7 +313,7 @@ export function startMember(options: MemberOptions): Member {
       const leaves =
         id === undefined ? [] : [{ delete: key }, { put: keys.used + keyNameOf(lease.subnets), value: '' }]
       const { succeeded } = await etcd.transaction([{ key, modRevision }], leaves)
-      if (succeeded && last) last = { ...last, endsAt: 0 }
+      if (succeeded) memory.ended()
       // What else belongs to it ends too: what the others were told of this node's pods.
       if (id !== undefined) await etcd.revoke(id).catch(() => {})
       enter({ state: 'joining', reason: 'its lease was released when the daemon was stopped' })
