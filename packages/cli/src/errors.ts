@@ -7,6 +7,12 @@ export const errors = defineErrors({
       `${about.what}: ${about.value === '' ? 'nothing is given' : `${describeValue(about.value)} is not understood`}; expected ${about.expected}`,
     exitCode: 2,
   },
+  FLAG_WITHOUT_USE: {
+    message: (about: { flag: string; of: string; is: string }) =>
+      `${about.flag} says nothing with ${about.is}: it is of ${about.of}`,
+    remedy: ({ flag, of }) => `Leave ${flag} out, or give ${of}.`,
+    exitCode: 2,
+  },
 
   // Pods
   NO_FLOWS_OF_POD: {

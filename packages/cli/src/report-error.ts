@@ -54,9 +54,16 @@ function asJson(error: unknown) {
   return { code: errnoOf(error) ?? 'UNKNOWN', message }
 }
 
+/** What the kernel refuses has the name of its errno. */
+const isErrno = (code: string) => /^E[A-Z0-9]+$/.test(code)
+
 /** The page about an error: that of its innermost cause with a code, since those around it only say where it happened. */
 function helpPage(error: unknown): string | undefined {
-  const code = causes(error).filter(isPodwireError).at(-1)?.code
-  // What the kernel refuses has the name of its errno, and one page for all.
-  return code && `${ERROR_PAGES}/${/^E[A-Z0-9]+$/.test(code) ? 'system' : code}`
+  const [outer, inner] = causes(error).filter(isPodwireError).slice(-2)
+  const last = inner ?? outer
+  if (!outer || !last) return undefined
+  // Of an errno somebody may have said what it means here; who repeats it has not.
+  if (isErrno(last.code) && !isErrno(outer.code) && !outer.message.includes(last.message))
+    return `${ERROR_PAGES}/${outer.code}`
+  return `${ERROR_PAGES}/${isErrno(last.code) ? 'system' : last.code}`
 }

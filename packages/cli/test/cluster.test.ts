@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../.dev/etcd-server.ts'
@@ -6,6 +8,15 @@ import { daemonProject } from './daemon-process.ts'
 import { project } from './podwire.ts'
 
 const sh = (command: string) => execFileSync('sh', ['-ec', command], { encoding: 'utf8' })
+
+function hasWireguard(): boolean {
+  try {
+    sh('ip link add probe type wireguard 2>/dev/null; ip link del probe')
+    return true
+  } catch {
+    return false
+  }
+}
 
 describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
   let etcd: EtcdMember
@@ -54,9 +65,18 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     })
     expect(podwire(...init, '--backend', 'host-gw', '--force').status).toBe(0)
 
+    expect(podwire('cluster', 'leases')).toMatchObject({
+      status: 0,
+      stdout: `nothing is leased or reserved: etcd has no key below ${prefix}/subnets/\n`,
+    })
+    expect(podwire('cluster', 'reserve', '10.244.100.0/24').status).toBe(0)
     expect(podwire('cluster', 'reserve', '10.244.9.0/24', '--node', 'b').stdout).toBe(
       'reserved 10.244.9.0/24 for node b\n',
     )
+    expect(podwire('cluster', 'reserve', '10.244.8.0/22')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('Release it first: podwire cluster release 10.244.9.0/24'),
+    })
     await etcd.ctl(
       'put',
       `${prefix}/subnets/10.244.7.0-24`,
@@ -74,8 +94,15 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       ['10.244.7.0/24', 'reserved', '-', '192.0.2.7', 'host-gw'],
       ['10.244.8.0/24', 'unreadable', '-', '-', '-'],
       ['10.244.9.0/24', 'reserved', 'b', '-', 'reserved'],
+      ['10.244.100.0/24', 'reserved', '-', '-', 'reserved'],
     ])
-    expect(JSON.parse(podwire('cluster', 'leases', '--json').stdout)).toHaveLength(3)
+    expect(JSON.parse(podwire('cluster', 'leases', '--json').stdout)).toHaveLength(4)
+    expect(podwire('cluster', 'release', '10.244.7.0/24')).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/reserved for a node at 192\.0\.2\.7, and has no end.*--force/),
+    })
+    expect(podwire('cluster', 'release', '10.244.7.0/24', '--force').status).toBe(0)
     expect(podwire('cluster', 'release', 'b').stdout).toBe(
       'released 10.244.9.0/24, which was reserved for node b\n',
     )
@@ -126,6 +153,30 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     }
   })
 
+  test('takes no flag that says nothing of the network that it writes', async () => {
+    const { podwire } = project({
+      'podwire.config.json': { cluster: cluster(), stateDir: './state' },
+      psk: `${Buffer.alloc(32, 's').toString('base64')}\n`,
+    })
+    const init = ['cluster', 'init', '--network', '10.244.0.0/16']
+    for (const [args, flag, of] of [
+      [['--psk-file', './psk'], '--psk-file', '--backend wireguard'],
+      [['--mode', 'separate'], '--mode', '--backend wireguard'],
+      [['--backend', 'host-gw', '--port', '8472'], '--port', '--backend vxlan or --backend wireguard'],
+      [['--backend', 'host-gw', '--keepalive', '0'], '--keepalive', '--backend wireguard'],
+      [['--backend', 'host-gw', '--port-v6', '51821'], '--port-v6', '--backend wireguard'],
+      [['--backend', 'wireguard', '--vni', '1'], '--vni', '--backend vxlan'],
+      [['--backend', 'wireguard', '--direct-routing'], '--direct-routing', '--backend vxlan'],
+      [['--ipv6-subnet-length', '64'], '--ipv6-subnet-length', '--ipv6 CIDR'],
+    ] as const)
+      expect(podwire(...init, ...args)).toMatchObject({
+        status: 2,
+        stdout: '',
+        stderr: expect.stringContaining(`Leave ${flag} out, or give ${of}.`),
+      })
+    expect(await etcd.ctl('get', '--prefix', prefix)).toBe('')
+  })
+
   test('goes where it is told to, without a configuration', () => {
     const { podwire } = project()
     const at = ['--endpoint', etcd.endpoint, '--prefix', prefix]
@@ -137,17 +188,35 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       status: 2,
       stderr: expect.stringContaining('--endpoint'),
     })
+    for (const endpoint of ['etcd:2379', 'http://etcd:2379/v3'])
+      expect(podwire('cluster', 'leases', '--endpoint', endpoint)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining(`--endpoint: "${endpoint}" is not understood`),
+      })
     expect(podwire('cluster', 'init', '--network', 'x', ...at)).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('not an IPv4 CIDR'),
     })
   })
 
+  test.skipIf(isIsolated() && hasWireguard())(
+    'a node whose kernel has no WireGuard says so once, and where more is said',
+    () => {
+      const stateDir = '/run/podwire-unfit'
+      const { podwire } = project({ 'podwire.config.json': { cluster: cluster(), stateDir } })
+      podwire('cluster', 'init', '--network', '10.244.0.0/16', '--backend', 'wireguard')
+      const { status, stderr } = podwire('daemon', '--log', 'text')
+      expect(status).toBe(2)
+      expect(stderr.match(/this node's kernel, Linux .* has none/g)).toHaveLength(1)
+      expect(stderr).toMatch(/^podwire: help: https:.*\/errors\/WIREGUARD_UNAVAILABLE$/m)
+    },
+  )
+
   test('a node whose pod CIDR is taken from it gets another, and its pods of before go on', async () => {
     await etcd.ctl('put', `${prefix}/config`, '{"Network":"10.244.0.0/16","Backend":{"Type":"host-gw"}}')
     const stateDir = '/run/podwire-cluster'
     const made = daemonProject({ networkPlugin: 'kubenet', stateDir, cluster: cluster() })
-    await made.startDaemon()
+    const daemon = await made.startDaemon()
     const { podwire } = made
     expect(podwire('cluster', 'status').stdout).toMatch(
       /^node a at 192\.0\.2\.1 has 10\.244\.1\.0\/24, for 24 h more/,
@@ -156,6 +225,21 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       state: 'joined',
       podCIDR: '10.244.1.0/24',
     })
+    const shorter = join(made.dir, 'shorter.json')
+    writeFileSync(shorter, JSON.stringify({ stateDir, cluster: cluster({ leaseTTL: '1h' }) }))
+    expect(podwire('cluster', 'status', '--config', shorter).stderr).toContain(
+      'the lease of 10.244.1.0/24 was begun for 24 h, and is renewed for that: leaseTTL, 60 min now',
+    )
+    // Of one that is away it says so at once, a day before a renewal would find out.
+    await etcd.kill()
+    await until(() => podwire('cluster', 'status').stderr.includes("etcd can't be reached"))
+    expect(podwire('cluster', 'status')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('has 10.244.1.0/24'),
+    })
+    await etcd.restart()
+    await until(() => podwire('cluster', 'status').stderr === '')
+    await until(() => daemon.log().includes('the leases are heard of again'))
     expect(podwire('up', 'default/old').stdout).toContain('10.244.1.2')
     await etcd.ctl(
       'put',
@@ -164,6 +248,16 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
     )
     await until(() => podwire('cluster', 'status').stdout.includes('10.244.2.0/24'))
     await until(() => podwire('up', 'default/new').stdout.includes('10.244.2.2'))
+    for (const command of [['cluster', 'status'], ['status']]) {
+      const { stderr } = podwire(...command)
+      expect(stderr).toMatch(
+        /^podwire: default\/old has 10\.244\.1\.2 of 10\.244\.1\.0\/24, and this node's pod CIDR is 10\.244\.2\.0\/24 now: .* podwire down default\/old, /m,
+      )
+      expect(stderr).not.toContain('default/new')
+    }
+    expect(JSON.parse(podwire('cluster', 'status', '--json').stdout)).toMatchObject({
+      formerPods: [{ namespace: 'default', name: 'old', ips: ['10.244.1.2'] }],
+    })
     expect(sh('ip route show 10.244.1.0/24 proto 80')).toContain('via 192.0.2.66')
     // They reach each other here, though the others' way to the old one is another by now.
     const netns = JSON.parse(podwire('status', 'default/new', '--json').stdout).pods[0].netns
@@ -177,6 +271,8 @@ describe.skipIf(!isIsolated() || !hasEtcd)('podwire cluster', () => {
       'hello',
     )
     serve.kill()
+    expect(podwire('down', 'default/old').status).toBe(0)
+    expect(podwire('cluster', 'status').stderr).toBe('')
     for (const pod of ['default/old', 'default/new']) expect(podwire('down', pod).status).toBe(0)
   })
 })

@@ -57,6 +57,27 @@ describe.skipIf(!isIsolated())('podwire cni install', () => {
     await runtime.status(network)
     await runtime.gc(network, [attachment])
     expect(JSON.parse(podwire('ps', '--json').stdout)).toHaveLength(1)
+    // What a runtime attached stays its own, until it is told otherwise.
+    expect(podwire('up', 'default/own').status).toBe(0)
+    for (const command of ['prune', 'down']) {
+      const { status, stderr } = podwire(command, '--all')
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringMatching(
+          /^podwire: cni\/one: left alone, as a container runtime .*--all --attachments\n$/,
+        ),
+      ])
+      expect(podwire(command, '--attachments').status).toBe(2)
+    }
+    expect(JSON.parse(podwire('ps', '--json').stdout)).toMatchObject([{ name: 'one' }])
+    await runtime.check(network, attachment)
+    expect(podwire('prune', '--all', '--attachments')).toMatchObject({
+      status: 0,
+      stdout: 'cni/one: torn down: all were to go\n',
+    })
+    await runtime.add(network, attachment)
+    expect(podwire('down', '--all', '--attachments').status).toBe(0)
+    expect(podwire('ps').stdout).toBe('no pods\n')
     await runtime.del(network, attachment)
 
     expect(cni('uninstall')).toMatchObject({ status: 0, stderr: '' })

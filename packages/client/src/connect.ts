@@ -101,8 +101,10 @@ export async function connectNetworkHost({
       ask<void>({ method: 'POST', path: podPath(pod, {}, '/check'), signal }),
     repair: async ({ signal } = {}) =>
       (await ask<{ pods: RepairResult[] }>({ method: 'POST', path: '/v1/repair', signal })).pods,
-    prune: async ({ signal, all = false } = {}) =>
-      (await ask<{ pods: PruneResult[] }>({ method: 'POST', path: '/v1/prune', body: { all }, signal })).pods,
+    prune: async ({ signal, all = false, attachments = false } = {}) => {
+      const body = { all, attachments }
+      return (await ask<{ pods: PruneResult[] }>({ method: 'POST', path: '/v1/prune', body, signal })).pods
+    },
     collectGarbage: ({ signal } = {}) => ask<void>({ method: 'POST', path: '/v1/gc', signal }),
     resetPlugin: async (name) =>
       (await ask<{ wasDown: boolean }>({ method: 'POST', path: '/v1/plugins/reset', body: { name } }))

@@ -1,9 +1,21 @@
 import { defineErrors, messageOf, printable } from '@podwire/api'
+import { describeDuration } from './describe-duration.ts'
 
 /** Why one endpoint of etcd did not answer. */
 export interface EndpointFailure {
   readonly endpoint: string
   readonly reason: string
+}
+
+/** What a node has, or has had until now. */
+interface LeaseInUse {
+  readonly podCIDR: string
+  /** `leased to node a at 192.0.2.1` */
+  readonly owner: string
+  /** Milliseconds; undefined: a reservation, which has no end. */
+  readonly leftMs?: number
+  /** How long ago its node renewed it. Milliseconds. */
+  readonly renewedMs?: number
 }
 
 /** All that this package can say. */
@@ -95,9 +107,21 @@ export const errors = defineErrors({
     message: ({ podCIDR }: { podCIDR: string }) => `${printable(podCIDR)} changed hands meanwhile`,
     remedy: 'Look again: podwire cluster leases',
   },
+  LEASE_IN_USE: {
+    message: ({ podCIDR, owner, leftMs, renewedMs }: LeaseInUse) =>
+      `${printable(podCIDR)} is ${printable(owner)}, ${
+        leftMs === undefined
+          ? 'and has no end'
+          : `which has it for ${describeDuration(leftMs)} more, and was heard of ${describeDuration(renewedMs ?? 0)} ago`
+      }. Nothing was released`,
+    remedy: ({ podCIDR }) =>
+      `A node that runs is cut off from the others by it. If it is no more, or that is wanted: podwire cluster release ${printable(podCIDR)} --force`,
+  },
   RESERVATION_INVALID: {
-    message: ({ podCIDR, reason }: { podCIDR: string; reason: string }) =>
+    message: ({ podCIDR, reason }: { podCIDR: string; reason: string; taken?: string }) =>
       `${printable(podCIDR)} can't be reserved: ${printable(reason)}`,
+    remedy: ({ taken }) =>
+      taken === undefined ? undefined : `Release it first: podwire cluster release ${printable(taken)}`,
     exitCode: 2,
   },
 

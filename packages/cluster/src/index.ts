@@ -7,6 +7,7 @@ export type {
   OwnPod,
   PeerStatus,
 } from './cluster.ts'
+export { describeDuration } from './describe-duration.ts'
 export { type Etcd, type EtcdOptions, openEtcd } from './etcd/client.ts'
 export { type EtcdFiles, readEtcdOptions } from './etcd/files.ts'
 export { type JoinOptions, joinCluster } from './join.ts'
@@ -34,6 +35,7 @@ export { bootId, bootTime } from './leases/clock.ts'
 export type { LeaseEntry } from './leases/entry.ts'
 export { type MemberRecord, readMemberRecord } from './leases/member-file.ts'
 export { readNetwork, writeNetwork } from './leases/network.ts'
+export { otherLength } from './leases/other-length.ts'
 export { describeOwner, listLeases, releaseLease, reserveLease } from './leases/release.ts'
 export { removeLeaseGuard } from './routes/lease-guard.ts'
 export { joinStatic, type StaticNode, type StaticOptions } from './static.ts'

@@ -61,6 +61,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
   const wireguard = createWireguardNode(stateDir)
   /** Why this node can't be a part of the network, as it is. */
   let unfit: unknown
+  let isStarting = true
   /** Why what it should have of the others' routes is not known. */
   let keyProblem: string | undefined
   const guard = openLeaseGuard(log)
@@ -98,6 +99,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
     nodeName,
     describe,
     prepare,
+    isTold: (error) => isStarting && error === unfit,
     leaseTtl,
     renewBefore,
     stateDir,
@@ -116,6 +118,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       pods?.placed(member.membership, table.entries)
       if (member.membership.state === 'joined') void route(member.membership)
     },
+    onProblem: (problem) => member.unheard(problem),
   })
 
   /** What failed is tried again by itself, and told as the routes' problem. */
@@ -214,6 +217,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       await teller.done()
     },
   }
+  isStarting = false
   if (unfit === undefined) return cluster
   await cluster.stop()
   throw unfit

@@ -5,7 +5,7 @@ import { isIsolated, recordingLogger } from '@podwire/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { hasEtcd, until } from '../../../.dev/etcd-server.ts'
 import type { Operation } from '../src/etcd/transaction.ts'
-import { type ClusterEvent, joinCluster, keysOf, writeNetwork } from '../src/index.ts'
+import { type ClusterEvent, joinCluster, keysOf, readMemberRecord, writeNetwork } from '../src/index.ts'
 import { formatNodeValue } from '../src/layout/lease-value.ts'
 import { vtepMacOf } from '../src/routes/vxlan-link.ts'
 import { useEtcd } from './etcd/use-etcd.ts'
@@ -52,6 +52,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
 
   async function join({ endpoint = etcd.server.endpoint, dir = stateDir() } = {}) {
     const events: ClusterEvent[] = []
+    const log = recordingLogger()
     const cluster = await joinCluster({
       etcd: { endpoints: [endpoint], prefix },
       nodeName: 'a',
@@ -59,11 +60,11 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
       leaseTtl: 60,
       renewBefore: 30,
       stateDir: dir,
-      log: recordingLogger(),
+      log,
       onEvent: (event) => void events.push(event),
     })
     afterThis(() => cluster.stop({ release: true }))
-    return { cluster, events }
+    return { cluster, events, log, record: () => readMemberRecord(dir) }
   }
 
   test('says of each other node whether its pods are reached', async () => {
@@ -127,6 +128,28 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a node that joins', () => {
         await until(() => cluster.holds())
       }
     }
+  })
+
+  test('tells whoever looks that etcd is away, long before it is to renew, and that it is back', async () => {
+    const way = await startProxy(etcd.server.endpoint)
+    const { cluster, record, log } = await join({ endpoint: way.endpoint })
+    expect(record()).toMatchObject({ state: 'joined' })
+    expect(record()?.reason).toBeUndefined()
+    way.set('refused')
+    await until(() => record()?.reason !== undefined)
+    expect(record()).toMatchObject({
+      state: 'joined',
+      reason: expect.stringMatching(/^etcd can't be reached to watch .*127\.0\.0\.1/),
+    })
+    expect(cluster.holds()).toBe(true)
+    way.set('open')
+    await until(() => record()?.reason === undefined)
+    expect(log.messages()).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^cluster: the leases are not heard of: /),
+        'cluster: the leases are heard of again',
+      ]),
+    )
   })
 
   // Last: what it takes is not what was loaded for the first.

@@ -53,11 +53,14 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a network that WireGuard encrypts', 
     test('is not joined: it is said why and what to do, and nothing is leased', async () => {
       await writeNetwork(etcd.client, keysOf(prefix), { network: '10.244.0.0/16', backend })
       const dir = stateDir()
-      await expect(joinCluster(options(dir))).rejects.toMatchObject({
+      const log = recordingLogger()
+      await expect(joinCluster({ ...options(dir), log })).rejects.toMatchObject({
         code: 'WIREGUARD_UNAVAILABLE',
         message: expect.stringMatching(/this node's kernel, Linux \d.* has none.*modprobe wireguard/),
         exitCode: 2,
       })
+      // Who starts it says it.
+      expect(log.messages()).not.toContainEqual(expect.stringContaining('has none'))
       expect(await etcd.server.ctl('get', '--prefix', '--keys-only', `${prefix}/subnets/`)).toBe('')
       expect(sh('ip -br link; ip route show proto 80')).not.toContain('podwire')
       expect(existsSync(join(dir, 'cluster', 'wireguard.key'))).toBe(false)
@@ -68,12 +71,14 @@ describe.skipIf(!isIsolated() || !hasEtcd)('a network that WireGuard encrypts', 
     })
 
     test('which is found when etcd says so later: it says so, and joins once the network is another', async () => {
-      const cluster = await joinCluster(options(stateDir()))
+      const log = recordingLogger()
+      const cluster = await joinCluster({ ...options(stateDir()), log })
       afterThis(() => cluster.stop({ release: true }))
       expect(cluster.problem).toContain('There is no network in etcd')
       await writeNetwork(etcd.client, keysOf(prefix), { network: '10.244.0.0/16', backend })
       await until(() => cluster.problem?.includes('WireGuard') === true)
       expect(cluster.holds()).toBe(false)
+      expect(log.messages('warn')).toContainEqual(expect.stringContaining('has none'))
       const other = { network: '10.244.0.0/16', backend: { type: 'host-gw' } as const }
       await writeNetwork(etcd.client, keysOf(prefix), other, { force: true })
       await until(() => cluster.holds())

@@ -24,7 +24,13 @@ import { unusedKeys } from './plugins/unused-keys.ts'
 import { hostNamesIn } from './policy/policy.ts'
 import { findRecord, type OperationOptions, type SandboxContext } from './sandboxes/context.ts'
 import { createPodLock } from './sandboxes/lock.ts'
-import { type PruneResult, pruneSandboxes, type RepairResult, repairSandboxes } from './sandboxes/maintain.ts'
+import {
+  type PruneOptions,
+  type PruneResult,
+  pruneSandboxes,
+  type RepairResult,
+  repairSandboxes,
+} from './sandboxes/maintain.ts'
 import { neededCapabilities } from './sandboxes/needed-capabilities.ts'
 import type { PodName, PodRequest } from './sandboxes/pod-request.ts'
 import type { SandboxRecord } from './sandboxes/record.ts'
@@ -81,8 +87,11 @@ export interface NetworkHost {
   checkPod(pod: PodName, options?: OperationOptions): Promise<void>
   /** Has the plugin put back what all pods share, then sees that each pod is as it was set up, and mends what is not. */
   repair(options?: OperationOptions): Promise<RepairResult[]>
-  /** Tears down pods that are stuck, ownerless, or without their network namespace; with `all`, every pod. */
-  prune(options?: OperationOptions & { readonly all?: boolean }): Promise<PruneResult[]>
+  /**
+   * Tears down pods that are stuck, ownerless, or without their network namespace; with `all`, every pod but those that container
+   * runtimes attached, which it tells of; with `attachments` besides, those too.
+   */
+  prune(options?: PruneOptions): Promise<PruneResult[]>
   /**
    * Has the plugin free what belongs to no sandbox of this host. Set-ups of this process wait for it; don't call it while
    * another process that shares the state directory sets pods up.

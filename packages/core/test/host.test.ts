@@ -461,7 +461,7 @@ describe.skipIf(!isIsolated())('a host', () => {
     expect(await host.pods()).toEqual([])
   })
 
-  test('prune takes what nobody needs, and with all everything', async () => {
+  test('prune takes what nobody needs, with all everything but what a container runtime attached, and that too when told', async () => {
     const { host, start } = await hostWith()
     const owner = spawn('sleep', ['60'])
     await host.setUpPod({ ...web, ownerPid: owner.pid ?? 0 })
@@ -473,7 +473,18 @@ describe.skipIf(!isIsolated())('a host', () => {
       { pod: { name: 'web' }, why: expect.stringContaining('gone') },
     ])
     expect(await pruner.pods()).toMatchObject([{ pod: { name: 'kept' } }])
-    expect(await pruner.prune({ all: true })).toMatchObject([{ pod: { name: 'kept' } }])
+    const attachment = { network: 'net1', containerId: 'c1', ifName: 'eth0' }
+    await host.setUpPod({ namespace: 'default', name: 'attached', attachment })
+    const results = await pruner.prune({ all: true })
+    expect(new Map(results.map(({ pod, kept }) => [pod.name, kept]))).toEqual(
+      new Map([
+        ['kept', undefined],
+        ['attached', 'a container runtime attached it, as container c1 to network net1'],
+      ]),
+    )
+    expect(await host.pods()).toMatchObject([{ pod: { name: 'attached' } }])
+    const [gone] = await pruner.prune({ all: true, attachments: true })
+    expect(gone).toEqual({ pod: expect.objectContaining({ name: 'attached' }), why: 'all were to go' })
     expect(await host.pods()).toEqual([])
   })
 

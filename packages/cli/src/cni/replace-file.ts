@@ -6,6 +6,9 @@ import { errors } from '../errors.ts'
 /**
  * Replaces a file in one step, also one that runs now: whoever started the old one goes on with it. Makes the directory where
  * there is none.
+ *
+ * Not by `writeFileWhole`, which is for small texts of state that go with a reboot: these are on disk, where a power cut must not
+ * leave an empty executable, and everybody reads them, whatever the mask of who writes.
  * @throws PodwireError `CNI_FILE`
  */
 export function replaceFile(file: string, content: string | Buffer, mode: number): void {

@@ -7,7 +7,7 @@ import { withHost } from '../host.ts'
 import { printNote } from '../output.ts'
 import { interrupted } from '../signals.ts'
 
-type Flags = GlobalFlags & { all?: boolean; force?: boolean }
+type Flags = GlobalFlags & { all?: boolean; attachments?: boolean; force?: boolean }
 
 const define: DefineCommand = (does) =>
   command(
@@ -17,24 +17,39 @@ const define: DefineCommand = (does) =>
     'podwire down --all',
   )
     .argument('[pod]', 'NAMESPACE/NAME')
-    .option('--all', 'every pod')
+    .option('--all', 'every pod, but those that container runtimes attached')
+    .option('--attachments', 'with --all: those too')
     .option('--force', 'where the plugin fails, give up on it and say what may be left')
     .action(does(down))
 export default define
 
-async function down(pod: string | undefined, { all = false, force = false, ...flags }: Flags): Promise<void> {
+async function down(
+  pod: string | undefined,
+  { all = false, attachments = false, force = false, ...flags }: Flags,
+): Promise<void> {
   if ((pod === undefined) !== all) throw errors.POD_OR_ALL()
+  if (attachments && !all) throw errors.FLAG_WITHOUT_USE({ flag: '--attachments', of: '--all', is: 'a pod' })
   const named = pod === undefined ? undefined : parsePodName(pod)
   await withHost(
     flags,
     async (host) => {
-      const pods = named ? [named] : (await host.pods()).map((record) => record.pod)
+      const pods = named ? [named] : await podsToGo(host, attachments)
       const results = await Promise.allSettled(pods.map((one) => tearDown(host, one, force)))
       const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
       if (failures.length > 0) throw new AggregateError(failures)
     },
     { lenient: true },
   )
+}
+
+async function podsToGo(host: NetworkHost, attachments: boolean) {
+  const records = await host.pods()
+  const kept = attachments ? [] : records.filter(({ attachment }) => attachment)
+  for (const { pod } of kept)
+    printNote(
+      `${podKey(pod)}: left alone, as a container runtime attached it; to tear it down too: podwire down ${podKey(pod)}, or podwire down --all --attachments`,
+    )
+  return records.filter((record) => !kept.includes(record)).map((record) => record.pod)
 }
 
 async function tearDown(

@@ -4,6 +4,7 @@ import { command, type DefineCommand } from '../command.ts'
 import { errors } from '../errors.ts'
 import { exitCodeOf } from '../exit-code.ts'
 import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
+import { printFormerPods } from '../former-pods.ts'
 import { type AboutHost, withHost } from '../host.ts'
 import { print, printJson, printNote, printTable } from '../output.ts'
 import { addressesOf, podJson, printProblems } from '../pod.ts'
@@ -19,6 +20,8 @@ export default define
 interface Status {
   readonly plugin: { name: string; package?: string; version?: string; capabilities: readonly string[] }
   readonly readiness: Readiness
+  /** As its plugin was told. */
+  readonly podCIDR?: string
 }
 
 /** Exits with 1 while the plugin can't set pods up, with 2 while the configuration can't be used. */
@@ -61,6 +64,7 @@ async function read(host: NetworkHost, { problem, networkPlugin: name }: AboutHo
         capabilities: capabilities(),
       },
       readiness: await unlessInterrupted(host.status()),
+      podCIDR: start.podCIDR,
     }
   } catch (error) {
     interrupted.throwIfAborted()
@@ -71,7 +75,7 @@ async function read(host: NetworkHost, { problem, networkPlugin: name }: AboutHo
   }
 }
 
-function printStatus({ plugin, readiness }: Status, pods: readonly SandboxRecord[]): void {
+function printStatus({ plugin, readiness, podCIDR }: Status, pods: readonly SandboxRecord[]): void {
   const from = plugin.package ? ` (${plugin.package}@${plugin.version})` : ''
   const can = plugin.capabilities.length > 0 ? `: ${plugin.capabilities.join(', ')}` : ''
   print(`plugin ${plugin.name}${from}${can}`)
@@ -89,4 +93,5 @@ function printStatus({ plugin, readiness }: Status, pods: readonly SandboxRecord
   ])
   printTable([['POD', 'PHASE', 'ADDRESS', 'SET UP IN', 'NETNS'], ...rows])
   printProblems(pods)
+  if (podCIDR !== undefined) printFormerPods(pods, podCIDR)
 }

@@ -76,6 +76,9 @@ export const transactionAnswer = once(() =>
 
 export const grantAnswer = once(() => z.object({ ID: id, TTL: int64 }))
 
+/** TTL is -1 of a lease that has ended. */
+export const timeToLiveAnswer = once(() => z.object({ TTL: int64, grantedTTL: int64 }))
+
 export const keepAliveAnswer = once(() => z.object({ result: z.object({ ID: id, TTL: int64 }) }))
 
 export const authenticateAnswer = once(() => z.object({ token: z.string() }))

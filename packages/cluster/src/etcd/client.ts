@@ -12,6 +12,7 @@ import {
   type KeyValue,
   keepAliveAnswer,
   rangeAnswer,
+  timeToLiveAnswer,
   transactionAnswer,
 } from './answers.ts'
 import { type Connection, connect, readWhole, type Tls } from './connection.ts'
@@ -65,6 +66,8 @@ export interface Etcd {
   grant(seconds: number): Promise<{ id: string; seconds: number }>
   /** Begins its time anew; how many seconds it has, 0 when it has ended. */
   keepAlive(id: string): Promise<number>
+  /** How many seconds a lease has, and how many it was begun with; undefined when it has ended. */
+  timeToLive(id: string): Promise<{ seconds: number; granted: number } | undefined>
   revoke(id: string): Promise<void>
   /**
    * What changes below a prefix from a revision on, in order and without a gap; an empty list says that the watch is up to date.
@@ -184,6 +187,10 @@ export function openEtcd({ endpoints, username, password, ...tls }: EtcdOptions)
     async keepAlive(id) {
       const { result } = await ask('/v3/lease/keepalive', { ID: id }, 'renew a lease', keepAliveAnswer())
       return Math.max(0, result.TTL)
+    },
+    async timeToLive(id) {
+      const answer = await ask('/v3/lease/timetolive', { ID: id }, 'look at a lease', timeToLiveAnswer())
+      return answer.TTL > 0 ? { seconds: answer.TTL, granted: answer.grantedTTL } : undefined
     },
     async revoke(id) {
       await ask('/v3/lease/revoke', { ID: id }, 'end a lease', emptyAnswer())

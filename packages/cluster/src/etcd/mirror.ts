@@ -24,21 +24,32 @@ export interface MirrorOptions {
   onList(entries: readonly KeyValue[], revision: number): Promise<void> | void
   /** What changed since, in order. */
   onChanges(changes: readonly WatchedChange[]): void
+  /** Why it is not heard of any more; undefined: it is heard of again. */
+  onProblem?(problem: string | undefined): void
 }
 
 /** Longest wait between two attempts. Milliseconds. */
 const mostMs = 5_000
 
 /** Lists what is below a prefix, watches it, and lists it again where etcd forgot what happened meanwhile. */
-export function mirror({ etcd, prefix, what, log, onList, onChanges }: MirrorOptions): Mirror {
+export function mirror(options: MirrorOptions): Mirror {
+  const { etcd, prefix, what, log, onList, onChanges, onProblem = () => {} } = options
   const stopped = new AbortController()
   let round = new AbortController()
   let problem: string | undefined
   let from: number | undefined
 
+  function enter(next: string | undefined): void {
+    if (next === problem) return
+    if (problem === undefined) log.warn(`cluster: ${what} are not heard of: ${next}`)
+    if (next === undefined) log.info(`cluster: ${what} are heard of again`)
+    problem = next
+    onProblem(problem)
+  }
+
   async function list(): Promise<number> {
     const { revision, entries } = await etcd.list(prefix)
-    problem = undefined
+    enter(undefined)
     await onList(entries, revision)
     return revision + 1
   }
@@ -51,7 +62,7 @@ export function mirror({ etcd, prefix, what, log, onList, onChanges }: MirrorOpt
       from = next
     }
     for await (const { revision, changes } of etcd.watch(prefix, from, signal)) {
-      problem = undefined
+      enter(undefined)
       from = revision + 1
       if (changes.length > 0) onChanges(changes)
     }
@@ -70,10 +81,7 @@ export function mirror({ etcd, prefix, what, log, onList, onChanges }: MirrorOpt
         if (isPodwireError(error) && error.code === 'ETCD_COMPACTED') {
           log.info(`cluster: ${messageOf(error)}: ${what} are listed again`)
           from = undefined
-        } else {
-          if (problem === undefined) log.warn(`cluster: ${what} are not heard of: ${messageOf(error)}`)
-          problem = messageOf(error)
-        }
+        } else enter(messageOf(error))
         await sleep(retryDelay(failures, mostMs), undefined, { signal: stopped.signal }).catch(() => {})
       }
     }

@@ -57,6 +57,8 @@ export async function acquireLease(acquisition: Acquisition): Promise<HeldLease>
 /** A lease of etcd's, and until when it lasts. */
 interface Granted {
   readonly id: string
+  /** As it was asked. Seconds. */
+  readonly ttl: number
   readonly endsAt: number
 }
 
@@ -72,7 +74,7 @@ async function grantOrKeep(
   // Another process of etcd may have the last one still; it ends by itself.
   const grantedAt = now()
   const { id, seconds } = await etcd.grant(leaseTtl)
-  return { id, endsAt: grantedAt + seconds * 1_000 }
+  return { id, ttl: leaseTtl, endsAt: grantedAt + seconds * 1_000 }
 }
 
 /** Subnets that this node may have, by the leases of one moment. */

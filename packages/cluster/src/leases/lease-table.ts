@@ -28,10 +28,18 @@ export interface LeaseTableOptions {
   readonly log: Logger
   /** Called with what changed; after a gap with all that there is, and what is gone since. */
   readonly onChanges: (changes: readonly LeaseChange[], table: LeaseTable) => void
+  /** Told why they are not heard of any more; undefined: they are again. */
+  readonly onProblem?: (problem: string | undefined) => void
 }
 
 /** Keeps up with the leases of all nodes. */
-export function keepLeaseTable({ etcd, keys, log, onChanges }: LeaseTableOptions): LeaseTable {
+export function keepLeaseTable({
+  etcd,
+  keys,
+  log,
+  onChanges,
+  onProblem = () => {},
+}: LeaseTableOptions): LeaseTable {
   let entries: Map<string, LeaseEntry> | undefined
 
   function onList(found: readonly KeyValue[], revision: number): void {
@@ -65,7 +73,15 @@ export function keepLeaseTable({ etcd, keys, log, onChanges }: LeaseTableOptions
     if (told.length > 0) onChanges(told, table)
   }
 
-  const followed = mirror({ etcd, prefix: keys.subnets, what: 'the leases', log, onList, onChanges: take })
+  const followed = mirror({
+    etcd,
+    prefix: keys.subnets,
+    what: 'the leases',
+    log,
+    onList,
+    onChanges: take,
+    onProblem,
+  })
   const table: LeaseTable = {
     get entries() {
       return entries

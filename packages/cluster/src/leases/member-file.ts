@@ -28,6 +28,8 @@ interface SavedLease {
   readonly modRevision: number
   /** Undefined: a reservation. */
   readonly id?: string
+  /** How long it was begun for. Seconds. */
+  readonly ttl?: number
   /** In milliseconds of the clock of {@link bootTime}; undefined: never. */
   readonly endsAt?: number
 }
@@ -49,6 +51,7 @@ const schema = once(() =>
         podCIDR: z.string(),
         modRevision: z.number(),
         id: z.optional(z.string()),
+        ttl: z.optional(z.number()),
         endsAt: z.optional(z.number()),
       }),
     ),

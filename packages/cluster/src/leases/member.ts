@@ -1,20 +1,19 @@
-import { randomBytes } from 'node:crypto'
 import { isPodwireError, type Logger, messageOf } from '@podwire/api'
 import { errors } from '../errors.ts'
 import type { Etcd } from '../etcd/client.ts'
 import type { Keys } from '../layout/keys.ts'
 import type { NodeValue } from '../layout/lease-value.ts'
 import type { ClusterNetwork } from '../layout/network.ts'
-import { keyNameOf, type PodSubnets, parsePodSubnets, podCIDROf } from '../layout/pod-subnets.ts'
+import { keyNameOf, podCIDROf } from '../layout/pod-subnets.ts'
 import { retryDelay } from '../retry-delay.ts'
 import { acquireLease } from './acquire.ts'
-import { bootId, bootTime } from './clock.ts'
-import { adoptable, knownBy, usableRecord } from './earlier-lease.ts'
+import { bootTime } from './clock.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
 import type { LeaseChange } from './lease-table.ts'
-import { type MemberRecord, readMemberRecord, writeMemberRecord } from './member-file.ts'
+import { openMemberMemory } from './member-memory.ts'
 import { readNetwork } from './network.ts'
 import type { HeldLease } from './node.ts'
+import { otherLength } from './other-length.ts'
 import { describeOwner } from './release.ts'
 
 /** Where this node stands in the cluster. */
@@ -40,6 +39,8 @@ export interface MemberOptions {
   readonly describe: (network: ClusterNetwork) => NodeValue
   /** Before it joins that network: rejects where this node can't be a part of it. */
   readonly prepare?: (network: ClusterNetwork) => Promise<void>
+  /** Of a failure that whoever started it is told of itself: it is not logged too. */
+  readonly isTold?: (error: unknown) => boolean
   /** Seconds. */
   readonly leaseTtl: number
   /** How long before its end a lease is renewed. Seconds. */
@@ -60,6 +61,8 @@ export interface Member {
   holds(): boolean
   /** To be told of what happens to leases. */
   noticed(changes: readonly LeaseChange[]): void
+  /** To be told why nobody tells of leases: whoever looks learns that etcd is away before a renewal does. */
+  unheard(problem: string | undefined): void
   /** The first attempt to join, whatever came of it. */
   readonly attempted: Promise<void>
   /** @param release give the lease back, instead of keeping it until its end */
@@ -71,29 +74,27 @@ export interface Member {
  * tries to acquire one anew.
  */
 export function startMember(options: MemberOptions): Member {
-  const { etcd, keys, nodeName, leaseTtl, renewBefore, stateDir, log, onChange, now = bootTime } = options
-  const saved = usableRecord(readMemberRecord(stateDir), nodeName)
-  const instance = saved?.instance ?? randomBytes(16).toString('hex')
+  const { etcd, keys, nodeName, leaseTtl, renewBefore, log, onChange, now = bootTime } = options
+  const memory = openMemberMemory(options)
+  const { instance } = memory
   // Clocks of two machines run apart, and what is fenced takes a moment to withdraw.
-  const marginMs = Math.min(5_000, leaseTtl * 100)
+  const marginMs = (ttl = leaseTtl) => Math.min(5_000, ttl * 100)
   const tickMs = Math.min(1_000, Math.max(20, leaseTtl * 20))
 
   let held: HeldLease | undefined
   let network: ClusterNetwork | undefined
-  let networkText = saved?.network
-  let before: PodSubnets | undefined = saved?.lease && parsePodSubnets(saved.lease.podCIDR)
-  let last: MemberRecord['lease'] = saved?.lease
   let membership: Membership = { state: 'joining', reason: 'it has not joined yet' }
   let displacedBy: string | undefined
   /** The lease was not yet found to be still this node's, after a restart. */
   let isConfirmed = true
   let failures = 0
+  let unheard: string | undefined
   let wakeAt = now()
   let wake = () => {}
   let isStopping = false
 
   const ends = (lease: HeldLease) =>
-    lease.endsAt === undefined ? Number.POSITIVE_INFINITY : lease.endsAt - marginMs
+    lease.endsAt === undefined ? Number.POSITIVE_INFINITY : lease.endsAt - marginMs(lease.ttl)
 
   /** The next step is due at once, or after the one that runs. */
   function hurry() {
@@ -107,41 +108,14 @@ export function startMember(options: MemberOptions): Member {
   }
 
   function save() {
-    const { publicIP, publicIPv6, publicKey } = network ? knownBy(options.describe(network)) : (saved ?? {})
-    try {
-      writeMemberRecord(stateDir, {
-        bootId: bootId(),
-        instance,
-        state: membership.state,
-        ...(membership.reason === undefined ? {} : { reason: membership.reason }),
-        nodeName,
-        ...(publicIP === undefined ? {} : { publicIP }),
-        ...(publicIPv6 === undefined ? {} : { publicIPv6 }),
-        ...(publicKey === undefined ? {} : { publicKey }),
-        ...(networkText === undefined ? {} : { network: networkText }),
-        ...(last === undefined ? {} : { lease: last }),
-      })
-    } catch (error) {
-      // The lease is this node's all the same; after a restart it is found by the node's name.
-      log.warn(`cluster: what is known of the lease can't be kept: ${messageOf(error)}`)
-    }
-  }
-
-  function remember(lease: HeldLease) {
-    before = lease.subnets
-    last = {
-      key: lease.key,
-      podCIDR: podCIDROf(lease.subnets),
-      modRevision: lease.modRevision,
-      ...(lease.id === undefined ? {} : { id: lease.id }),
-      ...(lease.endsAt === undefined ? {} : { endsAt: lease.endsAt }),
-    }
+    const { state, reason = unheard } = membership
+    memory.save({ state, ...(reason === undefined ? {} : { reason }) }, network)
   }
 
   function joined(lease: HeldLease, of: ClusterNetwork) {
     held = lease
     network = of
-    remember(lease)
+    memory.holds(lease)
     enter({ state: 'joined', lease, network: of })
     onChange(membership)
     options.onHeld?.(of, ends(lease) - now())
@@ -150,7 +124,7 @@ export function startMember(options: MemberOptions): Member {
   function fence(reason: string) {
     if (!held) return
     held = undefined
-    if (last) last = { ...last, endsAt: 0 }
+    memory.ended()
     enter({ state: 'fenced', reason })
     log.error(`cluster: node ${nodeName} is fenced: ${reason}`)
     onChange(membership)
@@ -176,11 +150,20 @@ export function startMember(options: MemberOptions): Member {
   async function join() {
     const found = await readNetwork(etcd, keys)
     network = found.network
-    networkText = found.value
+    memory.joins(found.value)
     await options.prepare?.(network)
     const described = options.describe(network)
     const node = { ...described, nodeName, instance }
-    const lease = await acquireLease({ etcd, keys, network, node, leaseTtl, before, displacedBy, now })
+    const lease = await acquireLease({
+      etcd,
+      keys,
+      network,
+      node,
+      leaseTtl,
+      before: memory.before,
+      displacedBy,
+      now,
+    })
     displacedBy = undefined
     isConfirmed = true
     log.info(`cluster: node ${nodeName} has ${podCIDROf(lease.subnets)}`)
@@ -188,7 +171,8 @@ export function startMember(options: MemberOptions): Member {
   }
 
   /** A lease that an earlier process left is of the network that it knew: whoever wrote another one says that nodes take it now. */
-  const isOtherNetwork = async () => !isConfirmed && (await readNetwork(etcd, keys)).value !== networkText
+  const isOtherNetwork = async () =>
+    !isConfirmed && (await readNetwork(etcd, keys)).value !== memory.networkText
 
   /** One transaction, which holds against the revision and the lease; and a sign of life, which only lengthens what is this node's. */
   async function renew(asked: HeldLease) {
@@ -213,7 +197,7 @@ export function startMember(options: MemberOptions): Member {
     isConfirmed = true
     const renewed = seconds === undefined ? asked : { ...asked, endsAt: startedAt + seconds * 1_000 }
     held = renewed
-    remember(renewed)
+    memory.holds(renewed)
     if (membership.state !== 'joined') return
     enter({ state: 'joined', lease: renewed, network: membership.network })
     options.onHeld?.(membership.network, ends(renewed) - now())
@@ -222,13 +206,17 @@ export function startMember(options: MemberOptions): Member {
   async function step() {
     try {
       if (!held || (await isOtherNetwork())) await join()
-      else await renew(held)
+      else {
+        await renew(held)
+        if (failures > 0 && held)
+          log.info(`cluster: the lease of ${podCIDROf(held.subnets)} is renewed again`)
+      }
       failures = 0
     } catch (error) {
       failures++
       const reason = messageOf(error)
       const isNews = membership.reason !== reason
-      if (isNews && !isStopping) log.warn(`cluster: ${reason}`)
+      if (isNews && !isStopping && !options.isTold?.(error)) log.warn(`cluster: ${reason}`)
       if (isNews && membership.state === 'joined') enter({ ...membership, reason })
       else if (isNews && membership.state === 'joining') enter({ state: 'joining', reason })
       // Of a fenced node, that it is fenced says more than why it does not join again.
@@ -244,7 +232,10 @@ export function startMember(options: MemberOptions): Member {
     if (!held) return 0
     if (!isConfirmed) return 200
     if (held.endsAt === undefined) return 60_000
-    return Math.max(0, held.endsAt - renewBefore * 1_000 - now())
+    const { ttl = leaseTtl } = held
+    // One that began by another configuration may be shorter than that.
+    const before = ttl === leaseTtl ? renewBefore : Math.min(renewBefore, ttl / 2)
+    return Math.max(0, held.endsAt - before * 1_000 - now())
   }
 
   // Node's timers stand still while the machine is suspended: the clock is looked at, and at each tick first of all.
@@ -272,10 +263,16 @@ export function startMember(options: MemberOptions): Member {
 
   const { promise: attempted, resolve: attemptedOnce } = withResolvers()
 
-  const adopted = saved && adoptable(saved, options.describe, now() + marginMs)
+  const adopted = memory.adoptable((ttl) => now() + marginMs(ttl))
   if (adopted) {
     isConfirmed = false
     joined(adopted.lease, adopted.network)
+    const { ttl, subnets } = adopted.lease
+    // Another one would be another node's for a moment: for the others its pods would go, and their connections be cut.
+    if (ttl !== undefined && ttl !== leaseTtl)
+      log.warn(
+        `cluster: ${otherLength(podCIDROf(subnets), { begunForMs: ttl * 1_000, leaseTTL: leaseTtl * 1_000 })}`,
+      )
   }
   const running = run()
 
@@ -299,6 +296,10 @@ export function startMember(options: MemberOptions): Member {
         if (!held && displacedBy !== undefined && entry?.node?.instance !== displacedBy) hurry()
       }
     },
+    unheard(problem) {
+      unheard = problem
+      save()
+    },
     async stop({ release = false } = {}) {
       isStopping = true
       clearInterval(ticker)
@@ -312,7 +313,7 @@ export function startMember(options: MemberOptions): Member {
       const leaves =
         id === undefined ? [] : [{ delete: key }, { put: keys.used + keyNameOf(lease.subnets), value: '' }]
       const { succeeded } = await etcd.transaction([{ key, modRevision }], leaves)
-      if (succeeded && last) last = { ...last, endsAt: 0 }
+      if (succeeded) memory.ended()
       // What else belongs to it ends too: what the others were told of this node's pods.
       if (id !== undefined) await etcd.revoke(id).catch(() => {})
       enter({ state: 'joining', reason: 'its lease was released when the daemon was stopped' })

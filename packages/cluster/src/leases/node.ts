@@ -14,6 +14,8 @@ export interface HeldLease {
   readonly modRevision: number
   /** Undefined: a reservation, which has no end. */
   readonly id?: string
+  /** How long it was asked for, and is renewed for. Seconds; undefined: a reservation. */
+  readonly ttl?: number
   /** In milliseconds of the clock that counts on while the machine is suspended; undefined: never. */
   readonly endsAt?: number
 }

@@ -17,20 +17,33 @@ import { entriesOf } from './acquire.ts'
 import { fits } from './choose.ts'
 import { type LeaseEntry, readEntry } from './entry.ts'
 
-/** The leases and reservations that there are, in the order of their keys. */
+/** The leases and reservations that there are, in the order of their subnets. */
 export async function listLeases(etcd: Etcd, keys: Keys): Promise<LeaseEntry[]> {
-  return entriesOf(await etcd.list(keys.subnets), keys)
+  return entriesOf(await etcd.list(keys.subnets), keys).sort(bySubnets)
+}
+
+function bySubnets({ subnets: one }: LeaseEntry, { subnets: other }: LeaseEntry): number {
+  const [first, second] = [one.ipv4 ?? one.ipv6, other.ipv4 ?? other.ipv6]
+  if (!first || !second) return 0
+  if (first.family !== second.family) return first.family - second.family
+  return first.first === second.first ? 0 : first.first < second.first ? -1 : 1
 }
 
 /**
  * Ends the lease of a node, by its name or its pod CIDR. What was reserved for the node stays so; a reservation for nobody ends.
- * @throws PodwireError `NO_SUCH_LEASE`, `LEASE_CHANGED`
+ * @throws PodwireError `NO_SUCH_LEASE`, `LEASE_CHANGED`; `LEASE_IN_USE` where a node has it, unless it is forced
  */
-export async function releaseLease(etcd: Etcd, keys: Keys, wanted: string): Promise<LeaseEntry> {
+export async function releaseLease(
+  etcd: Etcd,
+  keys: Keys,
+  wanted: string,
+  { force = false }: { force?: boolean } = {},
+): Promise<LeaseEntry> {
   const entry = (await listLeases(etcd, keys)).find(
     ({ node, subnets }) => node?.nodeName === wanted || podCIDROf(subnets) === canonical(wanted),
   )
   if (!entry) throw errors.NO_SUCH_LEASE({ wanted })
+  if (!force) await mustBeUnused(etcd, entry)
   const { key, modRevision, lease, node, subnets } = entry
   const isReservedFor =
     lease === undefined && node?.nodeName !== undefined && node.backendType !== RESERVED
@@ -47,6 +60,20 @@ export async function releaseLease(etcd: Etcd, keys: Keys, wanted: string): Prom
   )
   if (!succeeded) throw errors.LEASE_CHANGED({ podCIDR: podCIDROf(subnets) })
   return entry
+}
+
+/** Whether its node still runs, nobody can tell: until its lease ends it may. */
+async function mustBeUnused(etcd: Etcd, entry: LeaseEntry): Promise<void> {
+  const { lease, node, subnets } = entry
+  const about = { podCIDR: podCIDROf(subnets), owner: describeOwner(entry) }
+  if (lease === undefined) {
+    if (node?.publicIP !== undefined || node?.publicIPv6 !== undefined) throw errors.LEASE_IN_USE(about)
+    return
+  }
+  const time = await etcd.timeToLive(lease)
+  if (!time) return
+  const { seconds, granted } = time
+  throw errors.LEASE_IN_USE({ ...about, leftMs: seconds * 1_000, renewedMs: (granted - seconds) * 1_000 })
 }
 
 const canonical = (text: string) => {
@@ -79,7 +106,10 @@ export async function reserveLease(
   const other = range.entries
     .flatMap((entry) => readEntry(entry, keys.subnets) ?? [])
     .find((entry) => haveInCommon(entry.subnets, subnets))
-  if (other) throw invalid(`${podCIDROf(other.subnets)} is ${describeOwner(other)}`)
+  if (other) {
+    const taken = podCIDROf(other.subnets)
+    throw errors.RESERVATION_INVALID({ podCIDR, reason: `${taken} is ${describeOwner(other)}`, taken })
+  }
   const { succeeded } = await etcd.transaction(
     [{ prefix: keys.subnets, unchangedSince: range.revision }],
     [{ put: keys.subnets + keyNameOf(subnets), value }],

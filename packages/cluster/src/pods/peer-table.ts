@@ -2,24 +2,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type PeerNode, type PeerPod, podKey } from '@podwire/api'
 import type { KeyValue } from '../etcd/answers.ts'
 import type { WatchedChange } from '../etcd/watch.ts'
-import {
-  isAddressOf,
-  type PodPlace,
-  parsePodKeyName,
-  parsePodRecord,
-  type SharedPod,
-} from '../layout/pod-record.ts'
-import {
-  haveInCommon,
-  keyNameOf,
-  type PodSubnets,
-  parseKeyName,
-  podCIDROf,
-  subnetsOf,
-} from '../layout/pod-subnets.ts'
-import { formatSubnet, isWithin, type Subnet } from '../layout/range.ts'
+import { type PodPlace, parsePodKeyName, parsePodRecord, type SharedPod } from '../layout/pod-record.ts'
+import { parseKeyName, podCIDROf } from '../layout/pod-subnets.ts'
 import type { LeaseEntry } from '../leases/entry.ts'
-import { findNested } from './nested-subnets.ts'
+import { createPlaces, type OwnPlace } from './places.ts'
 
 /** A record of a pod, as it is in etcd. */
 interface PodEntry extends SharedPod {
@@ -30,13 +16,6 @@ interface PodEntry extends SharedPod {
   /** As it was written, which says whether it is another one. */
   readonly value: string
   readonly bytes: number
-}
-
-/** This node's place in the cluster. */
-interface OwnPlace {
-  readonly subnets: PodSubnets
-  /** What nodes' subnets are of. */
-  readonly networks: readonly Subnet[]
 }
 
 /** What is kept at most: a node that writes without end must not take all memory of the others. */
@@ -88,13 +67,7 @@ export function createPeerTable(prefix: string): PeerTable {
   let pods = 0
   let allBytes = 0
   let isOverflown = false
-  let own: OwnPlace | undefined
-  let leases: ReadonlyMap<string, LeaseEntry> = new Map()
-  let leasePrefix = ''
-  /** By node; empty: there is none. */
-  const problems = new Map<string, string>()
-  /** Subnets within another lease's: who leases the smaller one has the address, as routes have it. */
-  let nested: ReadonlyMap<string, readonly Subnet[]> = new Map()
+  const places = createPlaces()
 
   function refuse(key: string, reason: string) {
     if (refused.get(key) === reason || refused.size >= mostRefused) return
@@ -173,44 +146,11 @@ export function createPeerTable(prefix: string): PeerTable {
   }
 
   /** Whether its node has what it says, now. */
-  function isThere(entry: PodEntry): boolean {
-    const lease = leases.get(leasePrefix + entry.node)
-    if (!own || !lease) return false
-    // A reservation has no end, and its node's pods have a lease by themselves.
-    return lease.lease === undefined || lease.lease === entry.lease
-  }
-
-  const isOwn = (node: string) => own !== undefined && keyNameOf(own.subnets) === node
-
-  /** Why the node's pods are nobody's, looked at once for all of them. */
-  function problemOf(node: string): string | undefined {
-    const known = problems.get(node)
-    if (known !== undefined) return known || undefined
-    const { subnets } = leases.get(leasePrefix + node) ?? {}
-    const problem = subnets && placeProblem(node, subnets)
-    problems.set(node, problem ?? '')
-    return problem
-  }
-
-  function placeProblem(node: string, subnets: PodSubnets): string | undefined {
-    if (!own || isOwn(node)) return undefined
-    if (haveInCommon(own.subnets, subnets)) return "it has addresses of this node's own pod CIDR"
-    const { networks } = own
-    return subnetsOf(subnets).every((subnet) => networks.some((network) => isWithin(subnet, network)))
-      ? undefined
-      : 'it is not of the network'
-  }
-
-  function usable(entry: PodEntry): boolean {
-    if (!isThere(entry)) return false
-    const inner = nested.get(entry.node)
-    const problem =
-      problemOf(entry.node) ??
-      (inner && entry.addresses.some((address) => inner.some((subnet) => isIn(subnet, address)))
-        ? 'another node leases its addresses'
-        : undefined)
-    if (problem === undefined) refused.delete(entry.key)
-    else refuse(entry.key, problem)
+  function usable({ key, node, lease, addresses }: PodEntry): boolean {
+    if (!places.isLeased(node, lease)) return false
+    const problem = places.problemOf(node, addresses)
+    if (problem === undefined) refused.delete(key)
+    else refuse(key, problem)
     return problem === undefined
   }
 
@@ -228,7 +168,7 @@ export function createPeerTable(prefix: string): PeerTable {
       [entry, holder],
       [holder, entry],
     ] as const) {
-      if (one === other || !isOwn(one.node)) continue
+      if (one === other || !places.isOwn(one.node)) continue
       const note = `pod ${podKey(one)} is on the node of ${textOf(other.node)} too, which had the name ${other === holder ? 'first: elsewhere the name leads there' : 'later: elsewhere the name leads to the one here'}`
       if (namesTold.has(note)) continue
       if (namesTold.size >= mostRefused) namesTold = new Set()
@@ -256,30 +196,15 @@ export function createPeerTable(prefix: string): PeerTable {
         else drop(entry.key, parsePodKeyName(entry.key.slice(prefix.length))?.node ?? '')
       }
     },
-    place(nextOwn, nextLeases, nextPrefix) {
-      const isMoved =
-        !own !== !nextOwn || (own && nextOwn && keyNameOf(own.subnets) !== keyNameOf(nextOwn.subnets))
-      own = nextOwn
-      leasePrefix = nextPrefix
-      const nestedBefore = nested
-      nested = findNested(nextLeases, nextPrefix)
-      for (const node of nodes.keys()) {
-        const key = nextPrefix + node
-        const wasThere = leases.get(key)
-        const isThereNow = nextLeases.get(key)
-        const isSame =
-          wasThere !== undefined &&
-          isThereNow !== undefined &&
-          wasThere.lease === isThereNow.lease &&
-          describe(nestedBefore.get(node)) === describe(nested.get(node))
-        if (isSame && !isMoved) continue
-        for (const entry of nodes.get(node)?.values() ?? []) {
+    place(own, leases, leasePrefix) {
+      const isMoved = places.take(own, leases, leasePrefix)
+      for (const [node, ofNode] of nodes) {
+        if (!isMoved(node)) continue
+        for (const entry of ofNode.values()) {
           refused.delete(entry.key)
           touch(entry)
         }
       }
-      leases = new Map(nextLeases)
-      problems.clear()
     },
     takeDirty() {
       const taken = new Set(dirty)
@@ -305,7 +230,7 @@ export function createPeerTable(prefix: string): PeerTable {
       return podCIDR === undefined ? undefined : { podCIDR, pods }
     },
     podCIDROf(node) {
-      const subnets = isOwn(node) ? undefined : parseKeyName(node)
+      const subnets = places.isOwn(node) ? undefined : parseKeyName(node)
       return subnets && podCIDROf(subnets)
     },
     bytesOf: (node) => bytes.get(node) ?? 0,
@@ -322,13 +247,8 @@ export function createPeerTable(prefix: string): PeerTable {
   }
 }
 
-const describe = (subnets: readonly Subnet[] = []) => subnets.map(formatSubnet).join()
-
 /** As leases are shown: `10.244.3.0/24`. */
 const textOf = (node: string) => node.replaceAll('-', '/').replace('&', ',')
-
-const isIn = (subnet: Subnet, address: string) =>
-  isAddressOf(subnet.family === 4 ? { ipv4: subnet } : { ipv6: subnet }, address)
 
 const isBefore = (one: PodEntry, other: PodEntry) =>
   one.createRevision !== other.createRevision

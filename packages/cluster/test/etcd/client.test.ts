@@ -3,96 +3,96 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { type EtcdMember, freePorts, hasEtcd, startEtcd, until } from '../../../../.dev/etcd-server.ts'
-import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
+import { openEtcd } from '../../src/etcd/client.ts'
 import { readEtcdOptions } from '../../src/etcd/files.ts'
 import type { WatchedChange } from '../../src/etcd/watch.ts'
+import { useEtcd } from './use-etcd.ts'
 
 describe.skipIf(!hasEtcd)('etcd', () => {
-  let member: EtcdMember
-  let etcd: Etcd
-
-  beforeAll(async () => {
-    ;[member] = (await startEtcd()) as [EtcdMember]
-    etcd = openEtcd({ endpoints: [member.endpoint] })
-  })
-  afterAll(() => etcd.close())
+  const etcd = useEtcd()
 
   test('reads what etcdctl wrote, and etcdctl what it wrote', async () => {
-    await member.ctl('put', '/a/1', 'one')
-    expect(await etcd.get('/a/1')).toMatchObject({ key: '/a/1', value: 'one' })
-    expect(await etcd.get('/a/none')).toBeUndefined()
-    await etcd.transaction([], [{ put: '/a/2', value: 'zwei ü' }])
-    expect(await member.ctl('get', '/a/2', '--print-value-only')).toBe('zwei ü\n')
-    expect((await etcd.list('/a/')).entries.map(({ key }) => key)).toEqual(['/a/1', '/a/2'])
+    await etcd.server.ctl('put', '/a/1', 'one')
+    expect(await etcd.client.get('/a/1')).toMatchObject({ key: '/a/1', value: 'one' })
+    expect(await etcd.client.get('/a/none')).toBeUndefined()
+    await etcd.client.transaction([], [{ put: '/a/2', value: 'zwei ü' }])
+    expect(await etcd.server.ctl('get', '/a/2', '--print-value-only')).toBe('zwei ü\n')
+    expect((await etcd.client.list('/a/')).entries.map(({ key }) => key)).toEqual(['/a/1', '/a/2'])
   })
 
   test('lists more than fits into one answer, whatever the keys are, all of one moment', async () => {
     const keys = Array.from({ length: 2_345 }, (_, at) => `/pages/${String(at).padStart(5, '0')}`)
     for (let at = 0; at < keys.length; at += 100)
-      await etcd.transaction(
+      await etcd.client.transaction(
         [],
         keys.slice(at, at + 100).map((put) => ({ put, value: 'x' })),
       )
-    const { revision, entries } = await etcd.list('/pages/')
+    const { revision, entries } = await etcd.client.list('/pages/')
     expect(entries.map(({ key }) => key)).toEqual(keys)
-    expect(revision).toBe((await etcd.list('/')).revision)
+    expect(revision).toBe((await etcd.client.list('/')).revision)
     // One that is not text stands where a page ends.
-    await etcd.transaction([], [{ delete: keys[999]! }])
+    await etcd.client.transaction([], [{ delete: keys[999]! }])
     const key = Buffer.concat([Buffer.from('/pages/00998'), Buffer.of(0xff, 0xfe)])
-    const answer = await fetch(`${member.endpoint}/v3/kv/put`, {
+    const answer = await fetch(`${etcd.server.endpoint}/v3/kv/put`, {
       method: 'POST',
       body: JSON.stringify({ key: key.toString('base64'), value: '' }),
     })
     expect(answer.status).toBe(200)
-    expect((await etcd.list('/pages/')).entries).toHaveLength(keys.length)
+    expect((await etcd.client.list('/pages/')).entries).toHaveLength(keys.length)
   })
 
   test('does a transaction whole or not at all', async () => {
-    await member.ctl('put', '/t/1', 'one')
-    const { modRevision } = (await etcd.get('/t/1'))!
+    await etcd.server.ctl('put', '/t/1', 'one')
+    const { modRevision } = (await etcd.client.get('/t/1'))!
     const compare = [{ key: '/t/1', modRevision }]
-    expect(await etcd.transaction(compare, [{ put: '/t/1', value: 'two' }])).toMatchObject({
+    expect(await etcd.client.transaction(compare, [{ put: '/t/1', value: 'two' }])).toMatchObject({
       succeeded: true,
     })
-    const second = await etcd.transaction(compare, [{ put: '/t/1', value: 'three' }], [{ get: '/t/1' }])
+    const second = await etcd.client.transaction(
+      compare,
+      [{ put: '/t/1', value: 'three' }],
+      [{ get: '/t/1' }],
+    )
     expect(second).toMatchObject({ succeeded: false, found: [{ value: 'two' }] })
     // A key that is not there has the revision 0.
     const absent = [{ key: '/t/none', modRevision: 0 }]
-    expect((await etcd.transaction(absent, [{ get: '/t/none' }])).succeeded).toBe(true)
+    expect((await etcd.client.transaction(absent, [{ get: '/t/none' }])).succeeded).toBe(true)
   })
 
   test('holds a transaction against all that was written below a prefix since', async () => {
-    const { revision } = await etcd.list('/r/')
-    await member.ctl('put', '/elsewhere', 'x')
+    const { revision } = await etcd.client.list('/r/')
+    await etcd.server.ctl('put', '/elsewhere', 'x')
     const unchanged = [{ prefix: '/r/', unchangedSince: revision }]
-    expect((await etcd.transaction(unchanged, [{ put: '/r/1', value: '' }])).succeeded).toBe(true)
-    expect((await etcd.transaction(unchanged, [{ put: '/r/2', value: '' }])).succeeded).toBe(false)
+    expect((await etcd.client.transaction(unchanged, [{ put: '/r/1', value: '' }])).succeeded).toBe(true)
+    expect((await etcd.client.transaction(unchanged, [{ put: '/r/2', value: '' }])).succeeded).toBe(false)
   })
 
   test('begins leases, renews them, and ends them with their keys', async () => {
-    const { id, seconds } = await etcd.grant(30)
+    const { id, seconds } = await etcd.client.grant(30)
     expect(seconds).toBe(30)
-    await etcd.transaction([], [{ put: '/l/1', value: '', lease: id }])
-    expect((await etcd.get('/l/1'))?.lease).toBe(id)
-    expect((await etcd.transaction([{ key: '/l/1', lease: id }], [])).succeeded).toBe(true)
-    expect((await etcd.transaction([{ key: '/l/1', lease: undefined }], [])).succeeded).toBe(false)
-    expect(await etcd.keepAlive(id)).toBe(30)
-    await etcd.revoke(id)
-    expect(await etcd.get('/l/1')).toBeUndefined()
-    expect(await etcd.keepAlive(id)).toBe(0)
+    await etcd.client.transaction([], [{ put: '/l/1', value: '', lease: id }])
+    expect((await etcd.client.get('/l/1'))?.lease).toBe(id)
+    expect((await etcd.client.transaction([{ key: '/l/1', lease: id }], [])).succeeded).toBe(true)
+    expect((await etcd.client.transaction([{ key: '/l/1', lease: undefined }], [])).succeeded).toBe(false)
+    expect(await etcd.client.keepAlive(id)).toBe(30)
+    expect(await etcd.client.timeToLive(id)).toEqual({ seconds: expect.toBeOneOf([29, 30]), granted: 30 })
+    await etcd.client.revoke(id)
+    expect(await etcd.client.timeToLive(id)).toBeUndefined()
+    expect(await etcd.client.get('/l/1')).toBeUndefined()
+    expect(await etcd.client.keepAlive(id)).toBe(0)
   })
 
   test('tells of changes in order, over connections that end, until it is told to stop', async () => {
     const stopped = new AbortController()
-    const { revision } = await etcd.list('/w/')
+    const { revision } = await etcd.client.list('/w/')
     const seen: string[] = []
     let next = revision + 1
     const watching = (async () => {
       while (!stopped.signal.aborted) {
         try {
-          for await (const batch of etcd.watch('/w/', next, stopped.signal)) {
+          for await (const batch of etcd.client.watch('/w/', next, stopped.signal)) {
             next = batch.revision + 1
             seen.push(
               ...batch.changes.map(
@@ -106,12 +106,12 @@ describe.skipIf(!hasEtcd)('etcd', () => {
         }
       }
     })()
-    await member.ctl('put', '/w/1', 'a')
-    await member.ctl('put', '/other', 'a')
-    await member.ctl('del', '/w/1')
+    await etcd.server.ctl('put', '/w/1', 'a')
+    await etcd.server.ctl('put', '/other', 'a')
+    await etcd.server.ctl('del', '/w/1')
     await until(() => seen.length === 2)
-    await member.restart()
-    await member.ctl('put', '/w/2', 'b')
+    await etcd.server.restart()
+    await etcd.server.ctl('put', '/w/2', 'b')
     await until(() => seen.length === 3)
     expect(seen).toEqual(['put /w/1 a', 'deleted /w/1 ', 'put /w/2 b'])
     stopped.abort()
@@ -119,10 +119,10 @@ describe.skipIf(!hasEtcd)('etcd', () => {
   })
 
   test('says when what happened is forgotten', async () => {
-    for (const value of ['a', 'b', 'c']) await member.ctl('put', '/c/1', value)
-    const { revision } = await etcd.list('/c/')
-    await member.ctl('compact', String(revision))
-    const watch = etcd.watch('/c/', 2, new AbortController().signal)
+    for (const value of ['a', 'b', 'c']) await etcd.server.ctl('put', '/c/1', value)
+    const { revision } = await etcd.client.list('/c/')
+    await etcd.server.ctl('compact', String(revision))
+    const watch = etcd.client.watch('/c/', 2, new AbortController().signal)
     await expect(
       (async () => {
         for await (const _ of watch);
@@ -131,15 +131,15 @@ describe.skipIf(!hasEtcd)('etcd', () => {
   })
 
   test('says when it was made anew meanwhile', async () => {
-    const { revision } = await etcd.list('/c/')
-    const watch = etcd.watch('/c/', revision + 1_000, new AbortController().signal)
+    const { revision } = await etcd.client.list('/c/')
+    const watch = etcd.client.watch('/c/', revision + 1_000, new AbortController().signal)
     await expect(watch.next()).rejects.toMatchObject({ code: 'ETCD_COMPACTED' })
   })
 
   test('asks the next member where one does not answer', async () => {
     const [dead] = await freePorts(1)
-    const both = openEtcd({ endpoints: [`http://127.0.0.1:${dead}`, member.endpoint] })
-    await member.ctl('put', '/f/1', 'x')
+    const both = openEtcd({ endpoints: [`http://127.0.0.1:${dead}`, etcd.server.endpoint] })
+    await etcd.server.ctl('put', '/f/1', 'x')
     expect(await both.get('/f/1')).toMatchObject({ value: 'x' })
     both.close()
   })

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../../.dev/etcd-server.ts'
-import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
+import { openEtcd } from '../../src/etcd/client.ts'
 import { keysOf } from '../../src/layout/keys.ts'
 import { bootTime } from '../../src/leases/clock.ts'
 import { keepLeaseTable } from '../../src/leases/lease-table.ts'
 import { writeNetwork } from '../../src/leases/network.ts'
+import { useEtcd } from '../etcd/use-etcd.ts'
 import { afterThis, member, stateDir, watchLeases } from '../leases/members.ts'
 import { type Passage, startProxy } from './proxy.ts'
 
@@ -14,37 +15,27 @@ const isWhole = process.env['PODWIRE_FAULTS'] === 'all'
 const times = (few: number, all: number) => (isWhole ? all : few)
 
 describe.skipIf(!hasEtcd)('whatever happens, no pod CIDR is of two nodes', () => {
-  let members: EtcdMember[]
-  let endpoints: string[]
-  let etcd: Etcd
-  let tests = 0
+  const etcd = useEtcd(3)
   let prefix = ''
-
-  beforeAll(async () => {
-    members = await startEtcd(3)
-    endpoints = members.map(({ endpoint }) => endpoint)
-    etcd = openEtcd({ endpoints })
-  })
-  afterAll(() => etcd.close())
 
   /** A network of this test's own, watched for its whole time. */
   async function network(cidr = '10.244.0.0/16') {
-    prefix = `/fault-${++tests}`
-    await writeNetwork(etcd, keysOf(prefix), { network: cidr, backend: { type: 'host-gw' } })
-    const { revision } = await etcd.list(`${prefix}/`)
-    const watching = watchLeases(etcd, prefix, revision)
+    prefix = etcd.nextPrefix()
+    await writeNetwork(etcd.client, keysOf(prefix), { network: cidr, backend: { type: 'host-gw' } })
+    const { revision } = await etcd.client.list(`${prefix}/`)
+    const watching = watchLeases(etcd.client, prefix, revision)
     afterThis(watching.stop)
     return watching
   }
   const node = (options: Parameters<typeof member>[1] & { endpoints?: string[] } = {}) =>
-    member(options.endpoints ?? endpoints, { prefix, ...options })
+    member(options.endpoints ?? etcd.endpoints, { prefix, ...options })
 
   function processOf(
     nodeName: string,
     publicIP: string,
     dir: string,
     leaseTtl = 5,
-    endpoint = endpoints[0] ?? '',
+    endpoint = etcd.server.endpoint,
   ) {
     const script = new URL('member-process.ts', import.meta.url).pathname
     const args = ['--import', new URL('../../../../.dev/run-source.mjs', import.meta.url).pathname, script]
@@ -90,7 +81,7 @@ describe.skipIf(!hasEtcd)('whatever happens, no pod CIDR is of two nodes', () =>
     'one that is cut off from etcd (%s) is fenced before another one has its pod CIDR, and comes back',
     async (passage) => {
       const watching = await network('10.244.0.0/23')
-      const way = await startProxy(endpoints[0] ?? '')
+      const way = await startProxy(etcd.server.endpoint)
       const cut = node({ endpoints: [way.endpoint], leaseTtl: 6, renewBefore: 3 })
       await until(() => cut.holds())
       const waiting = node({ leaseTtl: 6, renewBefore: 3 })
@@ -107,7 +98,7 @@ describe.skipIf(!hasEtcd)('whatever happens, no pod CIDR is of two nodes', () =>
 
   test('one whom no answer of etcd reaches is fenced, and comes back', async () => {
     const watching = await network('10.244.0.0/23')
-    const way = await startProxy(endpoints[0] ?? '')
+    const way = await startProxy(etcd.server.endpoint)
     const cut = node({ endpoints: [way.endpoint], leaseTtl: 6, renewBefore: 3 })
     await until(() => cut.holds())
     // What it asks is done, though it doesn't hear of it: it may keep its pod CIDR from others that way, and gives it to no pod.
@@ -122,7 +113,7 @@ describe.skipIf(!hasEtcd)('whatever happens, no pod CIDR is of two nodes', () =>
 
   test('one whose way to etcd takes half a second joins and stays', async () => {
     const watching = await network()
-    const way = await startProxy(endpoints[0] ?? '')
+    const way = await startProxy(etcd.server.endpoint)
     way.set('slow')
     const slow = node({ endpoints: [way.endpoint], leaseTtl: 20, renewBefore: 17 })
     await until(() => slow.holds())
@@ -170,7 +161,7 @@ describe.skipIf(!hasEtcd)('whatever happens, no pod CIDR is of two nodes', () =>
     const watching = await network()
     const nodes = Array.from({ length: 5 }, () => node({ leaseTtl: 10, renewBefore: 8 }))
     await until(() => nodes.every((one) => one.holds()))
-    for (const one of members) {
+    for (const one of etcd.members) {
       await one.kill()
       const began = bootTime()
       await until(() => bootTime() > began + 3_000)
@@ -182,7 +173,7 @@ describe.skipIf(!hasEtcd)('whatever happens, no pod CIDR is of two nodes', () =>
 
   test('what happened while etcd forgot it is found by listing again', async () => {
     await network()
-    const way = await startProxy(endpoints[0] ?? '')
+    const way = await startProxy(etcd.server.endpoint)
     const own = openEtcd({ endpoints: [way.endpoint] })
     const keys = keysOf(prefix)
     const seen: string[] = []
@@ -198,8 +189,8 @@ describe.skipIf(!hasEtcd)('whatever happens, no pod CIDR is of two nodes', () =>
     await first.stop({ release: true })
     const third = node()
     await until(() => third.holds() && second.holds())
-    const { revision } = await etcd.list(keys.subnets)
-    await members[0]?.ctl('compact', String(revision))
+    const { revision } = await etcd.client.list(keys.subnets)
+    await etcd.server.ctl('compact', String(revision))
     way.set('open')
     await until(() => seen.some((text) => text.includes('forgotten')))
     const there = [second, third].map((one) => one.podCIDR()?.replace('/', '-'))

@@ -28,6 +28,9 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
       lease !== undefined,
     ])
 
+  const reserve = async (keys: ReturnType<typeof keysOf>, podCIDR: string) =>
+    reserveLease(etcd.client, keys, (await readNetwork(etcd.client, keys)).network, { podCIDR })
+
   test('takes the first that was never used, and tells the others how it is reached', async () => {
     await network()
     const one = node({ nodeName: 'a', publicIP: '192.0.2.1' })
@@ -103,6 +106,37 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     expect(late.podCIDR()).toBe('10.244.1.0/24')
   })
 
+  test('that is started again with another length for leases keeps the one it has, and tells', async () => {
+    await network()
+    const dir = stateDir()
+    const options = { nodeName: 'a', publicIP: '192.0.2.1', dir }
+    const one = node({ ...options, leaseTtl: 6, renewBefore: 3 })
+    await one.attempted
+    await one.stop()
+    const again = node({ ...options, leaseTtl: 86_400, renewBefore: 43_200 })
+    const endsAt = () => (again.membership.state === 'joined' ? (again.membership.lease.endsAt ?? 0) : 0)
+    const ends = [endsAt()]
+    await again.attempted
+    expect(again.log.messages('warn')).toEqual([
+      expect.stringMatching(
+        /^cluster: the lease of 10\.244\.1\.0\/24 was begun for 6 s, .* leaseTTL, 24 h now, .* podwire cluster release 10\.244\.1\.0\/24 --force$/,
+      ),
+    ])
+    // It is renewed when half of it is over, not all the time because it is short.
+    await until(() => {
+      if (endsAt() !== ends.at(-1)) ends.push(endsAt())
+      return ends.length === 4
+    })
+    const [, first = 0, second = 0, third = 0] = ends
+    expect([second - first, third - second]).toEqual([
+      expect.toSatisfy((ms: number) => ms >= 2_000),
+      expect.toSatisfy((ms: number) => ms >= 2_000),
+    ])
+    await releaseLease(etcd.client, keysOf(prefix), 'a', { force: true })
+    await until(() => endsAt() > bootTime() + 86_000_000)
+    expect(again.podCIDR()).toBe('10.244.1.0/24')
+  })
+
   test('that is started again takes a network that was written anew meanwhile', async () => {
     await network()
     const dir = stateDir()
@@ -172,7 +206,7 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
       ),
     })
     expect(first.holds()).toBe(true)
-    await releaseLease(etcd.client, keysOf(prefix), 'twin')
+    await releaseLease(etcd.client, keysOf(prefix), 'twin', { force: true })
     await until(() => second.podCIDR() !== undefined || first.podCIDR() !== undefined)
   })
 
@@ -244,6 +278,19 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     expect(one.podCIDR()).toBe('10.244.1.0/24')
   })
 
+  test('says in the log that a lease could not be renewed, and that it is renewed again', async () => {
+    await network()
+    const one = node({ leaseTtl: 60, renewBefore: 59 })
+    await one.attempted
+    await etcd.server.kill()
+    await until(() => one.membership.reason !== undefined)
+    await etcd.server.restart()
+    await until(() => one.membership.reason === undefined)
+    expect(one.membership).toMatchObject({ state: 'joined' })
+    await until(() => one.log.messages('info').includes('cluster: the leases are heard of again'))
+    expect(one.log.messages('info')).toContain('cluster: the lease of 10.244.1.0/24 is renewed again')
+  })
+
   test('keeps the lease of before while etcd is away at its start, and no longer than it lasts', async () => {
     await network()
     const dir = stateDir()
@@ -291,18 +338,62 @@ describe.skipIf(!hasEtcd)('a node and its lease', () => {
     const again = node({ nodeName: 'a', dir: a.stateDir, publicIP: '192.0.2.200' })
     await again.attempted
     expect(again.membership).toMatchObject({ reason: expect.stringContaining('of that name') })
-    await releaseLease(etcd.client, keys, 'a')
+    await expect(releaseLease(etcd.client, keys, 'a')).rejects.toMatchObject({
+      code: 'LEASE_IN_USE',
+      message: expect.stringMatching(
+        /^10\.244\.9\.0\/24 is reserved for node a at 198\.51\.100\.\d+, and has no end\. .*release 10\.244\.9\.0\/24 --force$/,
+      ),
+    })
+    await releaseLease(etcd.client, keys, 'a', { force: true })
     await until(() => again.podCIDR() === '10.244.9.0/24')
     await expect(reserveLease(etcd.client, keys, shared, { podCIDR: '10.244.8.0/22' })).rejects.toMatchObject(
       {
         code: 'RESERVATION_INVALID',
-        message: expect.stringContaining('10.244.9.0/24'),
+        message: expect.stringMatching(
+          /10\.244\.9\.0\/24 is reserved for node a at 192\.0\.2\.200\. Release it first: podwire cluster release 10\.244\.9\.0\/24$/,
+        ),
       },
     )
     await expect(reserveLease(etcd.client, keys, shared, { podCIDR: '10.9.0.0/24' })).rejects.toThrow(
       'not in the network',
     )
     await expect(releaseLease(etcd.client, keys, 'none')).rejects.toMatchObject({ code: 'NO_SUCH_LEASE' })
+  })
+
+  test('is not released by others while it has its lease, unless that is forced', async () => {
+    await network()
+    const one = node({ nodeName: 'a', publicIP: '192.0.2.1', leaseTtl: 600, renewBefore: 300 })
+    await one.attempted
+    const keys = keysOf(prefix)
+    for (const name of ['a', '10.244.1.0/24'])
+      await expect(releaseLease(etcd.client, keys, name)).rejects.toMatchObject({
+        code: 'LEASE_IN_USE',
+        message: expect.stringMatching(
+          /^10\.244\.1\.0\/24 is leased to node a at 192\.0\.2\.1, which has it for \d+ min more, and was heard of \d+ s ago\. Nothing was released/,
+        ),
+      })
+    expect(one.holds()).toBe(true)
+    await releaseLease(etcd.client, keys, 'a', { force: true })
+    await until(() => one.history.some(({ state }) => state === 'fenced'))
+    await until(() => one.holds())
+    // What can't be read may be somebody's all the same.
+    const { id } = await etcd.client.grant(60)
+    await etcd.client.transaction([], [{ put: `${keys.subnets}10.244.9.0-24`, value: '{', lease: id }])
+    await expect(releaseLease(etcd.client, keys, '10.244.9.0/24')).rejects.toThrow('not a lease')
+    await reserve(keys, '10.244.8.0/24')
+    await releaseLease(etcd.client, keys, '10.244.8.0/24')
+  })
+
+  test('all are listed in the order of their numbers', async () => {
+    await network()
+    const keys = keysOf(prefix)
+    const subnets = ['10.244.9.0/24', '10.244.100.0/24', '10.244.20.0/24']
+    for (const one of subnets) await reserve(keys, one)
+    expect((await leases()).map(([name]) => name)).toEqual([
+      '10.244.9.0-24',
+      '10.244.20.0-24',
+      '10.244.100.0-24',
+    ])
   })
 
   test('takes away no reservation that it can not have, which is refused where it is told in time', async () => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { recordingLogger } from '@podwire/testing'
+import { type RecordingLogger, recordingLogger } from '@podwire/testing'
 import { afterEach } from 'vitest'
 import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
 import { keysOf } from '../../src/layout/keys.ts'
@@ -31,6 +31,7 @@ export interface TestMember extends Member {
   readonly nodeName: string
   readonly stateDir: string
   readonly history: Membership[]
+  readonly log: RecordingLogger
   /** Its pod CIDR. */
   podCIDR(): string | undefined
 }
@@ -82,6 +83,8 @@ export function member(
     attempted: one.attempted,
     holds: one.holds,
     noticed: one.noticed,
+    unheard: one.unheard,
+    log,
     stop: stopOnce,
     nodeName,
     stateDir: dir,

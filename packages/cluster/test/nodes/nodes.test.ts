@@ -1,15 +1,15 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { builtCommandLine } from '../../../../.dev/built-workspace.ts'
-import { type EtcdMember, hasEtcd, startEtcd, until } from '../../../../.dev/etcd-server.ts'
-import { type Etcd, openEtcd } from '../../src/etcd/client.ts'
+import { hasEtcd, until } from '../../../../.dev/etcd-server.ts'
 import { keysOf } from '../../src/layout/keys.ts'
 import { formatNodeValue } from '../../src/layout/lease-value.ts'
 import { bootTime } from '../../src/leases/clock.ts'
 import { writeNetwork } from '../../src/leases/network.ts'
 import { vtepMacOf } from '../../src/routes/vxlan-link.ts'
+import { useEtcd } from '../etcd/use-etcd.ts'
 import { startProxy } from '../faults/proxy.ts'
 import { afterThis, stateDir } from '../leases/members.ts'
 import { type CheckerOptions, watchMachines } from './checker.ts'
@@ -32,27 +32,23 @@ const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'
 const hasFaketime = existsSync(FAKETIME)
 
 describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a network', () => {
-  let server: EtcdMember
-  let etcd: Etcd
   let commandLine = ''
-  let tests = 0
   let prefix = ''
 
   beforeAll(async () => {
     makeLink()
     commandLine = builtCommandLine()
-    ;[server] = (await startEtcd(1, { address: ETCD_ADDRESS })) as [EtcdMember]
-    etcd = openEtcd({ endpoints: [server.endpoint] })
   })
-  afterAll(() => etcd.close())
+  // On that link.
+  const etcd = useEtcd(1, { address: ETCD_ADDRESS })
 
   /** Machines on the link, looked at until the test ends; none has a daemon yet. */
   async function machines(
     count: number,
-    { backend = 'vxlan', endpoint = server.endpoint, more = () => ({}), ...options }: Setting = {},
+    { backend = 'vxlan', endpoint = etcd.server.endpoint, more = () => ({}), ...options }: Setting = {},
   ) {
-    prefix = `/nodes-${++tests}`
-    await writeNetwork(etcd, keysOf(prefix), {
+    prefix = etcd.nextPrefix()
+    await writeNetwork(etcd.client, keysOf(prefix), {
       network: '10.244.0.0/16',
       backend:
         backend === 'vxlan' ? { type: 'vxlan', vni: 1, port: 8472, directRouting: false } : { type: backend },
@@ -69,7 +65,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
       await plugIn(machine, number)
       all.push(machine)
     }
-    const checker = watchMachines({ etcd, prefix, machines: all, backend, ...options })
+    const checker = watchMachines({ etcd: etcd.client, prefix, machines: all, backend, ...options })
     /** Every kernel has what the leases say. */
     const settled = async () => {
       await until(async () => (await Promise.all(all.map(isReady))).every((ready) => ready))
@@ -95,7 +91,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
   /** Leases of nodes that are none, which come and go until the test ends. */
   async function churn(everyMs: number): Promise<void> {
     let isOver = false
-    const { id } = await etcd.grant(3_600)
+    const { id } = await etcd.client.grant(3_600)
     const running = (async () => {
       for (let at = 0; !isOver; at++) {
         const n = at % 20
@@ -110,7 +106,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
           1,
         )
         const isThere = Math.random() < 0.5
-        await etcd.transaction([], [isThere ? { put: key, value, lease: id } : { delete: key }])
+        await etcd.client.transaction([], [isThere ? { put: key, value, lease: id } : { delete: key }])
         await new Promise((resolve) => setTimeout(resolve, everyMs))
       }
     })()
@@ -218,8 +214,8 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
     expect(seen()).toBeGreaterThan(0)
     third.signal('SIGSTOP')
     // Somebody else has its pod CIDR by then.
-    await until(async () => (await etcd.get(keyOf(had))) === undefined)
-    const { id } = await etcd.grant(3_600)
+    await until(async () => (await etcd.client.get(keyOf(had))) === undefined)
+    const { id } = await etcd.client.grant(3_600)
     const value = formatNodeValue(
       {
         nodeName: 'other',
@@ -229,15 +225,15 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
       },
       1,
     )
-    await etcd.transaction([], [{ put: keyOf(had), value, lease: id }])
+    await etcd.client.transaction([], [{ put: keyOf(had), value, lease: id }])
     const before = seen()
     expect(third.sh('ip route show proto 80')).not.toBe('')
     expect(pods[2]?.reaches(pods[1]?.ip ?? '')).toBe(false)
     const pinging = pods[2]!.sendTo(pods[1]?.ip ?? '')
     // So that it stays fenced, and its pods' packets can be waited for.
     const { config } = keysOf(prefix)
-    const shared = await etcd.get(config)
-    await server.ctl('put', config, '{}')
+    const shared = await etcd.client.get(config)
+    await etcd.server.ctl('put', config, '{}')
     third.signal('SIGCONT')
     const answered = await third.ask('PUT', '/v1/pods/demo/late', {})
     expect(answered).toMatchObject({ status: 503, body: { error: { code: 'NOT_IN_CLUSTER' } } })
@@ -245,7 +241,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
     expect(third.log()).toContain('is fenced')
     expect(await pinging.end()).toBeGreaterThan(2)
     expect(seen()).toBe(before)
-    await server.ctl('put', config, shared?.value ?? '')
+    await etcd.server.ctl('put', config, shared?.value ?? '')
     await settled()
     expect(third.podCIDR()).not.toBe(had)
     const fresh = await third.pod('fresh')
@@ -255,7 +251,7 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
   })
 
   test('keep their leases when an etcd answers half a second late', async () => {
-    const way = await startProxy(server.endpoint, PROXY_ADDRESS)
+    const way = await startProxy(etcd.server.endpoint, PROXY_ADDRESS)
     const { all, checker, settled, startAll } = await machines(2, {
       endpoint: way.endpoint,
       more: () => ({ leaseTTL: '10s' }),
@@ -307,9 +303,12 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
   })
 
   test.each([
-    ['deleted', (key: string) => server.ctl('del', key)],
-    ['overwritten with garbage', (key: string) => server.ctl('put', key, 'garbage {')],
-    ['stolen', (key: string) => server.ctl('put', key, '{"PublicIP":"198.51.100.66","BackendType":"vxlan"}')],
+    ['deleted', (key: string) => etcd.server.ctl('del', key)],
+    ['overwritten with garbage', (key: string) => etcd.server.ctl('put', key, 'garbage {')],
+    [
+      'stolen',
+      (key: string) => etcd.server.ctl('put', key, '{"PublicIP":"198.51.100.66","BackendType":"vxlan"}'),
+    ],
   ])('one whose lease is %s is fenced at once, and joins again', async (how, harm) => {
     const { all, checker, settled, startAll } = await machines(2, { theftMs: 1_000 })
     await startAll()
@@ -363,8 +362,8 @@ describe.skipIf(!isIsolated() || !hasEtcd)('machines whose daemons share a netwo
     Object.defineProperty(all[0], 'isRunning', { value: true })
     await until(() => checker.violations.some((one) => one.includes('has route 10.244.77.0/24')))
     const other = JSON.stringify({ PublicIP: '198.51.100.9', BackendType: 'vxlan', NodeName: 'other' })
-    await server.ctl('put', `${prefix}/subnets/10.244.0.0-22`, other)
-    await server.ctl('put', keyOf(all[0]!.podCIDR()), other)
+    await etcd.server.ctl('put', `${prefix}/subnets/10.244.0.0-22`, other)
+    await etcd.server.ctl('put', keyOf(all[0]!.podCIDR()), other)
     await until(() => checker.violations.some((one) => one.includes('believes')))
     expect(checker.violations.filter((one) => one.startsWith(prefix))).toHaveLength(3)
   })

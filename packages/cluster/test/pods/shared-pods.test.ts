@@ -105,7 +105,7 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     await heardBy(a, 'default/pod-2 10.244.3.2')
     expect(await etcd.client.get(`${prefix}/pods/10.244.2.0-24/default/pod-1`)).toBeUndefined()
     const [before, told] = [c.lease.id, a.changes.length]
-    await releaseLease(etcd.client, keysOf(prefix), c.nodeName)
+    await releaseLease(etcd.client, keysOf(prefix), c.nodeName, { force: true })
     const isWithdrawn = () =>
       a.changes
         .slice(told)
@@ -128,7 +128,7 @@ describe.skipIf(!hasEtcd)('nodes that share one network', () => {
     const config = `${prefix}/config`
     const { value = '' } = (await etcd.client.get(config)) ?? {}
     await etcd.client.transaction([], [{ put: config, value: '{}' }])
-    await releaseLease(etcd.client, keysOf(prefix), b.nodeName)
+    await releaseLease(etcd.client, keysOf(prefix), b.nodeName, { force: true })
     await heardBy(b)
     expect(b.changes.at(-1)).toEqual({ all: [], changed: [] })
     await etcd.client.transaction([], [{ put: config, value }])

@@ -9,6 +9,10 @@ const describe = (description: string) => z.meta({ description })
 /** The shortest lease that etcd keeps to. Milliseconds. */
 const shortest = 5_000
 
+/** Whether a text can be the client URL of a member of etcd: `https://10.0.0.1:2379`. */
+export const isEtcdEndpoint = (text: string): boolean =>
+  /^https?:\/\/[^/]+\/?$/.test(text) && URL.canParse(text)
+
 /** How this node is part of a network of many, as a user writes it. */
 export const clusterSchema = once(() => {
   const duration = z
@@ -23,7 +27,7 @@ export const clusterSchema = once(() => {
     z.string().check(z.minLength(1, { error: 'expected some text' }), describe(description))
 
   const url = z.string().check(
-    z.refine((value) => /^https?:\/\/[^/]+\/?$/.test(value) && URL.canParse(value), {
+    z.refine(isEtcdEndpoint, {
       error: 'expected the client URL of a member, such as "https://10.0.0.1:2379"',
     }),
   )

@@ -57,27 +57,39 @@ export interface PruneResult {
   readonly why: string
   /** Why it is still there. */
   readonly failed?: string
+  /** Why it was left alone. */
+  readonly kept?: string
 }
 
-/**
- * Tears down what nobody needs any more: pods that are stuck, whose owner has ended, whose network namespace is gone.
- * @param options.all every pod
- */
+export interface PruneOptions extends OperationOptions {
+  /** Every pod, but those that container runtimes attached. Default: false. */
+  readonly all?: boolean | undefined
+  /** With `all`: those too. Default: false. */
+  readonly attachments?: boolean | undefined
+}
+
+/** Tears down what nobody needs any more: pods that are stuck, whose owner has ended, whose network namespace is gone. */
 export async function pruneSandboxes(
   context: SandboxContext,
-  { all = false, signal }: OperationOptions & { readonly all?: boolean | undefined } = {},
+  { all = false, attachments = false, signal }: PruneOptions = {},
 ): Promise<PruneResult[]> {
   const pruneOne = async (listed: SandboxRecord): Promise<PruneResult | undefined> => {
     const pod = podRef(listed.pod)
     let why: string | undefined
+    let kept: string | undefined
     const operation = async () => {
       const record = context.store.get(pod.sandboxId)
-      why = record && (all ? 'all were to go' : await whyPrune(record))
-      if (record && why) await tearDown(context, record, { signal })
+      if (!record) return
+      const asked = all ? 'all were to go' : undefined
+      const found = asked && (attachments || !record.attachment) ? asked : await whyPrune(record)
+      why = found ?? asked
+      // Its container runs, and its runtime takes it for connected until it detaches it itself.
+      if (found === undefined && asked) kept = whoseAttachment(record)
+      else if (found) await tearDown(context, record, { signal })
     }
     try {
       await context.lock.run(podKey(pod), operation, { signal, deadlineMs: context.deadlines.tearDownPod })
-      return why === undefined ? undefined : { pod, why }
+      return why === undefined ? undefined : { pod, why, ...(kept === undefined ? {} : { kept }) }
     } catch (error) {
       return { pod, why: why ?? 'it is locked', failed: messageOf(error) }
     }
@@ -85,6 +97,9 @@ export async function pruneSandboxes(
   const results = await inParallel(context.store.list().records, pruneOne)
   return results.filter((result) => result !== undefined)
 }
+
+const whoseAttachment = ({ attachment }: SandboxRecord) =>
+  `a container runtime attached it, as container ${attachment?.containerId} to network ${attachment?.network}`
 
 async function whyPrune(record: SandboxRecord): Promise<string | undefined> {
   const why = await whyRecover(record)

@@ -190,11 +190,19 @@ export const repaired = z.object({
 })
 
 export const pruneBody = z.strictObject({
-  all: z.boolean().meta({ description: 'Every pod' }).optional(),
+  all: z.boolean().meta({ description: 'Every pod, but those that container runtimes attached' }).optional(),
+  attachments: z.boolean().meta({ description: 'With all: those too' }).optional(),
 })
 
 export const pruned = z.object({
-  pods: z.array(z.object({ pod: podRef, why: z.string(), failed: z.string().optional() })),
+  pods: z.array(
+    z.object({
+      pod: podRef,
+      why: z.string(),
+      failed: z.string().optional(),
+      kept: z.string().meta({ description: 'Why it was left alone' }).optional(),
+    }),
+  ),
 })
 
 export const eventBody = z.strictObject({

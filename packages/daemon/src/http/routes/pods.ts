@@ -100,7 +100,7 @@ export function podRoutes(host: NetworkHost): readonly Route[] {
       summary: 'Tears down pods that are stuck, or whose owner or network namespace is gone.',
       body: pruneBody.optional(),
       answer: pruned,
-      handle: async ({ body, signal }) => ({ pods: await host.prune({ all: body?.all ?? false, signal }) }),
+      handle: async ({ body, signal }) => ({ pods: await host.prune({ ...body, signal }) }),
     }),
     defineRoute({
       method: 'POST',
