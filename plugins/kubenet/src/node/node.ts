@@ -115,6 +115,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const naming = createNaming({
     log,
     servers: options.nameServers,
+    stays: init.resident !== false,
     pods: () => records.list(),
     peerNamed: peers.named,
     admit: (pod, groups, members) => policies.admit(pod, groups, members),

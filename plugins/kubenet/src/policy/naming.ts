@@ -1,7 +1,9 @@
-import { type DeniedFlow, type Logger, messageOf, type Policy } from '@podwire/api'
+import { type DeniedFlow, type Logger, messageOf, type Policy, podKey } from '@podwire/api'
 import { encodeIp } from '@podwire/netlink/transport'
+import { errors } from '../errors.ts'
 import { addressToNumber, familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
+import { type Answered, answeredBy, answeredOf } from './answered.ts'
 import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
 import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
@@ -15,12 +17,14 @@ export interface Member {
   readonly timeout: number
 }
 
-/** Answers the DNS of pods whose policies have names. */
+/** Answers the DNS of pods whose policies have names, or pods, which have names too. */
 export interface Naming {
-  /** Sees to it that the pod is answered by this process from now on. */
+  /** Whether this process answers pods of such a policy. */
+  serves(policy: Policy): boolean
+  /** Sees to it that the pod is answered by this process from now on, where its policy is one of those. */
   serve(pod: PodRecord): Promise<void>
   /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
-  resolverOf(pod: PodRecord): { readonly port: number } | undefined
+  resolverOf(pod: PodRecord): { readonly port: number; readonly answers: Answered } | undefined
   forget(sandboxId: string): void
   /** Whom this process answers. */
   pods(): readonly PodRecord[]
@@ -35,6 +39,8 @@ interface NamingContext {
   readonly log: Logger
   /** Empty: whom the host asks. */
   readonly servers: readonly string[]
+  /** Whether this process stays: one that ends at once answers nobody who can do without. */
+  readonly stays: boolean
   pods(): readonly PodRecord[]
   /** The pod of another node that has these names. */
   peerNamed(namespace: string, name: string): PodOfRules | undefined
@@ -46,6 +52,7 @@ interface NamingContext {
 interface Served extends Names {
   readonly pod: PodRecord
   readonly port: number
+  readonly answers: Answered
   readonly egress: CompiledSide
   /** By address: the name, and until when, in milliseconds since 1970. */
   readonly admitted: Map<string, { readonly name: string; readonly until: number }>
@@ -60,7 +67,8 @@ const slackMs = 30_000
 /** More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory. */
 const MOST_ADMITTED = 16_384
 
-export const hasNames = ({ egress }: Policy) => (egress?.allow ?? []).some(({ host }) => host !== undefined)
+/** Whether a policy allows names, for which somebody must be there who answers. */
+export const hasNames = (policy: Policy) => answeredBy(policy) === 'all'
 
 export function createNaming(context: NamingContext): Naming {
   const { log } = context
@@ -164,17 +172,43 @@ export function createNaming(context: NamingContext): Naming {
       if (byAddress.get(address) === one) byAddress.delete(address)
   }
 
+  function answeredHere(egress: CompiledSide): Answered | undefined {
+    const answers = answeredOf(egress)
+    return answers === 'elsewhere' && !context.stays ? undefined : answers
+  }
+
+  /** Undefined where there is no resolver for a pod that can do without one. */
+  async function portFor(pod: PodRecord, answers: Answered): Promise<number | undefined> {
+    const addresses = [...new Set(pod.addresses.map(({ gateway }) => gateway))]
+    try {
+      const resolver = await resolverAt(addresses)
+      if (answers === 'all' && !resolver.hasServers()) throw errors.NO_NAME_SERVER({})
+      return resolver.port
+    } catch (error) {
+      if (answers === 'all') throw error
+      log.warn(`pod ${podKey(pod)} hears of no other pods by name: ${messageOf(error)}`)
+      return undefined
+    }
+  }
+
   return {
+    serves(policy) {
+      const { egress } = compilePolicy(policy)
+      return egress !== undefined && answeredHere(egress) !== undefined
+    },
     async serve(pod) {
       const before = served.get(pod.sandboxId)
       forget(pod.sandboxId)
-      if (!pod.policy || !hasNames(pod.policy)) return
+      if (!pod.policy) return
       const { egress } = compilePolicy(pod.policy)
-      if (!egress) return
-      const { port } = await resolverAt([...new Set(pod.addresses.map(({ gateway }) => gateway))])
+      const answers = egress && answeredHere(egress)
+      if (!answers) return
+      const port = await portFor(pod, answers)
+      if (port === undefined) return
       const one: Served = {
         pod,
         port,
+        answers,
         egress,
         ...namesOf(pod.policy, egress),
         admitted: before?.admitted ?? new Map(),
@@ -208,7 +242,7 @@ export function createNaming(context: NamingContext): Naming {
   }
 }
 
-/** Loaded when there are names: most hosts have none. */
+/** Loaded when somebody asks for names: on most hosts nobody does. */
 async function startResolver(options: ResolverOptions): Promise<Resolver> {
   const { createResolver } = await import('./names/resolver.ts')
   return createResolver(options)

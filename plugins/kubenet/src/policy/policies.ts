@@ -46,8 +46,10 @@ export interface Policies {
    * no longer allowed. May be repeated. Those of afterwards are known already.
    */
   exchangePeers(before: readonly PodOfRules[], after: readonly PodOfRules[]): Promise<void>
-  /** Whether this process answers the pod's DNS, where its policy has names. */
+  /** Whether this process answers the pod's DNS, where its policy has names that it would answer. */
   isAnswered(pod: PodRecord): boolean
+  /** Whether another process is to see to the pod's policy: its rules lead to whoever answers it. */
+  isLeftToOthers(pod: PodRecord): boolean
   /** Lets a pod connect to what its names lead to. @param groups where they stand among what its egress allows */
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   /** In what the kernel's rules differ, each in a phrase. */
@@ -157,7 +159,7 @@ export function createPolicies(context: PolicyContext): Policies {
     const resolver = naming.resolverOf(record)
     return [
       ...(policy ? policyEntries(link, policy) : []),
-      ...(resolver ? resolverEntries(link, record, resolver.port) : []),
+      ...(resolver ? resolverEntries(link, record, resolver) : []),
     ]
   }
 
@@ -215,7 +217,7 @@ export function createPolicies(context: PolicyContext): Policies {
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
   const isAnsweredHere = (record: PodRecord) =>
-    !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined
+    !record.policy || !naming.serves(record.policy) || naming.resolverOf(record) !== undefined
 
   const isForNobody = (record: PodRecord) => !record.policy && others.areNone()
 
@@ -290,6 +292,10 @@ export function createPolicies(context: PolicyContext): Policies {
     },
     concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,
+    isLeftToOthers: (record) =>
+      record.policy !== undefined &&
+      !isAnsweredHere(record) &&
+      (hasNames(record.policy) || isAnsweredByAnybody(firewall, linkOf(record.sandboxId))),
     admit(record, groups, members) {
       const policy = policyOf(record)
       // Another process may have torn it down since it asked: whoever has its link next must not have what it was led to.

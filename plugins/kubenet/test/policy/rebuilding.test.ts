@@ -46,6 +46,7 @@ describeIsolated('policies in tables that are made anew', () => {
     const naming = createNaming({
       log: { debug() {}, info() {}, warn() {}, error() {} },
       servers: [],
+      stays: true,
       pods: records.list,
       peerNamed: () => undefined,
       admit() {},
