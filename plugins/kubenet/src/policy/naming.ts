@@ -1,14 +1,13 @@
 import { type DeniedFlow, type Logger, messageOf, type Policy, podKey } from '@podwire/api'
 import { encodeIp } from '@podwire/netlink/transport'
 import { errors } from '../errors.ts'
-import { addressToNumber, familyOf, type IpFamily } from '../ipam/cidr.ts'
+import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { type Answered, answeredBy, answeredOf } from './answered.ts'
-import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
-import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
+import { type CompiledSide, compilePolicy } from './compile.ts'
+import { type NameRules, namesOf } from './name-rules.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
-import type { PodOfRules } from './others-policies.ts'
-import { isSelected } from './selectors.ts'
+import { createPodNames, isAllowed, type PodName, type PodNamesContext, podNameOf } from './pod-names.ts'
 
 /** An address that a name led to, in network order. */
 export interface Member {
@@ -35,31 +34,29 @@ export interface Naming {
   close(): Promise<void>
 }
 
-interface NamingContext {
+interface NamingContext extends PodNamesContext {
   readonly log: Logger
   /** Empty: whom the host asks. */
   readonly servers: readonly string[]
   /** Whether this process stays: one that ends at once answers nobody who can do without. */
   readonly stays: boolean
-  pods(): readonly PodRecord[]
-  /** The pod of another node that has these names. */
-  peerNamed(namespace: string, name: string): PodOfRules | undefined
   /** Lets the pod connect to addresses that a name of these groups led to. */
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   denied(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
 }
 
-interface Served extends Names {
+interface Served extends NameRules {
   readonly pod: PodRecord
   readonly port: number
   readonly answers: Answered
   readonly egress: CompiledSide
   /** By address: the name, and until when, in milliseconds since 1970. */
   readonly admitted: Map<string, { readonly name: string; readonly until: number }>
+  /** By address: the pod that was asked for by its name. */
+  readonly asked: Map<string, PodName>
 }
 
 const DNS_PORT = 53
-const POD_SUFFIX = '.pod'
 
 /** An answer that is kept this much longer than the kernel lets it be used is put in again. Milliseconds. */
 const slackMs = 30_000
@@ -75,6 +72,7 @@ export function createNaming(context: NamingContext): Naming {
   const resolvers = new Map<string, Promise<Resolver>>()
   const served = new Map<string, Served>()
   const byAddress = new Map<string, Served>()
+  const podNames = createPodNames(context)
 
   // One for each set of the host's addresses in the networks of pods: mostly one.
   function resolverAt(addresses: readonly string[]): Promise<Resolver> {
@@ -99,25 +97,18 @@ export function createNaming(context: NamingContext): Naming {
   function decide(source: string, name: string): Decision {
     const one = byAddress.get(source)
     if (!one) return 'refuse'
-    if (name.endsWith(POD_SUFFIX)) {
-      const addresses = addressesOfPod(one, name.slice(0, -POD_SUFFIX.length))
+    const named = podNameOf(name)
+    if (named) {
+      const addresses = podNames.addressesFor(one.egress, named)
+      remember(one, named, addresses)
       return addresses.length > 0 ? { addresses } : 'refuse'
     }
     return one.denied(name).length === 0 && one.groups(name).length > 0 ? 'allow' : 'refuse'
   }
 
-  /** `web.default` is the pod `default/web`. */
-  function addressesOfPod({ egress }: Served, name: string): string[] {
-    const at = name.lastIndexOf('.')
-    const [podName, namespace] = [name.slice(0, at), name.slice(at + 1)]
-    const isNamed = (other: PodRecord) => other.name === podName && other.namespace === namespace
-    // A pod of this node first: nothing that others say takes its name from it.
-    const pod: PodOfRules | undefined = context.pods().find(isNamed) ?? context.peerNamed(namespace, podName)
-    if (!pod) return []
-    const isIn = (groups: readonly Group[]) => groups.some(({ pods }) => isSelected(pods, pod))
-    if (isIn(egress.deny)) return []
-    const own = pod.addresses.map(({ address }) => address)
-    return isIn(egress.allow) ? own : own.filter((address) => isAllowed(egress, address))
+  function remember({ asked }: Served, named: PodName, addresses: readonly string[]) {
+    if (asked.size + addresses.length > MOST_ADMITTED) asked.clear()
+    for (const address of addresses) asked.set(address, named)
   }
 
   async function admit(
@@ -212,6 +203,7 @@ export function createNaming(context: NamingContext): Naming {
         egress,
         ...namesOf(pod.policy, egress),
         admitted: before?.admitted ?? new Map(),
+        asked: before?.asked ?? new Map(),
       }
       served.set(pod.sandboxId, one)
       for (const { address } of pod.addresses) byAddress.set(address, one)
@@ -229,7 +221,10 @@ export function createNaming(context: NamingContext): Naming {
           : [],
       )
     },
-    nameOf: (sandboxId, address) => served.get(sandboxId)?.admitted.get(address)?.name,
+    nameOf(sandboxId, address) {
+      const one = served.get(sandboxId)
+      return one && (one.admitted.get(address)?.name ?? podNames.nameOf(one.asked.get(address), address))
+    },
     async close() {
       const running = await Promise.allSettled(resolvers.values())
       resolvers.clear()
@@ -246,47 +241,4 @@ export function createNaming(context: NamingContext): Naming {
 async function startResolver(options: ResolverOptions): Promise<Resolver> {
   const { createResolver } = await import('./names/resolver.ts')
   return createResolver(options)
-}
-
-/** Whether a rule of addresses allows this one, by whatever port. */
-function isAllowed({ boxes }: CompiledSide, address: string): boolean {
-  const family = familyOf(address)
-  if (!family) return false
-  const value = addressToNumber(address)
-  return boxes[family].some(({ first, last }) => first <= value && value <= last)
-}
-
-interface Names {
-  /** The groups that have the name, by where they stand among what the egress allows. */
-  readonly groups: (name: string) => readonly number[]
-  /** The rules that deny it, by where they stand in the policy. */
-  readonly denied: (name: string) => readonly number[]
-}
-
-/** What a policy says of names; pods of one policy share it. */
-function namesOf({ egress: { deny = [] } = { default: 'deny' } }: Policy, egress: CompiledSide): Names {
-  const known = namesOfSides.get(egress)
-  if (known) return known
-  const names: Names = {
-    groups: matcherOf(
-      egress.allow.flatMap(({ names }, index) => names.map((name) => [name, index] as const)),
-    ),
-    denied: matcherOf(
-      deny.flatMap(({ host }, index) => (host === undefined ? [] : [[host, index] as const])),
-    ),
-  }
-  namesOfSides.set(egress, names)
-  return names
-}
-
-const namesOfSides = new WeakMap<CompiledSide, Names>()
-
-/** The host has checked the names. */
-function matcherOf<T>(entries: readonly (readonly [string, T])[]) {
-  return createNameMatcher(
-    entries.flatMap(([name, value]) => {
-      const pattern = parseNamePattern(name)
-      return 'problem' in pattern ? [] : [[pattern, value] as const]
-    }),
-  )
 }
