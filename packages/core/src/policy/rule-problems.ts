@@ -17,7 +17,26 @@ export function hostProblem(host: string): string | undefined {
   const name = host.replace(/^\*\./, '').replace(/\.$/, '')
   if (name.includes('*')) return `${expected}: * stands for whole names at the beginning alone`
   if (name.length > 253) return `expected a name of at most 253 characters, not ${name.length}`
-  return name.split('.').every((part) => label.test(part)) ? undefined : expected
+  if (!name.split('.').every((part) => label.test(part))) return expected
+  return isPodName(host) && podsNamed(host) === undefined
+    ? 'expected the name of a pod: "NAME.NAMESPACE.pod", "*.NAMESPACE.pod" or "*.pod"; select others with pod'
+    : undefined
+}
+
+/** Whether this is a name that pods have: `web.default.pod`. Nobody else's ends so. */
+export const isPodName = (host: string) => /\.pod\.?$/i.test(host)
+
+/** The pods that are so called, as a rule about pods has them: `default/web`, `default/*` of `*.default.pod`. Undefined for what is none. */
+export function podsNamed(host: string): string | undefined {
+  if (!isPodName(host)) return undefined
+  const parts = host
+    .toLowerCase()
+    .replace(/\.pod\.?$/, '')
+    .split('.')
+  if (parts.length === 1) return parts[0] === '*' ? '*/*' : undefined
+  const [namespace, name] = [parts.at(-1), parts.slice(0, -1).join('.')]
+  const pods = `${namespace}/${name}`
+  return isPodPattern(pods) === undefined ? pods : undefined
 }
 
 const podPart = /^(?:\*|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/

@@ -25,6 +25,32 @@ test('a policy is kept as it is compared: names in lower case, nothing that says
   } satisfies Policy)
 })
 
+test.each([
+  ['web.default.pod', 'default/web'],
+  ['Web.v1.Default.POD.', 'default/web.v1'],
+  ['*.default.pod', 'default/*'],
+  ['*.pod', '*/*'],
+])('the host %s is the pods %s, wherever pods may stand', (host, pod) => {
+  const rules = [{ host, ports: [80] }]
+  const kept = [{ pod, ports: [80] }]
+  const written = {
+    egress: { default: 'allow', deny: rules },
+    ingress: { default: 'deny', allow: rules, deny: rules },
+  }
+  expect(parsePolicy(written).policy).toEqual({
+    egress: { default: 'allow', deny: kept },
+    ingress: { default: 'deny', allow: kept, deny: kept },
+  })
+  expect(parsePolicy(allowing(...rules)).policy).toEqual(allowing(...kept))
+})
+
+test.each(['pod', 'web.pods', 'web.pod.org', 'pod.default', 'notapod'])(
+  'the host %s is not a pod',
+  (host) => {
+    expect(parsePolicy(allowing({ host })).policy).toEqual(allowing({ host }))
+  },
+)
+
 test('a policy that comes again is the same one, and what was written may change afterwards', () => {
   const allow: unknown[] = [{ cidr: '10.0.0.0/8', ports: [443] }]
   const written = allowing(...allow)
@@ -81,6 +107,10 @@ test.each<[string, unknown, string]>([
     { ingress: { default: 'deny', allow: [{ host: 'a.org' }] } },
     'expected no host in ingress',
   ],
+  ['a pod’s name without a namespace', allowing({ host: 'web.pod' }), '"NAME.NAMESPACE.pod"'],
+  ['a wildcard within a pod’s name', allowing({ host: '*.web.default.pod' }), 'select others with pod'],
+  ['a wildcard for a namespace', allowing({ host: 'web.*.pod' }), '* stands for whole names'],
+  ['a pod’s name that no pod has', allowing({ host: 'web_1.default.pod' }), '"NAME.NAMESPACE.pod"'],
   ['an address without length', allowing({ cidr: '10.1.2.3' }), 'expected a CIDR: "10.1.2.3/32"'],
   ['a length out of range', allowing({ cidr: '10.0.0.0/33' }), 'expected a CIDR such as'],
   ['a CIDR the wrong way round', allowing({ cidr: '8/10.0.0.0' }), 'expected a CIDR such as'],
