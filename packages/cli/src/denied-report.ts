@@ -2,6 +2,7 @@ import type { DeniedFlow, PodRef } from '@podwire/api'
 import type { NetworkHost } from '@podwire/core'
 import { printNote } from './output.ts'
 import { peerText } from './peer.ts'
+import type { Suggestions } from './suggested-rules.ts'
 
 /** What policies denied while it was watched; packets of one kind are one. */
 export interface DeniedWatch {
@@ -30,28 +31,17 @@ export function printDenied(flows: readonly DeniedFlow[]): void {
   }
 }
 
-/** For people too: the flags to say another time, or that there are none. */
-export function printSuggested(flows: readonly DeniedFlow[]): void {
-  const flags = suggestFlags(flows)
-  for (const flag of flags) printNote(flag)
-  if (flags.length > 0) return
+/** For people too: the flags to say another time, or that there are none. What is to be known before stands behind them, as a comment. */
+export function printSuggested(flows: readonly DeniedFlow[], { suggested, notSuggested }: Suggestions): void {
+  for (const { allow, caution } of suggested)
+    printNote(`--allow ${allow}${caution === undefined ? '' : `  # ${caution}`}`)
+  for (const { allow, caution } of notSuggested) printNote(`not suggested: ${allow}, which ${caution}`)
+  if (suggested.length > 0) return
   printNote(
     flows.length === 0
       ? 'no flag to suggest: nothing was denied'
-      : 'no flag to suggest: what was denied is denied by a rule or a limit, whatever is allowed',
+      : notSuggested.length > 0
+        ? 'no other flag to suggest'
+        : 'no flag to suggest: what was denied is denied by a rule or a limit, whatever is allowed',
   )
-}
-
-/** The flags that would have allowed what no rule allowed. */
-function suggestFlags(flows: readonly DeniedFlow[]): readonly string[] {
-  const flags = flows
-    .filter(({ direction, rule }) => direction === 'egress' && rule === 'default')
-    .map(({ address, port, name, protocol }) => {
-      if (protocol === 'dns') return name
-      const peer = name ?? (address?.includes(':') && port !== undefined ? `[${address}]` : address)
-      const hasFlag = ['tcp', 'udp', 'sctp', 'icmp'].includes(protocol)
-      return `${peer}${port === undefined ? '' : `:${port}`}${hasFlag ? `/${protocol}` : ''}`
-    })
-  // A name that was asked for first was not connected to yet.
-  return [...new Set(flags)].map((flag) => `--allow ${flag}`)
 }

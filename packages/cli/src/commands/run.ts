@@ -19,6 +19,7 @@ import { podJson } from '../pod.ts'
 import { printReached, watchReached } from '../reached-report.ts'
 import { runCommand } from '../run-command.ts'
 import { interrupted } from '../signals.ts'
+import { suggestRules } from '../suggested-rules.ts'
 
 type Flags = GlobalFlags &
   PodFlags &
@@ -88,9 +89,14 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
       else printNote('what was reached is not known: the network plugin does not tell')
       printDenied(flows)
     }
-    if (suggest) printSuggested(flows)
+    const suggestions = suggest ? suggestRules(flows) : undefined
+    if (suggestions) printSuggested(flows, suggestions)
     if (json) {
-      const told = { ...(ways ? { reached: ways } : {}), ...(record.pod.policy ? { denied: flows } : {}) }
+      const told = {
+        ...(ways ? { reached: ways } : {}),
+        ...(record.pod.policy ? { denied: flows } : {}),
+        ...suggestions,
+      }
       printJson({ ...podJson(record), ...ended, ...told })
     }
     return ended.exitCode
