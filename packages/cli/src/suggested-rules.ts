@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { type DeniedFlow, METADATA_ADDRESSES } from '@podwire/api'
 
 /** What would have let a pod do what it was denied, as `--allow` takes it. */
-export interface SuggestedRule {
+interface SuggestedRule {
   readonly allow: string
   /** What to know before allowing it: the end of a sentence that begins with it. */
   readonly caution?: string

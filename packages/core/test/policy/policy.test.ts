@@ -154,6 +154,29 @@ test.each<[string, unknown, string]>([
   expect(problemsOf(policy)).toContain(expected)
 })
 
+test.each([
+  ...['', '.', '..', 'a.org..', '.a.org', '*.', '*..org', '**.org', '*a.org', 'org.*', '-a.org', 'a-.org'],
+  ...['a b.org', 'a/b.org', 'a.org:443', 'user@a.org', 'a\0.org', `*.${'a.'.repeat(126)}b`],
+  ...['1.2.3.4.', '1.2.3', '127.1', '0x7f.1', '2130706433', '*.1.2.3', 'a.0x', '::1', '[::1]'],
+  ...['☃', 'a。org', '１２７.0.0.1'],
+])('the host %j is refused', (host) => {
+  expect(problemsOf(allowing({ host }))).toMatch(/^policy\.egress\.allow\[0\]\.host: expected /)
+})
+
+test.each([
+  ...['', '/', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/8/8', '10.0.0/8', '10.0.0.0/255.0.0.0', '010.0.0.0/8'],
+  ...['fd00::/129', 'fd00::/8/8', 'fe80::1%eth0/64', '::ffff:10.0.0.0.0/96', '10.0.0.0 /8'],
+])('the CIDR %j is refused', (cidr) => {
+  expect(problemsOf(allowing({ cidr }))).toMatch(/^policy\.egress\.allow\[0\]: expected a CIDR/)
+})
+
+test.each([-1, 65_536, 1e9, '', '-', '80-', '-80', '1-2-3', ' 80', '0x50', '80,443', '0-80'])(
+  'the port %j is refused',
+  (port) => {
+    expect(problemsOf(allowing({ ports: [port] }))).toContain('expected ports from 1 to 65535')
+  },
+)
+
 test('10,000 rules are read, and one that is wrong among them is named', () => {
   const rules = Array.from({ length: 10_000 }, (_, n) => ({
     cidr: `10.${n >> 8}.${n & 255}.0/24`,
