@@ -1,6 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { type DeniedFlow, METADATA_ADDRESSES } from '@podwire/api'
+import { type DeniedFlow, METADATA_ADDRESSES, podKey } from '@podwire/api'
+import type { SandboxRecord } from '@podwire/core'
+import { addressesOf } from './pod.ts'
 
 /** What would have let a pod do what it was denied, as `--allow` takes it. */
 interface SuggestedRule {
@@ -15,19 +17,22 @@ export interface Suggestions {
   readonly notSuggested: readonly Required<SuggestedRule>[]
 }
 
+/** Who has an address. */
+export interface Known {
+  isHost(address: string): boolean
+  /** `default/web` */
+  podAt(address: string): string | undefined
+}
+
 /**
  * Of what no rule allowed; what a rule or a limit denies is denied whatever is allowed. Names of hosts are the internet's: the host's
  * resolver lets them lead nowhere else.
- * @param isHost whether the host has an address
  */
-export function suggestRules(
-  flows: readonly DeniedFlow[],
-  isHost = isAddressOfThisHost(networkInterfaces()),
-): Suggestions {
+export function suggestRules(flows: readonly DeniedFlow[], known: Known): Suggestions {
   const rules = new Map<string, SuggestedRule & { readonly isRefused?: boolean }>()
   for (const flow of flows) {
     if (flow.direction !== 'egress' || flow.rule !== 'default') continue
-    const rule = ruleFor(flow, isHost)
+    const rule = ruleFor(flow, known)
     // A name that was asked for first was not connected to yet.
     if (rule && !rules.has(rule.allow)) rules.set(rule.allow, rule)
   }
@@ -42,7 +47,7 @@ export function suggestRules(
 
 function ruleFor(
   { address, port, name, protocol }: DeniedFlow,
-  isHost: (address: string) => boolean,
+  { isHost, podAt }: Known,
 ): (SuggestedRule & { readonly isRefused?: boolean }) | undefined {
   const isQuestion = protocol === 'dns'
   const hasFlag = ['tcp', 'udp', 'sctp', 'icmp'].includes(protocol)
@@ -55,11 +60,13 @@ function ruleFor(
     return { allow: `${pod === undefined ? name : `pod:${namespace}/${pod}`}${traffic}` }
   }
   if (address === undefined) return undefined
+  const pod = podAt(address)
+  if (pod !== undefined) return { allow: `pod:${pod}${traffic}` }
   const allow = `${address.includes(':') && port !== undefined && !isQuestion ? `[${address}]` : address}${traffic}`
-  const known = kindOf(address, isHost)
-  if (!isQuestion) return { allow, ...known }
+  const kind = kindOf(address, isHost)
+  if (!isQuestion) return { allow, ...kind }
   const caution = `is where ${isHostName.test(name ?? '') ? name : 'a name'} leads, by every port of it`
-  return { allow, ...known, caution: known?.caution ? `${caution}, and ${known.caution}` : caution }
+  return { allow, ...kind, caution: kind ? `${caution}, and ${kind.caution}` : caution }
 }
 
 const isHostName = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/i
@@ -94,7 +101,12 @@ const privateNetworks = networks(
 
 const isIn = (list: BlockList, address: string) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
-function isAddressOfThisHost(interfaces: ReturnType<typeof networkInterfaces>) {
-  const own = new Set(Object.values(interfaces).flatMap((all) => all?.map(({ address }) => address) ?? []))
-  return (address: string) => own.has(address)
+/** @param pods those of this host */
+export function knownOf(pods: readonly SandboxRecord[]): Known {
+  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  const own = new Set(interfaces.map(({ address }) => address))
+  const byAddress = new Map(
+    pods.flatMap((record) => addressesOf(record).map((address) => [address, podKey(record.pod)] as const)),
+  )
+  return { isHost: (address) => own.has(address), podAt: (address) => byAddress.get(address) }
 }

@@ -110,17 +110,21 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     expect(podwire('up', 'default/web').status).toBe(0)
     onTestFinished(() => void podwire('down', 'default/web'))
     // A host that knows no way there sends nothing, whatever a policy says.
-    const ip = (...words: string[]) => execFileSync('ip', words)
-    ip('link', 'add', 'up0', 'type', 'veth')
-    onTestFinished(() => void ip('link', 'del', 'up0'))
-    ip('link', 'set', 'up0', 'up')
-    ip('route', 'add', '169.254.169.254', 'dev', 'up0')
+    const iproute = (...words: string[]) => execFileSync('ip', words)
+    iproute('link', 'add', 'up0', 'type', 'veth')
+    onTestFinished(() => void iproute('link', 'del', 'up0'))
+    iproute('link', 'set', 'up0', 'up')
+    iproute('route', 'add', '169.254.169.254', 'dev', 'up0')
     const serving = `require('net').createServer((s) => s.end('web')).listen(8000, '0.0.0.0', () => console.log('there'))`
     const web = start('exec', 'default/web', '--', process.execPath, '-e', serving)
     onTestFinished(() => void web.kill())
     await once(web.stdout!, 'data')
     const to = (host: string, port: number) => `(exec 3<>/dev/tcp/${host}/${port} && cat <&3)`
-    const tries = [to('web.default.pod', 8000), to('web.default.pod', 8001), to('169.254.169.254', 80)]
+    const { ip: address } = JSON.parse(podwire('status', 'default/web', '--json').stdout).pods[0]
+    const tries = [
+      ...[to('web.default.pod', 8000), to('web.default.pod', 8001), to(address, 8002)],
+      to('169.254.169.254', 80),
+    ]
     const command = ['--', 'bash', '-c', `${tries.join('; ')}; true`]
     const flags = ['--allow', 'web.default.pod:8000', '--report', '--suggest']
     const { stdout, stderr } = podwire('run', ...flags, ...command)
@@ -133,7 +137,7 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     const json = JSON.parse(podwire('run', '--json', ...flags, ...command).stdout)
     expect(json).toMatchObject({
       policy: { egress: { default: 'deny', allow: [{ pod: 'default/web', ports: [8000] }] } },
-      suggested: [{ allow: 'pod:default/web:8001/tcp' }],
+      suggested: [{ allow: 'pod:default/web:8001/tcp' }, { allow: 'pod:default/web:8002/tcp' }],
       notSuggested: [{ allow: '169.254.169.254:80/tcp', caution: expect.stringContaining('secrets') }],
     })
   })

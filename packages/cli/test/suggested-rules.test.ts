@@ -1,7 +1,7 @@
 import { type DeniedFlow, METADATA_ADDRESSES } from '@podwire/api'
 import { expect, test } from 'vitest'
 import { parsePolicyFlag } from '../src/policy-flags.ts'
-import { suggestRules } from '../src/suggested-rules.ts'
+import { type Known, suggestRules } from '../src/suggested-rules.ts'
 
 const at = '2026-01-01T00:00:00.000Z'
 const denied = (flow: Partial<DeniedFlow>): DeniedFlow => ({
@@ -9,8 +9,11 @@ const denied = (flow: Partial<DeniedFlow>): DeniedFlow => ({
   ...{ direction: 'egress', protocol: 'tcp', rule: 'default', count: 1, first: at, last: at },
   ...flow,
 })
-const isHost = (address: string) => address === '10.88.0.1'
-const suggest = (...flows: Partial<DeniedFlow>[]) => suggestRules(flows.map(denied), isHost)
+const known: Known = {
+  isHost: (address) => address === '10.88.0.1',
+  podAt: (address) => (address === '10.88.0.8' ? 'default/db' : undefined),
+}
+const suggest = (...flows: Partial<DeniedFlow>[]) => suggestRules(flows.map(denied), known)
 
 test.each<[string, Partial<DeniedFlow>, string]>([
   ['an address', { address: '93.184.216.34', port: 443 }, '93.184.216.34:443/tcp'],
@@ -19,6 +22,7 @@ test.each<[string, Partial<DeniedFlow>, string]>([
   ['a name', { protocol: 'dns', port: 53, name: 'a.org' }, 'a.org'],
   ['what a name led to', { address: '93.184.216.34', port: 22, name: 'a.org' }, 'a.org:22/tcp'],
   ['the name of a pod', { protocol: 'dns', port: 53, name: 'web.v1.test.pod' }, 'pod:test/web.v1'],
+  ['a pod by its address', { address: '10.88.0.8', port: 5432 }, 'pod:default/db:5432/tcp'],
   ['a pod by its name', { address: '10.88.0.7', port: 80, name: 'web.test.pod' }, 'pod:test/web:80/tcp'],
 ])('%s is suggested as it is, and is a flag', (_, flow, allow) => {
   expect(suggest(flow, flow)).toEqual({ suggested: [{ allow }], notSuggested: [] })

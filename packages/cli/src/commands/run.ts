@@ -19,7 +19,7 @@ import { podJson } from '../pod.ts'
 import { printReached, watchReached } from '../reached-report.ts'
 import { runCommand } from '../run-command.ts'
 import { interrupted } from '../signals.ts'
-import { suggestRules } from '../suggested-rules.ts'
+import { knownOf, suggestRules } from '../suggested-rules.ts'
 
 type Flags = GlobalFlags &
   PodFlags &
@@ -89,7 +89,9 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
       else printNote('what was reached is not known: the network plugin does not tell')
       printDenied(flows)
     }
-    const suggestions = suggest ? suggestRules(flows) : undefined
+    // A daemon may be gone by now, and the command has ended as it did.
+    const others = suggest ? await host.pods().catch(() => []) : []
+    const suggestions = suggest ? suggestRules(flows, knownOf(others)) : undefined
     if (suggestions) printSuggested(flows, suggestions)
     if (json) {
       const told = {

@@ -3,7 +3,7 @@ import { encodeIp } from '@podwire/netlink/transport'
 import { errors } from '../errors.ts'
 import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { type Answered, answeredBy, answeredOf } from './answered.ts'
+import { type Answered, answeredOf } from './answered.ts'
 import { type CompiledSide, compilePolicy } from './compile.ts'
 import { type NameRules, namesOf } from './name-rules.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
@@ -63,9 +63,6 @@ const slackMs = 30_000
 
 /** More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory. */
 const MOST_ADMITTED = 16_384
-
-/** Whether a policy allows names, for which somebody must be there who answers. */
-export const hasNames = (policy: Policy) => answeredBy(policy) === 'all'
 
 export function createNaming(context: NamingContext): Naming {
   const { log } = context

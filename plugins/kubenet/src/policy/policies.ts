@@ -3,6 +3,7 @@ import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import type { PodRecord } from '../pod-record.ts'
+import { answeredBy } from './answered.ts'
 import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
 import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
@@ -17,7 +18,7 @@ import {
   policyEntries,
   resolverEntries,
 } from './link-entries.ts'
-import { hasNames, type Member, type Naming } from './naming.ts'
+import type { Member, Naming } from './naming.ts'
 import { type MembersOf, objectsOf, put } from './objects.ts'
 import { addressesOf, createOthersPolicies, type PodOfRules } from './others-policies.ts'
 import type { PastConnections, PolicedPod } from './past-connections.ts'
@@ -292,10 +293,11 @@ export function createPolicies(context: PolicyContext): Policies {
     },
     concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,
-    isLeftToOthers: (record) =>
-      record.policy !== undefined &&
-      !isAnsweredHere(record) &&
-      (hasNames(record.policy) || isAnsweredByAnybody(firewall, linkOf(record.sandboxId))),
+    isLeftToOthers(record) {
+      const answered = record.policy && answeredBy(record.policy)
+      if (!answered || naming.resolverOf(record)) return false
+      return answered === 'all' || isAnsweredByAnybody(firewall, linkOf(record.sandboxId))
+    },
     admit(record, groups, members) {
       const policy = policyOf(record)
       // Another process may have torn it down since it asked: whoever has its link next must not have what it was led to.
@@ -313,7 +315,7 @@ export function createPolicies(context: PolicyContext): Policies {
           entriesOf(record, policy, link).every(({ map, element }) => hasElement(firewall, map, element.key)))
       return [
         ...(isRight ? [] : ['the rules of its policy were changed']),
-        ...(hasNames(record.policy) && !isAnsweredByAnybody(firewall, link)
+        ...(answeredBy(record.policy) === 'all' && !isAnsweredByAnybody(firewall, link)
           ? ['nobody answers its questions for names any more']
           : []),
       ]
