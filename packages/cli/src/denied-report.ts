@@ -7,28 +7,48 @@ import type { Suggestions } from './suggested-rules.ts'
 /** What policies denied while it was watched; packets of one kind are one. */
 export interface DeniedWatch {
   /** Of one pod: a daemon tells of everybody's. */
-  of(pod: PodRef): readonly DeniedFlow[]
+  of(pod: PodRef): DeniedFlows
 }
+
+export interface DeniedFlows {
+  readonly flows: readonly DeniedFlow[]
+  /** Whether more was denied than is told apart. */
+  readonly isIncomplete: boolean
+}
+
+/** More kinds of one pod than this are not told apart: it may ask for names of its choice without end. */
+const mostKinds = 4_096
 
 /** Watches from now on. */
 export function watchDenied(events: NetworkHost['events']): DeniedWatch {
-  const kinds = new Map<string, DeniedFlow>()
+  const pods = new Map<string, { readonly kinds: Map<string, DeniedFlow>; isIncomplete: boolean }>()
   events.on('flow:denied', ({ plugin: _, ...flow }) => {
     const { count, first, last, ...kind } = flow
+    const { sandboxId } = flow.pod
+    const own = pods.get(sandboxId) ?? { kinds: new Map<string, DeniedFlow>(), isIncomplete: false }
+    pods.set(sandboxId, own)
     const key = JSON.stringify(kind)
-    const before = kinds.get(key)
-    kinds.set(key, before ? { ...before, count: before.count + count, last } : flow)
+    const before = own.kinds.get(key)
+    if (before) own.kinds.set(key, { ...before, count: before.count + count, last })
+    else if (own.kinds.size < mostKinds) own.kinds.set(key, flow)
+    else own.isIncomplete = true
   })
-  return { of: ({ sandboxId }) => [...kinds.values()].filter(({ pod }) => pod.sandboxId === sandboxId) }
+  return {
+    of({ sandboxId }) {
+      const { kinds, isIncomplete = false } = pods.get(sandboxId) ?? {}
+      return { flows: [...(kinds?.values() ?? [])], isIncomplete }
+    },
+  }
 }
 
 /** For people, on stderr: the command's output is its own. */
-export function printDenied(flows: readonly DeniedFlow[]): void {
+export function printDenied({ flows, isIncomplete }: DeniedFlows): void {
   if (flows.length === 0) printNote('nothing was denied')
   for (const flow of flows) {
     const times = flow.count === 1 ? 'once' : `${flow.count} times`
     printNote(`denied ${times} by ${flow.rule}: ${peerText(flow)}`)
   }
+  if (isIncomplete) printNote('more was denied than could be told')
 }
 
 /** For people too: the flags to say another time, or that there are none. What is to be known before stands behind them, as a comment. */

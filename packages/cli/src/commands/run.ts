@@ -82,12 +82,13 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
         await reached?.end()
       },
     )
-    const flows = denied?.of(record.pod) ?? []
+    const refused = denied?.of(record.pod) ?? { flows: [], isIncomplete: false }
+    const { flows } = refused
     const ways = reached?.of(record.pod)
     if (report) {
       if (ways) printReached(ways, reached?.isIncomplete ?? false)
       else printNote('what was reached is not known: the network plugin does not tell')
-      printDenied(flows)
+      printDenied(refused)
     }
     // A daemon may be gone by now, and the command has ended as it did.
     const others = suggest ? await host.pods().catch(() => []) : []
