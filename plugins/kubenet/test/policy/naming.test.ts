@@ -1,8 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DeniedFlow, Policy, PolicyRule } from '@podwire/api'
+import { recordingLogger } from '@podwire/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { PodRecord } from '../../src/pod-record.ts'
 import { compilePolicy } from '../../src/policy/compile.ts'
+import { createNaming } from '../../src/policy/naming.ts'
 import { describeIsolated, run, useMachine } from '../support/machine.ts'
 import { startUpstream, type Upstream } from './names/upstream.ts'
 
@@ -229,4 +232,34 @@ describeIsolated('a policy with names', () => {
     expect(await pod.ask('tcp', registry, 443, { timeout: 1000 })).toMatch(/^outside/)
     expect(await pod.ask('tcp', sibling, 443, { timeout: 500 })).toMatch(REFUSED)
   })
+})
+
+it('a resolver that can’t listen fails the set-up of a pod with names alone', async () => {
+  const log = recordingLogger()
+  const naming = createNaming({
+    ...{ log, servers: ['192.0.2.53'], stays: true, admit() {}, denied() {} },
+    ...{ podNamed: () => undefined, podAt: () => undefined, peerNamed: () => undefined },
+  })
+  onTestFinished(() => naming.close())
+  const pod = (...allow: PolicyRule[]): PodRecord => ({
+    ...{
+      namespace: 'test',
+      name: 'pod',
+      sandboxId: 'pod',
+      datapath: 'routed',
+      interfaceName: 'eth0',
+      mtu: 1500,
+    },
+    netns: { path: '/run/netns/pod', dev: 4, ino: 17 },
+    // Nobody here has this gateway.
+    addresses: [{ address: '192.0.2.98', prefixLength: 32, gateway: '192.0.2.99' }],
+    ...{ ports: [], annotations: {}, bandwidth: {}, policy: allowing(...allow) },
+  })
+  await expect(naming.serve(pod({ host: 'registry.test' }))).rejects.toMatchObject({
+    code: 'RESOLVER_NOT_LISTENING',
+  })
+  const withPods = pod({ pod: '*/*' })
+  await naming.serve(withPods)
+  expect(naming.resolverOf(withPods)).toBeUndefined()
+  expect(log.messages()).toEqual([expect.stringMatching(/pod test\/pod hears of no other pods by name/)])
 })
