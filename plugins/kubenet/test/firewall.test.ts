@@ -68,8 +68,8 @@ describeIsolated('the firewall', () => {
       ['4', '6'].flatMap((family) => {
         const [ip, nfproto] = family === '4' ? ['ip', ''] : ['ip6', 'meta nfproto ipv6 ']
         return [
-          `${nfproto}iifname @asking-pods fib daddr type local return`,
-          `iifname @asking-pods ${ip} daddr @pods${family} return`,
+          `${nfproto}iifname @asking-host fib daddr type local return`,
+          `iifname @asking-pods ${ip} daddr @pods${family} fib daddr type != local return`,
           `${nfproto}dnat ${ip} to iifname map @resolvers${family}`,
         ]
       }),

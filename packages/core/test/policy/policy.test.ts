@@ -190,6 +190,8 @@ describe('in the configuration', () => {
   test('it is checked with the rest, and errors name the nearest key', () => {
     const policy = allowing({ set: 'dns' })
     expect(parseConfig({ policy }, undefined).policy).toEqual(policy)
+    const pods = { policy: allowing({ host: 'web.default.pod' }) }
+    expect(parseConfig(pods, undefined).policy).toEqual(allowing({ pod: 'default/web' }))
     expect(() => parseConfig({ policy: { egres: policy.egress } }, undefined)).toThrow(
       'policy.egres: unknown key; did you mean "egress"?',
     )

@@ -29,7 +29,7 @@ import { be16, encodeIp, u8, u32 } from '@podwire/netlink/transport'
 import { addressToNumber, type IpFamily, numberToAddress } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
 import {
-  ASKING_PODS_SET,
+  askingSets,
   type ChainName,
   CONNECTIONS_SET,
   type FirewallPlan,
@@ -95,10 +95,12 @@ function resolving(): ChainRule[] {
 function answering(family: IpFamily): ChainRule[] {
   const { translation, bytes, destination } = layouts[family]
   const { pods, resolvers } = setNames(family)
-  const byItself: Rule = [...isFamily(family), meta('iifname'), isIn(ASKING_PODS_SET)]
+  const asksItself = (set: string): Rule => [...isFamily(family), meta('iifname'), isIn(set)]
+  // The host has addresses among them.
+  const toPods: Rule = [payload(destination), isIn(pods), fib('type', ['daddr']), differs(RTN_LOCAL)]
   return [
-    ['resolving', [...byItself, ...destinationIsLocal, verdict('return')]],
-    ['resolving', [...byItself, payload(destination), isIn(pods), verdict('return')]],
+    ['resolving', [...asksItself(askingSets.host), ...destinationIsLocal, verdict('return')]],
+    ['resolving', [...asksItself(askingSets.pods), ...toPods, verdict('return')]],
     ['resolving', [...isFamily(family), meta('iifname'), mapped(resolvers), dnat(translation, 0, bytes / 4)]],
   ]
 }

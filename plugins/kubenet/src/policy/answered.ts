@@ -1,21 +1,23 @@
 import type { Policy } from '@podwire/api'
-import { type CompiledSide, compilePolicy } from './compile.ts'
+import type { askingSets } from '../firewall/layout.ts'
+import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
 import { ALL_PORTS, type Traffic } from './traffic.ts'
 
-/**
- * What of a pod's questions for names the host's resolver answers. `all`: its policy has names, and nothing resolves unless somebody
- * answers. `elsewhere`: it has pods, which have names too: what the pod asks servers that it can't reach anyway, while somebody is there
- * who answers; the host and other pods it asks by itself.
- */
-export type Answered = 'all' | 'elsewhere'
+/** How the host's resolver answers what a pod asks any name server. */
+export interface Answered {
+  /** Its policy has names: nothing resolves unless somebody answers. Else it has pods, which have names too, and can do without. */
+  readonly isNeeded: boolean
+  /** Whom it asks itself, as its policy lets it. */
+  readonly itself: readonly (keyof typeof askingSets)[]
+}
 
 const DNS_PORT = 53
 const TCP = 6
 const UDP = 17
 
 /**
- * Undefined for an egress that leaves the pod's questions alone: it has neither, or lets it ask name servers by their addresses, or a pod
- * that is one, which may be another node's.
+ * Undefined for an egress that leaves the pod's questions alone: it has neither names nor pods, or lets it ask name servers by their
+ * addresses, or a pod that is one, which may be another node's.
  */
 export function answeredOf(egress: CompiledSide): Answered | undefined {
   if (!known.has(egress)) known.set(egress, look(egress))
@@ -25,13 +27,15 @@ export function answeredOf(egress: CompiledSide): Answered | undefined {
 const known = new WeakMap<CompiledSide, Answered | undefined>()
 
 function look({ allow, boxes }: CompiledSide): Answered | undefined {
-  if (allow.some(({ kind }) => kind === 'names')) return 'all'
-  const pods = allow.filter(({ kind }) => kind === 'pods')
-  if (pods.length === 0) return undefined
-  const asksPods = pods.some(({ traffic }) =>
-    [...traffic[4], ...traffic[6]].some((one) => isOfSomePorts(one) && isOfNames(one)),
-  )
-  return asksPods || boxes[4].some(isOfNames) || boxes[6].some(isOfNames) ? undefined : 'elsewhere'
+  if (allow.some(({ kind }) => kind === 'names')) return { isNeeded: true, itself: [] }
+  const traffic = (wanted: Group['kind']) =>
+    allow.filter(({ kind }) => kind === wanted).flatMap(({ traffic }) => [...traffic[4], ...traffic[6]])
+  const [toPods, toHost] = [traffic('pods'), traffic('gateway')]
+  if (toPods.length === 0) return undefined
+  const asksPods = toPods.some((one) => isOfSomePorts(one) && isOfNames(one))
+  if (asksPods || boxes[4].some(isOfNames) || boxes[6].some(isOfNames)) return undefined
+  const asked = { pods: toPods, host: toHost }
+  return { isNeeded: false, itself: (['pods', 'host'] as const).filter((who) => asked[who].some(isOfNames)) }
 }
 
 const isOfSomePorts = ({ ports }: Traffic) => String(ports) !== String(ALL_PORTS)

@@ -8,7 +8,7 @@ import {
 } from '@podwire/netlink/nftables'
 import { be16, encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
-import { ASKING_PODS_SET, families, policyMaps, setNames } from '../firewall/layout.ts'
+import { askingSets, families, policyMaps, setNames } from '../firewall/layout.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import { isUdpPortOpen } from '../kernel/udp-ports.ts'
 import type { PodRecord } from '../pod-record.ts'
@@ -25,7 +25,7 @@ export interface LinkEntry {
 }
 
 const resolverMaps = families.map((family) => setNames(family).resolvers)
-const linkMaps = [...Object.values(policyMaps), ...resolverMaps, ASKING_PODS_SET]
+const linkMaps = [...Object.values(policyMaps), ...resolverMaps, ...Object.values(askingSets)]
 
 /** The chains by which the packets go that a link's pod sends, and that are sent to it. */
 export const policyEntries = (link: string, policy: KernelPolicy): LinkEntry[] =>
@@ -34,7 +34,7 @@ export const policyEntries = (link: string, policy: KernelPolicy): LinkEntry[] =
     element: { key: linkName(link), value: { jump: chainOf(direction, policy) } },
   }))
 
-/** Lead what a pod asks to a port of the host, by whatever address it asks, or by all but those of the host and of pods. */
+/** Lead what a pod asks to a port of the host, whomever it asks, but those that it asks itself. */
 export const resolverEntries = (
   link: string,
   { addresses }: PodRecord,
@@ -44,7 +44,7 @@ export const resolverEntries = (
     map: setNames(familyOf(gateway) ?? 4).resolvers,
     element: { key: linkName(link), value: concatenate(encodeIp(gateway), be16(port)) },
   })),
-  ...(answers === 'elsewhere' ? [{ map: ASKING_PODS_SET, element: { key: linkName(link) } }] : []),
+  ...answers.itself.map((whom) => ({ map: askingSets[whom], element: { key: linkName(link) } })),
 ]
 
 export const added = (table: TableRef, entries: readonly LinkEntry[]): Change[] =>

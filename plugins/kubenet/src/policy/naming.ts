@@ -162,18 +162,18 @@ export function createNaming(context: NamingContext): Naming {
 
   function answeredHere(egress: CompiledSide): Answered | undefined {
     const answers = answeredOf(egress)
-    return answers === 'elsewhere' && !context.stays ? undefined : answers
+    return answers?.isNeeded || context.stays ? answers : undefined
   }
 
   /** Undefined where there is no resolver for a pod that can do without one. */
-  async function portFor(pod: PodRecord, answers: Answered): Promise<number | undefined> {
+  async function portFor(pod: PodRecord, { isNeeded }: Answered): Promise<number | undefined> {
     const addresses = [...new Set(pod.addresses.map(({ gateway }) => gateway))]
     try {
       const resolver = await resolverAt(addresses)
-      if (answers === 'all' && !resolver.hasServers()) throw errors.NO_NAME_SERVER({})
+      if (isNeeded && !resolver.hasServers()) throw errors.NO_NAME_SERVER({})
       return resolver.port
     } catch (error) {
-      if (answers === 'all') throw error
+      if (isNeeded) throw error
       log.warn(`pod ${podKey(pod)} hears of no other pods by name: ${messageOf(error)}`)
       return undefined
     }

@@ -296,7 +296,7 @@ export function createPolicies(context: PolicyContext): Policies {
     isLeftToOthers(record) {
       const answered = record.policy && answeredBy(record.policy)
       if (!answered || naming.resolverOf(record)) return false
-      return answered === 'all' || isAnsweredByAnybody(firewall, linkOf(record.sandboxId))
+      return answered.isNeeded || isAnsweredByAnybody(firewall, linkOf(record.sandboxId))
     },
     admit(record, groups, members) {
       const policy = policyOf(record)
@@ -315,7 +315,7 @@ export function createPolicies(context: PolicyContext): Policies {
           entriesOf(record, policy, link).every(({ map, element }) => hasElement(firewall, map, element.key)))
       return [
         ...(isRight ? [] : ['the rules of its policy were changed']),
-        ...(answeredBy(record.policy) === 'all' && !isAnsweredByAnybody(firewall, link)
+        ...(answeredBy(record.policy)?.isNeeded && !isAnsweredByAnybody(firewall, link)
           ? ['nobody answers its questions for names any more']
           : []),
       ]

@@ -143,7 +143,18 @@ describeIsolated('a policy with names', () => {
       host: atHost,
       pod: inPod,
     })
-    expect(await asking(allowing(web))).toMatchObject({ outside: 'ENOTFOUND' })
+    // Whom it may not ask anyway does not matter.
+    expect(await asking(allowing(web))).toMatchObject({ outside: 'ENOTFOUND', host: 'ENOTFOUND' })
+    expect(await asking(allowing({ ...web, ports: [80] }, { gateway: true, ports: [53] }))).toEqual({
+      outside: 'ENOTFOUND',
+      host: atHost,
+      pod: 'ENOTFOUND',
+    })
+    expect(await asking(allowing(web, { pod: 'test/names', ports: [53] }))).toEqual({
+      outside: expect.stringMatching(/^E(?!NOTFOUND)/),
+      host: expect.stringMatching(/^E(?!NOTFOUND)/),
+      pod: inPod,
+    })
     expect(await asking(allowing(web, { set: 'dns' }))).toEqual({ outside: known, host: atHost, pod: inPod })
     expect(await asking(allowing(web, { cidr: '192.0.2.0/24' }))).toMatchObject({ outside: known })
     expect(await asking({ egress: { default: 'allow', deny: [web] } })).toEqual({
