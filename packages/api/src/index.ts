@@ -76,11 +76,12 @@ export {
   podRef,
 } from './pod.ts'
 export { type Execer, type GetPodIPOptions, getPodIP, getPodIPs } from './pod-ip.ts'
-export type {
-  PodSelector,
-  Policy,
-  PolicyRule,
-  PolicySetName,
-  PolicySide,
+export {
+  METADATA_ADDRESSES,
+  type PodSelector,
+  type Policy,
+  type PolicyRule,
+  type PolicySetName,
+  type PolicySide,
 } from './policy.ts'
 export type { StandardIssue, StandardResult, StandardSchema } from './standard-schema.ts'

@@ -10,6 +10,8 @@ export interface InitOptions {
   readonly nonMasqueradeCIDR: string
   /** Bytes; {@link USE_DEFAULT_MTU}: the plugin chooses. */
   readonly mtu: number
+  /** False: the host ends with what it was asked for, so that nobody can rely on it afterwards. Absent: it stays. */
+  readonly resident?: boolean
 }
 
 /** The details of an event, by name: `{ 'pod-cidr': '10.88.0.0/16' }`. */

@@ -45,5 +45,20 @@ export interface PodSelector {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-/** `dns`: port 53 of everybody; `metadata`: where clouds tell machines their secrets. */
+/**
+ * Where clouds tell machines who they are, and give them credentials: of Amazon's, its containers' and Kubernetes', Google's,
+ * Alibaba's, Azure's.
+ */
+export const METADATA_ADDRESSES: readonly string[] = [
+  '169.254.169.254',
+  'fd00:ec2::254',
+  '169.254.170.2',
+  '169.254.170.23',
+  'fd00:ec2::23',
+  'fd20:ce::254',
+  '100.100.100.200',
+  '168.63.129.16',
+]
+
+/** `dns`: port 53 of everybody; `metadata`: {@link METADATA_ADDRESSES}. */
 export type PolicySetName = 'dns' | 'metadata'

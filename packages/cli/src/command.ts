@@ -83,7 +83,7 @@ export function withPodFlags(one: Command): Command {
     .option('--annotation <key=value>', 'annotate the pod; may be repeated', collect(parseAnnotation))
     .option(
       '--allow <what>',
-      'reach this and nothing else: HOST, CIDR or ADDRESS with [:PORT[-PORT]][/tcp|udp]; * for all, gateway, dns, pod:NAMESPACE/NAME; may be repeated',
+      'reach this and nothing else: HOST, CIDR or ADDRESS with [:PORT[-PORT]][/tcp|udp]; * for all, gateway, dns, pod:NAMESPACE/NAME or NAME.NAMESPACE.pod; may be repeated',
       collect(parsePolicyFlag('--allow')),
     )
     .option(

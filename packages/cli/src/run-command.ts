@@ -86,11 +86,14 @@ export async function runCommand(
 }
 
 /**
- * A name server of a pod whose names are allowed one by one: whatever it asks goes to the host's own resolver, so that any address
- * beyond the pod's link does.
+ * A name server of a pod whose policy has names, or pods, which have names too: whatever it asks goes to the host's own resolver, so
+ * that any address beyond the pod's link does.
  */
 function anyServer({ pod, status }: SandboxRecord): string | undefined {
-  if (!pod.policy?.egress?.allow?.some(({ host }) => host !== undefined)) return undefined
+  const isAnswered = pod.policy?.egress?.allow?.some(
+    ({ host, pod: other }) => host !== undefined || other !== undefined,
+  )
+  if (!isAnswered) return undefined
   return status?.ip.includes(':') ? '2001:db8::53' : '192.0.2.53'
 }
 

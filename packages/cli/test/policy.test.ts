@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { isIsolated } from '@podwire/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { parsePolicyFlag, policyOfFlags } from '../src/policy-flags.ts'
 import { project } from './podwire.ts'
 
@@ -73,7 +73,7 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     const denied = podwire('run', ...flags, '--', 'bash', '-c', connect(port))
     expect(denied.status).not.toBe(0)
     expect(denied.stderr).toMatch(new RegExp(`denied (once|\\d+ times) by default: tcp to 10.88.0.1:${port}`))
-    expect(denied.stderr).toContain(`--allow 10.88.0.1:${port}/tcp`)
+    expect(denied.stderr).toContain(`--allow 10.88.0.1:${port}/tcp  # is this host itself\n`)
     const port9 = ['run', '--deny', '10.88.0.1:9', '--suggest', '--', 'bash', '-c', connect(9)]
     expect(podwire(...port9).stderr).toContain('no flag to suggest: what was denied is denied by a rule')
     expect(podwire('run', '--suggest', '--', 'true').stderr).toContain(
@@ -105,12 +105,63 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     expect(podwire('run', '--report', '--', 'true').stderr).toContain('nothing was reached')
   })
 
+  test('reaches a pod by its name, and what it tried there and at the metadata address is told as it should be allowed', async () => {
+    const { podwire, start } = made()
+    expect(podwire('up', 'default/web').status).toBe(0)
+    onTestFinished(() => void podwire('down', 'default/web'))
+    // A host that knows no way there sends nothing, whatever a policy says.
+    const iproute = (...words: string[]) => execFileSync('ip', words)
+    iproute('link', 'add', 'up0', 'type', 'veth')
+    onTestFinished(() => void iproute('link', 'del', 'up0'))
+    iproute('link', 'set', 'up0', 'up')
+    iproute('route', 'add', '169.254.169.254', 'dev', 'up0')
+    const serving = `require('net').createServer((s) => s.end('web')).listen(8000, '0.0.0.0', () => console.log('there'))`
+    const web = start('exec', 'default/web', '--', process.execPath, '-e', serving)
+    onTestFinished(() => void web.kill())
+    await once(web.stdout!, 'data')
+    const to = (host: string, port: number) => `(exec 3<>/dev/tcp/${host}/${port} && cat <&3)`
+    const { ip: address } = JSON.parse(podwire('status', 'default/web', '--json').stdout).pods[0]
+    const tries = [
+      ...[to('web.default.pod', 8000), to('web.default.pod', 8001), to(address, 8002)],
+      to('169.254.169.254', 80),
+    ]
+    const command = ['--', 'bash', '-c', `${tries.join('; ')}; true`]
+    const flags = ['--allow', 'web.default.pod:8000', '--report', '--suggest']
+    const { stdout, stderr } = podwire('run', ...flags, ...command)
+    expect(stdout).toBe('web')
+    expect(stderr).toMatch(/reached once: tcp to web\.default\.pod \(10\.88\.0\.\d+:8000\)/)
+    expect(stderr).toMatch(/denied .*by default: tcp to web\.default\.pod \(10\.88\.0\.\d+:8001\)/)
+    expect(stderr).toContain('--allow pod:default/web:8001/tcp\n')
+    expect(stderr).toContain('not suggested: 169.254.169.254:80/tcp, which is where clouds')
+    expect(stderr).not.toContain('--allow 169.254')
+    const json = JSON.parse(podwire('run', '--json', ...flags, ...command).stdout)
+    expect(json).toMatchObject({
+      policy: { egress: { default: 'deny', allow: [{ pod: 'default/web', ports: [8000] }] } },
+      suggested: [{ allow: 'pod:default/web:8001/tcp' }, { allow: 'pod:default/web:8002/tcp' }],
+      notSuggested: [{ allow: '169.254.169.254:80/tcp', caution: expect.stringContaining('secrets') }],
+    })
+  })
+
   test('up refuses names, which nobody would resolve, and keeps what else it is given', () => {
     const { podwire } = made()
     const refused = podwire('up', 'default/web', '--allow', 'registry.npmjs.org')
     expect(refused).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/"registry.npmjs.org" by name.*podwire run/s),
+    })
+    // Pods are known without anybody who resolves their names.
+    const pods = podwire('up', 'default/web', '--allow', 'db.default.pod:5432', '--deny', '*.secret.pod')
+    expect(pods).toMatchObject({ status: 0, stderr: '' })
+    expect(JSON.parse(podwire('status', 'default/web', '--json').stdout).pods[0].policy).toEqual({
+      egress: {
+        default: 'deny',
+        allow: [{ pod: 'default/db', ports: [5432] }],
+        deny: [{ pod: 'secret/*' }],
+      },
+    })
+    expect(podwire('up', 'default/web', '--allow', 'db.pod')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('"NAME.NAMESPACE.pod"'),
     })
     expect(podwire('up', 'default/web', '--no-internet').status).toBe(0)
     const status = JSON.parse(podwire('status', 'default/web', '--json').stdout)

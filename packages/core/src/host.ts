@@ -151,7 +151,7 @@ export async function createNetworkHost(options: NetworkHostOptions = {}): Promi
   const store = createSandboxStore(config.stateDir)
   const catalog = await createPluginCatalog({ configuration, installation, log, defaultIsolation })
   const started = startedPlugins(
-    { catalog, deadlines: config.deadlines, sandboxes: store, events, log },
+    { catalog, deadlines: config.deadlines, sandboxes: store, resident, events, log },
     configuration,
   )
 

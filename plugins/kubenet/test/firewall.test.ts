@@ -58,14 +58,22 @@ describeIsolated('the firewall', () => {
     ]
     // nft leaves out a family that follows from the rest, and which versions do so differs.
     const toPodsIn = (chain: string) => rulesOf(chain).map((line) => line.replace('meta nfproto ipv4 ', ''))
-    // The questions of pods whose policy has names go to the host's own resolver, before all else.
-    const toResolvers = ['4', '6'].flatMap((family) =>
-      ['tcp', 'udp'].map(
-        (protocol) =>
-          `${family === '6' ? 'meta nfproto ipv6 ' : ''}${protocol} dport 53 dnat ip${family === '6' ? '6' : ''} to iifname map @resolvers${family}`,
-      ),
-    )
+    // What pods ask that are answered goes to the host's own resolver, before all else; some ask the host and other pods themselves.
+    const toResolvers = ['tcp', 'udp'].map((protocol) => `${protocol} dport 53 jump resolving`)
     expect(toPodsIn('prerouting')).toEqual([...toResolvers, ...toPublished])
+    const resolving = toPodsIn('resolving').map((line) =>
+      line.includes('ip6 daddr') ? line.replace('meta nfproto ipv6 ', '') : line,
+    )
+    expect(resolving).toEqual(
+      ['4', '6'].flatMap((family) => {
+        const [ip, nfproto] = family === '4' ? ['ip', ''] : ['ip6', 'meta nfproto ipv6 ']
+        return [
+          `${nfproto}iifname @asking-host fib daddr type local return`,
+          `iifname @asking-pods ${ip} daddr @pods${family} fib daddr type != local return`,
+          `${nfproto}dnat ${ip} to iifname map @resolvers${family}`,
+        ]
+      }),
+    )
     expect(toPodsIn('output')).toEqual(toPublished)
     expect(rulesOf('postrouting')).toEqual([
       'ip saddr @pods4 ip daddr @pods4 ct status dnat masquerade',

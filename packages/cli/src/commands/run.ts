@@ -19,6 +19,7 @@ import { podJson } from '../pod.ts'
 import { printReached, watchReached } from '../reached-report.ts'
 import { runCommand } from '../run-command.ts'
 import { interrupted } from '../signals.ts'
+import { knownOf, suggestRules } from '../suggested-rules.ts'
 
 type Flags = GlobalFlags &
   PodFlags &
@@ -81,16 +82,24 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
         await reached?.end()
       },
     )
-    const flows = denied?.of(record.pod) ?? []
+    const refused = denied?.of(record.pod) ?? { flows: [], isIncomplete: false }
+    const { flows } = refused
     const ways = reached?.of(record.pod)
     if (report) {
       if (ways) printReached(ways, reached?.isIncomplete ?? false)
       else printNote('what was reached is not known: the network plugin does not tell')
-      printDenied(flows)
+      printDenied(refused)
     }
-    if (suggest) printSuggested(flows)
+    // A daemon may be gone by now, and the command has ended as it did.
+    const others = suggest ? await host.pods().catch(() => []) : []
+    const suggestions = suggest ? suggestRules(flows, knownOf(others)) : undefined
+    if (suggestions) printSuggested(flows, suggestions)
     if (json) {
-      const told = { ...(ways ? { reached: ways } : {}), ...(record.pod.policy ? { denied: flows } : {}) }
+      const told = {
+        ...(ways ? { reached: ways } : {}),
+        ...(record.pod.policy ? { denied: flows } : {}),
+        ...suggestions,
+      }
       printJson({ ...podJson(record), ...ended, ...told })
     }
     return ended.exitCode

@@ -23,7 +23,7 @@ export interface Deadlines {
 }
 
 /** A configuration that was checked: every key there, durations in milliseconds, paths absolute. */
-export interface Config extends InitOptions {
+export interface Config extends Omit<InitOptions, 'resident'> {
   /** A qualified name; the no-op plugin's where the configuration names none. */
   readonly networkPlugin: string
   /** Empty: none; else one CIDR, or one of each family separated by a comma. */

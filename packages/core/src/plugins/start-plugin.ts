@@ -17,7 +17,7 @@ import { createPluginHost, type SandboxLookUp } from './plugin-host.ts'
 import { createPluginManager, type PluginManager } from './plugin-manager.ts'
 
 /** How a plugin was started: all that a later process needs to start it so again, whatever the configuration says then. */
-export interface PluginStart extends InitOptions {
+export interface PluginStart extends Omit<InitOptions, 'resident'> {
   readonly name: string
   /** The directory of its package. */
   readonly packageDir: string
@@ -47,6 +47,8 @@ export interface StartContext {
   readonly catalog: PluginCatalog
   readonly deadlines: Deadlines
   readonly sandboxes: SandboxLookUp
+  /** Whether the host stays. */
+  readonly resident: boolean
   readonly events: HostEmitter
   readonly log: Logger
 }
@@ -90,7 +92,7 @@ async function start(
   load: () => Promise<LoadedPlugins>,
   describe: (from: PluginPackage) => Pick<PluginStart, 'packageDir' | 'options' | 'configDir'>,
 ): Promise<RunningPlugin> {
-  const { catalog, deadlines, sandboxes, events } = context
+  const { catalog, deadlines, sandboxes, resident, events } = context
   const started = performance.now()
   const { name, podCIDR } = settings
   let processes: readonly IsolatedPackage[] = []
@@ -99,7 +101,8 @@ async function start(
     const { plugins, packageOf, isolated } = loaded
     processes = processesOf(loaded)
     const host = createPluginHost(name, sandboxes, events)
-    const plugin = await initNetworkPlugin(plugins, name, host, settings, {
+    const options = resident ? settings : { ...settings, resident }
+    const plugin = await initNetworkPlugin(plugins, name, host, options, {
       deadlineMs: deadlines.init,
       available: catalog.names(),
     })

@@ -3,6 +3,7 @@ import { domainToASCII } from 'node:url'
 import { parseCIDR } from '@podwire/api'
 
 const label = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i
+const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/i
 const isPlainAscii = /^[ -~]*$/
 
 /** Why this is not the name of a host, or `*.` and one; undefined when it is. */
@@ -16,8 +17,31 @@ export function hostProblem(host: string): string | undefined {
     return `expected a name, and not an address: use cidr "${host}/${isIP(host) === 4 ? 32 : 128}"`
   const name = host.replace(/^\*\./, '').replace(/\.$/, '')
   if (name.includes('*')) return `${expected}: * stands for whole names at the beginning alone`
-  if (name.length > 253) return `expected a name of at most 253 characters, not ${name.length}`
-  return name.split('.').every((part) => label.test(part)) ? undefined : expected
+  // Names below one are two characters longer at least.
+  const length = host.startsWith('*.') ? name.length + 2 : name.length
+  if (length > 253) return `expected a name of at most 253 characters, not ${length}`
+  if (!name.split('.').every((part) => label.test(part))) return expected
+  // As URLs have it: what ends in a number is an address, in one spelling or another.
+  if (endsInNumber.test(name)) return 'expected a name, and not an address: use cidr'
+  return isPodName(host) && podsNamed(host) === undefined
+    ? 'expected the name of a pod: "NAME.NAMESPACE.pod", "*.NAMESPACE.pod" or "*.pod"; select others with pod'
+    : undefined
+}
+
+/** Whether this is a name that pods have: `web.default.pod`. Nobody else's ends so. */
+export const isPodName = (host: string) => /\.pod\.?$/i.test(host)
+
+/** The pods that are so called, as a rule about pods has them: `default/web`, `default/*` of `*.default.pod`. Undefined for what is none. */
+export function podsNamed(host: string): string | undefined {
+  if (!isPodName(host)) return undefined
+  const parts = host
+    .toLowerCase()
+    .replace(/\.pod\.?$/, '')
+    .split('.')
+  if (parts.length === 1) return parts[0] === '*' ? '*/*' : undefined
+  const [namespace, name] = [parts.at(-1), parts.slice(0, -1).join('.')]
+  const pods = `${namespace}/${name}`
+  return isPodPattern(pods) === undefined ? pods : undefined
 }
 
 const podPart = /^(?:\*|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/

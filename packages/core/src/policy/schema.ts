@@ -1,7 +1,14 @@
 import type { Policy, PolicyRule, PolicySetName, PolicySide } from '@podwire/api'
 import { once } from '@podwire/api'
 import * as z from 'zod/mini'
-import { hostProblem, isPodPattern, networkProblem, portsProblem } from './rule-problems.ts'
+import {
+  hostProblem,
+  isPodName,
+  isPodPattern,
+  networkProblem,
+  podsNamed,
+  portsProblem,
+} from './rule-problems.ts'
 
 const describe = (description: string) => z.meta({ description })
 
@@ -17,7 +24,9 @@ export const policySchema = once(() => {
     .string()
     .check(
       unless(hostProblem),
-      describe('By name, of egress alone: registry.npmjs.org, or *.npmjs.org for all names below that one.'),
+      describe(
+        'By name, of egress alone: registry.npmjs.org, or *.npmjs.org for all names below that one. web.default.pod and *.default.pod are the same as pod.',
+      ),
     )
   const pod = z
     .union(
@@ -119,15 +128,18 @@ function sideProblem({ default: otherwise, allow = [], deny = [] }: WrittenSide)
   if (otherwise === 'deny') return undefined
   if (allow.length > 0)
     return 'expected no allow rules where the default is to allow, as they would change nothing; set default to "deny", or leave them out'
-  return deny.some(({ host }) => host !== undefined)
+  return deny.some(isByName)
     ? 'expected no names in deny where the default is to allow, as the same servers are reached by their addresses; set default to "deny" and allow what may be reached'
     : undefined
 }
 
+/** Pods are known by more than their names. */
+const isByName = ({ host }: WrittenRule) => host !== undefined && !isPodName(host)
+
 const rulesOf = (side: WrittenSide | undefined) => [...(side?.allow ?? []), ...(side?.deny ?? [])]
 
 const ingressProblem = (side: WrittenSide) =>
-  rulesOf(side).some(({ host }) => host !== undefined)
+  rulesOf(side).some(isByName)
     ? 'expected no host in ingress: who comes has an address alone; use cidr'
     : undefined
 
@@ -145,13 +157,10 @@ export function policyKeysAt(path: readonly PropertyKey[]): string[] {
   return Object.keys(side.allow.def.innerType.def.element.shape)
 }
 
-/** The same policy, as it is compared and kept: names in lower case, without a dot at the end; no key that says nothing. */
+/** The same policy, as it is compared and kept: names in lower case, without a dot at the end; pods by name as pods; no key that says nothing. */
 export function normalisePolicy(written: Written): Policy {
   const normaliseRule = ({ host, ...rule }: WrittenRule): PolicyRule =>
-    withoutAbsent({
-      ...rule,
-      ...(host === undefined ? {} : { host: host.toLowerCase().replace(/\.$/, '') }),
-    }) as PolicyRule // one peer at most, as the schema says
+    withoutAbsent({ ...rule, ...(host === undefined ? {} : named(host)) }) as PolicyRule // one peer at most, as the schema says
   const side = (written: WrittenSide | undefined): PolicySide | undefined =>
     written && {
       default: written.default,
@@ -159,6 +168,11 @@ export function normalisePolicy(written: Written): Policy {
       ...(written.deny?.length ? { deny: written.deny.map(normaliseRule) } : {}),
     }
   return withoutAbsent({ egress: side(written.egress), ingress: side(written.ingress) }) as Policy // absent sides are left out
+}
+
+function named(host: string): PolicyRule {
+  const pod = podsNamed(host)
+  return pod === undefined ? { host: host.toLowerCase().replace(/\.$/, '') } : { pod }
 }
 
 const withoutAbsent = (object: object) =>

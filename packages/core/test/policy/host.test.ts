@@ -75,6 +75,15 @@ describe.skipIf(!isIsolated())('a policy', () => {
     await (await start()).setUpPod(named)
   })
 
+  test('is given to a plugin that is told where the host does not stay', async () => {
+    const { start } = await hostWith(
+      `${able} init: async (host, options) => { globalThis.calls.push(options.resident) },`,
+    )
+    await (await start({ resident: false })).setUpPod({ ...web, policy })
+    await start()
+    expect(calls()).toEqual([undefined, false, policy, undefined])
+  })
+
   test('with names is not mended by a process that does not stay: that would end its DNS', async () => {
     const { host, start } = await hostWith(
       `capabilities: () => 72, checkPod: async () => { throw new Error('changed') }, event: (name, details) => { globalThis.calls.push([name, details]) },`,

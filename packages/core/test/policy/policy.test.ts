@@ -25,6 +25,32 @@ test('a policy is kept as it is compared: names in lower case, nothing that says
   } satisfies Policy)
 })
 
+test.each([
+  ['web.default.pod', 'default/web'],
+  ['Web.v1.Default.POD.', 'default/web.v1'],
+  ['*.default.pod', 'default/*'],
+  ['*.pod', '*/*'],
+])('the host %s is the pods %s, wherever pods may stand', (host, pod) => {
+  const rules = [{ host, ports: [80] }]
+  const kept = [{ pod, ports: [80] }]
+  const written = {
+    egress: { default: 'allow', deny: rules },
+    ingress: { default: 'deny', allow: rules, deny: rules },
+  }
+  expect(parsePolicy(written).policy).toEqual({
+    egress: { default: 'allow', deny: kept },
+    ingress: { default: 'deny', allow: kept, deny: kept },
+  })
+  expect(parsePolicy(allowing(...rules)).policy).toEqual(allowing(...kept))
+})
+
+test.each(['pod', 'web.pods', 'web.pod.org', 'pod.default', 'notapod'])(
+  'the host %s is not a pod',
+  (host) => {
+    expect(parsePolicy(allowing({ host })).policy).toEqual(allowing({ host }))
+  },
+)
+
 test('a policy that comes again is the same one, and what was written may change afterwards', () => {
   const allow: unknown[] = [{ cidr: '10.0.0.0/8', ports: [443] }]
   const written = allowing(...allow)
@@ -81,6 +107,10 @@ test.each<[string, unknown, string]>([
     { ingress: { default: 'deny', allow: [{ host: 'a.org' }] } },
     'expected no host in ingress',
   ],
+  ['a pod’s name without a namespace', allowing({ host: 'web.pod' }), '"NAME.NAMESPACE.pod"'],
+  ['a wildcard within a pod’s name', allowing({ host: '*.web.default.pod' }), 'select others with pod'],
+  ['a wildcard for a namespace', allowing({ host: 'web.*.pod' }), '* stands for whole names'],
+  ['a pod’s name that no pod has', allowing({ host: 'web_1.default.pod' }), '"NAME.NAMESPACE.pod"'],
   ['an address without length', allowing({ cidr: '10.1.2.3' }), 'expected a CIDR: "10.1.2.3/32"'],
   ['a length out of range', allowing({ cidr: '10.0.0.0/33' }), 'expected a CIDR such as'],
   ['a CIDR the wrong way round', allowing({ cidr: '8/10.0.0.0' }), 'expected a CIDR such as'],
@@ -124,6 +154,29 @@ test.each<[string, unknown, string]>([
   expect(problemsOf(policy)).toContain(expected)
 })
 
+test.each([
+  ...['', '.', '..', 'a.org..', '.a.org', '*.', '*..org', '**.org', '*a.org', 'org.*', '-a.org', 'a-.org'],
+  ...['a b.org', 'a/b.org', 'a.org:443', 'user@a.org', 'a\0.org', `*.${'a.'.repeat(126)}b`],
+  ...['1.2.3.4.', '1.2.3', '127.1', '0x7f.1', '2130706433', '*.1.2.3', 'a.0x', '::1', '[::1]'],
+  ...['☃', 'a。org', '１２７.0.0.1'],
+])('the host %j is refused', (host) => {
+  expect(problemsOf(allowing({ host }))).toMatch(/^policy\.egress\.allow\[0\]\.host: expected /)
+})
+
+test.each([
+  ...['', '/', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/8/8', '10.0.0/8', '10.0.0.0/255.0.0.0', '010.0.0.0/8'],
+  ...['fd00::/129', 'fd00::/8/8', 'fe80::1%eth0/64', '::ffff:10.0.0.0.0/96', '10.0.0.0 /8'],
+])('the CIDR %j is refused', (cidr) => {
+  expect(problemsOf(allowing({ cidr }))).toMatch(/^policy\.egress\.allow\[0\]: expected a CIDR/)
+})
+
+test.each([-1, 65_536, 1e9, '', '-', '80-', '-80', '1-2-3', ' 80', '0x50', '80,443', '0-80'])(
+  'the port %j is refused',
+  (port) => {
+    expect(problemsOf(allowing({ ports: [port] }))).toContain('expected ports from 1 to 65535')
+  },
+)
+
 test('10,000 rules are read, and one that is wrong among them is named', () => {
   const rules = Array.from({ length: 10_000 }, (_, n) => ({
     cidr: `10.${n >> 8}.${n & 255}.0/24`,
@@ -137,6 +190,8 @@ describe('in the configuration', () => {
   test('it is checked with the rest, and errors name the nearest key', () => {
     const policy = allowing({ set: 'dns' })
     expect(parseConfig({ policy }, undefined).policy).toEqual(policy)
+    const pods = { policy: allowing({ host: 'web.default.pod' }) }
+    expect(parseConfig(pods, undefined).policy).toEqual(allowing({ pod: 'default/web' }))
     expect(() => parseConfig({ policy: { egres: policy.egress } }, undefined)).toThrow(
       'policy.egres: unknown key; did you mean "egress"?',
     )

@@ -69,6 +69,7 @@ export type ChainName =
   | 'input'
   | 'host'
   | 'raw'
+  | 'resolving'
   | 'prerouting'
   | 'output'
   | 'postrouting'
@@ -76,6 +77,7 @@ export type ChainName =
 /** By name; those without a hook see what others send them. */
 export const chains: Record<ChainName, BaseChain | undefined> = {
   'from-pods': undefined,
+  resolving: undefined,
   forward: { type: 'filter', hook: 'forward', priority: priorities.filter },
   input: { type: 'filter', hook: 'input', priority: priorities.filter },
   host: { type: 'filter', hook: 'output', priority: priorities.filter },
@@ -99,6 +101,9 @@ export const setNames = (family: IpFamily) => ({
 /** By the name of a pod's link: the chain of its policy, of what it sends and of what is sent to it. */
 export const policyMaps = { egress: 'egress', ingress: 'ingress' } as const
 
+/** Links of pods that ask other pods for names themselves, or the host, as far as their policy lets them: all else is answered. */
+export const askingSets = { pods: 'asking-pods', host: 'asking-host' } as const
+
 /** Holds, for each link, how much of what its policy denies is told. */
 export const TOLD_SET = 'told'
 
@@ -114,6 +119,7 @@ export function policySets(table: TableRef): [SetRef, NewSet][] {
   return [
     [ref(policyMaps.egress), { key: 'ifname', value: 'verdict' }],
     [ref(policyMaps.ingress), { key: 'ifname', value: 'verdict' }],
+    ...Object.values(askingSets).map((set): [SetRef, NewSet] => [ref(set), { key: 'ifname' }]),
     [ref(TOLD_SET), { key: 'ifname', dynamic: true, timeout: 0, size: 65_535 }],
     [ref(CONNECTIONS_SET), { key: ['ifname', 'mark'], dynamic: true, size: 1 << 20 }],
   ]

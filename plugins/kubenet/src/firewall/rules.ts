@@ -29,6 +29,7 @@ import { be16, encodeIp, u8, u32 } from '@podwire/netlink/transport'
 import { addressToNumber, type IpFamily, numberToAddress } from '../ipam/cidr.ts'
 import type { PodNetwork } from '../ipam/network.ts'
 import {
+  askingSets,
   type ChainName,
   CONNECTIONS_SET,
   type FirewallPlan,
@@ -60,7 +61,7 @@ export type ChainRule = readonly [chain: ChainName, rule: Rule]
 /** The rules of the inet table, each with its chain. */
 export function rules(plan: FirewallPlan): ChainRule[] {
   return [
-    ...families.flatMap(resolving),
+    ...resolving(),
     ...families.flatMap((family) => [...publishing(family), ...masquerading(family, plan)]),
     ...loopback(),
     ...fromPods(plan),
@@ -76,23 +77,32 @@ const destinationIs = (type: Buffer): Rule => [fib('type', ['daddr']), equals(ty
 export const destinationIsLocal = destinationIs(RTN_LOCAL)
 
 /** What a pod asks any name server goes to the resolver that answers it, where it has one. */
-function resolving(family: IpFamily): ChainRule[] {
-  const { translation, bytes } = layouts[family]
-  return [IPPROTO_TCP, IPPROTO_UDP].map(
-    (protocol): ChainRule => [
-      'prerouting',
-      [
-        ...isFamily(family),
-        meta('l4proto'),
-        equals(u8(protocol)),
-        payload(header.th.dport),
-        equals(be16(DNS_PORT)),
-        meta('iifname'),
-        mapped(setNames(family).resolvers),
-        dnat(translation, 0, bytes / 4),
-      ],
-    ],
-  )
+function resolving(): ChainRule[] {
+  const isQuestion = (protocol: number): Rule => [
+    meta('l4proto'),
+    equals(u8(protocol)),
+    payload(header.th.dport),
+    equals(be16(DNS_PORT)),
+  ]
+  return [
+    ...[IPPROTO_TCP, IPPROTO_UDP].map(
+      (protocol): ChainRule => ['prerouting', [...isQuestion(protocol), verdict({ jump: 'resolving' })]],
+    ),
+    ...families.flatMap(answering),
+  ]
+}
+
+function answering(family: IpFamily): ChainRule[] {
+  const { translation, bytes, destination } = layouts[family]
+  const { pods, resolvers } = setNames(family)
+  const asksItself = (set: string): Rule => [...isFamily(family), meta('iifname'), isIn(set)]
+  // The host has addresses among them.
+  const toPods: Rule = [payload(destination), isIn(pods), fib('type', ['daddr']), differs(RTN_LOCAL)]
+  return [
+    ['resolving', [...asksItself(askingSets.host), ...destinationIsLocal, verdict('return')]],
+    ['resolving', [...asksItself(askingSets.pods), ...toPods, verdict('return')]],
+    ['resolving', [...isFamily(family), meta('iifname'), mapped(resolvers), dnat(translation, 0, bytes / 4)]],
+  ]
 }
 
 /** What comes for a published port of this host, from elsewhere or from the host itself, goes to the pod. */

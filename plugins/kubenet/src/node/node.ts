@@ -115,7 +115,9 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   const naming = createNaming({
     log,
     servers: options.nameServers,
-    pods: () => records.list(),
+    stays: init.resident !== false,
+    podNamed: records.named,
+    podAt: (address) => podOf(claims.ownerOf(address) ?? ''),
     peerNamed: peers.named,
     admit: (pod, groups, members) => policies.admit(pod, groups, members),
     denied: denials.note,

@@ -98,8 +98,7 @@ async function restorePolicies(
     const pod = records.read(sandboxId)
     if (!pod || pod.leaving || pod.changing) continue
     if (takesUp) await policies.takeUp(pod)
-    // Its rules lead to whoever answers it.
-    if (!policies.isAnswered(pod) || policies.differences(pod).length === 0) continue
+    if (policies.isLeftToOthers(pod) || policies.differences(pod).length === 0) continue
     await policies.replace(pod)
     repaired.push(`policy of pod ${podKey(pod)}`)
   }

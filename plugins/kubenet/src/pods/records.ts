@@ -12,6 +12,7 @@ import {
 import { errors } from '../errors.ts'
 import { type PodRecord, settledBy } from '../pod-record.ts'
 import { isSandboxId, parseRecord } from './parse-record.ts'
+import { createRecordNames } from './record-names.ts'
 
 /**
  * What outlives a process of each pod: a file. Several processes may share the directory. A pod's record is there before
@@ -29,6 +30,8 @@ export interface Records {
   remove(sandboxId: string): void
   /** The sandboxes that have a record. */
   ids(): string[]
+  /** The pod of this name, unless it is about to go. Those of other processes are known within a moment. */
+  named(namespace: string, name: string): PodRecord | undefined
   /** Every pod whose record can be read. */
   list(): PodRecord[]
   /** The same in pieces, as a thousand files read in one go would hold up everything else. */
@@ -99,9 +102,18 @@ export function openRecords(stateDir: string): Records {
     if (isChanging) removeIfThere(changing)
   }
 
+  const list = () => ids().flatMap((sandboxId) => readOr(sandboxId))
+  const names = createRecordNames(pods, list)
+
   return {
     read,
+    named: (namespace, name) =>
+      names
+        .sandboxesOf({ namespace, name })
+        .flatMap((sandboxId) => readOr(sandboxId))
+        .find((record) => record.namespace === namespace && record.name === name && !record.leaving),
     write(record) {
+      names.note(record)
       if (record.changing) writeFileWhole(fileOf(record.sandboxId, suffixes.changing), JSON.stringify(record))
       else writeStaying(record)
     },
@@ -118,7 +130,7 @@ export function openRecords(stateDir: string): Records {
       for (const suffix of Object.values(suffixes)) removeIfThere(fileOf(sandboxId, suffix))
     },
     ids,
-    list: () => ids().flatMap((sandboxId) => readOr(sandboxId)),
+    list,
     async readAll(onUnreadable) {
       const found: PodRecord[] = []
       for (const [index, sandboxId] of ids().entries()) {

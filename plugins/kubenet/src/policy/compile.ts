@@ -1,4 +1,10 @@
-import type { PodSelector, Policy, PolicyRule, PolicySide } from '@podwire/api'
+import {
+  METADATA_ADDRESSES,
+  type PodSelector,
+  type Policy,
+  type PolicyRule,
+  type PolicySide,
+} from '@podwire/api'
 import { type AddressRange, addressToNumber, type IpFamily, parseCidr } from '../ipam/cidr.ts'
 import { allowedBoxes, type Box, type Matches } from './boxes.ts'
 import { ALL_TRAFFIC, type Traffic, trafficOf } from './traffic.ts'
@@ -106,24 +112,11 @@ function groupsOf(rules: readonly PolicyRule[]): Group[] {
   return [...groups.values()]
 }
 
-// Where clouds tell machines who they are, and give them credentials: of Amazon's, its containers' and Kubernetes', Google's,
-// Alibaba's, Azure's.
-const METADATA = [
-  '169.254.169.254',
-  'fd00:ec2::254',
-  '169.254.170.2',
-  '169.254.170.23',
-  'fd00:ec2::23',
-  'fd20:ce::254',
-  '100.100.100.200',
-  '168.63.129.16',
-]
-
 const EVERYBODY: readonly AddressRange[] = [parseCidr('0.0.0.0/0')!, parseCidr('::/0')!]
 
 function rangesOf({ cidr, except = [], set }: PolicyRule): readonly AddressRange[] {
   if (set === 'metadata')
-    return METADATA.map((address) => {
+    return METADATA_ADDRESSES.map((address) => {
       const value = addressToNumber(address)
       return { family: address.includes(':') ? 6 : 4, first: value, last: value }
     })

@@ -8,10 +8,11 @@ import {
 } from '@podwire/netlink/nftables'
 import { be16, encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
-import { families, policyMaps, setNames } from '../firewall/layout.ts'
+import { askingSets, families, policyMaps, setNames } from '../firewall/layout.ts'
 import { familyOf } from '../ipam/cidr.ts'
 import { isUdpPortOpen } from '../kernel/udp-ports.ts'
 import type { PodRecord } from '../pod-record.ts'
+import type { Answered } from './answered.ts'
 import { directions } from './compile.ts'
 import { ifThere, removed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
@@ -24,7 +25,7 @@ export interface LinkEntry {
 }
 
 const resolverMaps = families.map((family) => setNames(family).resolvers)
-const linkMaps = [...Object.values(policyMaps), ...resolverMaps]
+const linkMaps = [...Object.values(policyMaps), ...resolverMaps, ...Object.values(askingSets)]
 
 /** The chains by which the packets go that a link's pod sends, and that are sent to it. */
 export const policyEntries = (link: string, policy: KernelPolicy): LinkEntry[] =>
@@ -33,12 +34,18 @@ export const policyEntries = (link: string, policy: KernelPolicy): LinkEntry[] =
     element: { key: linkName(link), value: { jump: chainOf(direction, policy) } },
   }))
 
-/** Lead what a pod asks to a port of the host, by whatever address it asks. */
-export const resolverEntries = (link: string, { addresses }: PodRecord, port: number): LinkEntry[] =>
-  addresses.map(({ gateway }) => ({
+/** Lead what a pod asks to a port of the host, whomever it asks, but those that it asks itself. */
+export const resolverEntries = (
+  link: string,
+  { addresses }: PodRecord,
+  { port, answers }: { readonly port: number; readonly answers: Answered },
+): LinkEntry[] => [
+  ...addresses.map(({ gateway }) => ({
     map: setNames(familyOf(gateway) ?? 4).resolvers,
     element: { key: linkName(link), value: concatenate(encodeIp(gateway), be16(port)) },
-  }))
+  })),
+  ...answers.itself.map((whom) => ({ map: askingSets[whom], element: { key: linkName(link) } })),
+]
 
 export const added = (table: TableRef, entries: readonly LinkEntry[]): Change[] =>
   entries.flatMap(({ map, element }) => elements.add({ ...table, set: map }, [element]))

@@ -1,12 +1,13 @@
-import { type DeniedFlow, type Logger, messageOf, type Policy } from '@podwire/api'
+import { type DeniedFlow, type Logger, messageOf, type Policy, podKey } from '@podwire/api'
 import { encodeIp } from '@podwire/netlink/transport'
-import { addressToNumber, familyOf, type IpFamily } from '../ipam/cidr.ts'
+import { errors } from '../errors.ts'
+import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { type CompiledSide, compilePolicy, type Group } from './compile.ts'
-import { createNameMatcher, parseNamePattern } from './names/matcher.ts'
+import { type Answered, answeredOf } from './answered.ts'
+import { type CompiledSide, compilePolicy } from './compile.ts'
+import { type NameRules, namesOf } from './name-rules.ts'
 import type { Decision, Refusal, Resolver, ResolverOptions } from './names/resolver.ts'
-import type { PodOfRules } from './others-policies.ts'
-import { isSelected } from './selectors.ts'
+import { createPodNames, isAllowed, type PodName, type PodNamesContext, podNameOf } from './pod-names.ts'
 
 /** An address that a name led to, in network order. */
 export interface Member {
@@ -15,12 +16,14 @@ export interface Member {
   readonly timeout: number
 }
 
-/** Answers the DNS of pods whose policies have names. */
+/** Answers the DNS of pods whose policies have names, or pods, which have names too. */
 export interface Naming {
-  /** Sees to it that the pod is answered by this process from now on. */
+  /** Whether this process answers pods of such a policy. */
+  serves(policy: Policy): boolean
+  /** Sees to it that the pod is answered by this process from now on, where its policy is one of those. */
   serve(pod: PodRecord): Promise<void>
   /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
-  resolverOf(pod: PodRecord): { readonly port: number } | undefined
+  resolverOf(pod: PodRecord): { readonly port: number; readonly answers: Answered } | undefined
   forget(sandboxId: string): void
   /** Whom this process answers. */
   pods(): readonly PodRecord[]
@@ -31,28 +34,29 @@ export interface Naming {
   close(): Promise<void>
 }
 
-interface NamingContext {
+interface NamingContext extends PodNamesContext {
   readonly log: Logger
   /** Empty: whom the host asks. */
   readonly servers: readonly string[]
-  pods(): readonly PodRecord[]
-  /** The pod of another node that has these names. */
-  peerNamed(namespace: string, name: string): PodOfRules | undefined
+  /** Whether this process stays: one that ends at once answers nobody who can do without. */
+  readonly stays: boolean
   /** Lets the pod connect to addresses that a name of these groups led to. */
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   denied(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
 }
 
-interface Served extends Names {
+interface Served extends NameRules {
   readonly pod: PodRecord
   readonly port: number
+  readonly answers: Answered
   readonly egress: CompiledSide
   /** By address: the name, and until when, in milliseconds since 1970. */
   readonly admitted: Map<string, { readonly name: string; readonly until: number }>
+  /** By address: the pod that was asked for by its name. */
+  readonly asked: Map<string, PodName>
 }
 
 const DNS_PORT = 53
-const POD_SUFFIX = '.pod'
 
 /** An answer that is kept this much longer than the kernel lets it be used is put in again. Milliseconds. */
 const slackMs = 30_000
@@ -60,13 +64,12 @@ const slackMs = 30_000
 /** More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory. */
 const MOST_ADMITTED = 16_384
 
-export const hasNames = ({ egress }: Policy) => (egress?.allow ?? []).some(({ host }) => host !== undefined)
-
 export function createNaming(context: NamingContext): Naming {
   const { log } = context
   const resolvers = new Map<string, Promise<Resolver>>()
   const served = new Map<string, Served>()
   const byAddress = new Map<string, Served>()
+  const podNames = createPodNames(context)
 
   // One for each set of the host's addresses in the networks of pods: mostly one.
   function resolverAt(addresses: readonly string[]): Promise<Resolver> {
@@ -91,25 +94,18 @@ export function createNaming(context: NamingContext): Naming {
   function decide(source: string, name: string): Decision {
     const one = byAddress.get(source)
     if (!one) return 'refuse'
-    if (name.endsWith(POD_SUFFIX)) {
-      const addresses = addressesOfPod(one, name.slice(0, -POD_SUFFIX.length))
+    const named = podNameOf(name)
+    if (named) {
+      const addresses = podNames.addressesFor(one.egress, named)
+      remember(one, named, addresses)
       return addresses.length > 0 ? { addresses } : 'refuse'
     }
     return one.denied(name).length === 0 && one.groups(name).length > 0 ? 'allow' : 'refuse'
   }
 
-  /** `web.default` is the pod `default/web`. */
-  function addressesOfPod({ egress }: Served, name: string): string[] {
-    const at = name.lastIndexOf('.')
-    const [podName, namespace] = [name.slice(0, at), name.slice(at + 1)]
-    const isNamed = (other: PodRecord) => other.name === podName && other.namespace === namespace
-    // A pod of this node first: nothing that others say takes its name from it.
-    const pod: PodOfRules | undefined = context.pods().find(isNamed) ?? context.peerNamed(namespace, podName)
-    if (!pod) return []
-    const isIn = (groups: readonly Group[]) => groups.some(({ pods }) => isSelected(pods, pod))
-    if (isIn(egress.deny)) return []
-    const own = pod.addresses.map(({ address }) => address)
-    return isIn(egress.allow) ? own : own.filter((address) => isAllowed(egress, address))
+  function remember({ asked }: Served, named: PodName, addresses: readonly string[]) {
+    if (asked.size + addresses.length > MOST_ADMITTED) asked.clear()
+    for (const address of addresses) asked.set(address, named)
   }
 
   async function admit(
@@ -164,20 +160,47 @@ export function createNaming(context: NamingContext): Naming {
       if (byAddress.get(address) === one) byAddress.delete(address)
   }
 
+  function answeredHere(egress: CompiledSide): Answered | undefined {
+    const answers = answeredOf(egress)
+    return answers?.isNeeded || context.stays ? answers : undefined
+  }
+
+  /** Undefined where there is no resolver for a pod that can do without one. */
+  async function portFor(pod: PodRecord, { isNeeded }: Answered): Promise<number | undefined> {
+    const addresses = [...new Set(pod.addresses.map(({ gateway }) => gateway))]
+    try {
+      const resolver = await resolverAt(addresses)
+      if (isNeeded && !resolver.hasServers()) throw errors.NO_NAME_SERVER({})
+      return resolver.port
+    } catch (error) {
+      if (isNeeded) throw error
+      log.warn(`pod ${podKey(pod)} hears of no other pods by name: ${messageOf(error)}`)
+      return undefined
+    }
+  }
+
   return {
+    serves(policy) {
+      const { egress } = compilePolicy(policy)
+      return egress !== undefined && answeredHere(egress) !== undefined
+    },
     async serve(pod) {
       const before = served.get(pod.sandboxId)
       forget(pod.sandboxId)
-      if (!pod.policy || !hasNames(pod.policy)) return
+      if (!pod.policy) return
       const { egress } = compilePolicy(pod.policy)
-      if (!egress) return
-      const { port } = await resolverAt([...new Set(pod.addresses.map(({ gateway }) => gateway))])
+      const answers = egress && answeredHere(egress)
+      if (!answers) return
+      const port = await portFor(pod, answers)
+      if (port === undefined) return
       const one: Served = {
         pod,
         port,
+        answers,
         egress,
         ...namesOf(pod.policy, egress),
         admitted: before?.admitted ?? new Map(),
+        asked: before?.asked ?? new Map(),
       }
       served.set(pod.sandboxId, one)
       for (const { address } of pod.addresses) byAddress.set(address, one)
@@ -195,7 +218,10 @@ export function createNaming(context: NamingContext): Naming {
           : [],
       )
     },
-    nameOf: (sandboxId, address) => served.get(sandboxId)?.admitted.get(address)?.name,
+    nameOf(sandboxId, address) {
+      const one = served.get(sandboxId)
+      return one && (one.admitted.get(address)?.name ?? podNames.nameOf(one.asked.get(address), address))
+    },
     async close() {
       const running = await Promise.allSettled(resolvers.values())
       resolvers.clear()
@@ -208,51 +234,8 @@ export function createNaming(context: NamingContext): Naming {
   }
 }
 
-/** Loaded when there are names: most hosts have none. */
+/** Loaded when somebody asks for names: on most hosts nobody does. */
 async function startResolver(options: ResolverOptions): Promise<Resolver> {
   const { createResolver } = await import('./names/resolver.ts')
   return createResolver(options)
-}
-
-/** Whether a rule of addresses allows this one, by whatever port. */
-function isAllowed({ boxes }: CompiledSide, address: string): boolean {
-  const family = familyOf(address)
-  if (!family) return false
-  const value = addressToNumber(address)
-  return boxes[family].some(({ first, last }) => first <= value && value <= last)
-}
-
-interface Names {
-  /** The groups that have the name, by where they stand among what the egress allows. */
-  readonly groups: (name: string) => readonly number[]
-  /** The rules that deny it, by where they stand in the policy. */
-  readonly denied: (name: string) => readonly number[]
-}
-
-/** What a policy says of names; pods of one policy share it. */
-function namesOf({ egress: { deny = [] } = { default: 'deny' } }: Policy, egress: CompiledSide): Names {
-  const known = namesOfSides.get(egress)
-  if (known) return known
-  const names: Names = {
-    groups: matcherOf(
-      egress.allow.flatMap(({ names }, index) => names.map((name) => [name, index] as const)),
-    ),
-    denied: matcherOf(
-      deny.flatMap(({ host }, index) => (host === undefined ? [] : [[host, index] as const])),
-    ),
-  }
-  namesOfSides.set(egress, names)
-  return names
-}
-
-const namesOfSides = new WeakMap<CompiledSide, Names>()
-
-/** The host has checked the names. */
-function matcherOf<T>(entries: readonly (readonly [string, T])[]) {
-  return createNameMatcher(
-    entries.flatMap(([name, value]) => {
-      const pattern = parseNamePattern(name)
-      return 'problem' in pattern ? [] : [[pattern, value] as const]
-    }),
-  )
 }

@@ -3,6 +3,7 @@ import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
 import type { PodRecord } from '../pod-record.ts'
+import { answeredBy } from './answered.ts'
 import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
 import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
@@ -17,7 +18,7 @@ import {
   policyEntries,
   resolverEntries,
 } from './link-entries.ts'
-import { hasNames, type Member, type Naming } from './naming.ts'
+import type { Member, Naming } from './naming.ts'
 import { type MembersOf, objectsOf, put } from './objects.ts'
 import { addressesOf, createOthersPolicies, type PodOfRules } from './others-policies.ts'
 import type { PastConnections, PolicedPod } from './past-connections.ts'
@@ -46,8 +47,10 @@ export interface Policies {
    * no longer allowed. May be repeated. Those of afterwards are known already.
    */
   exchangePeers(before: readonly PodOfRules[], after: readonly PodOfRules[]): Promise<void>
-  /** Whether this process answers the pod's DNS, where its policy has names. */
+  /** Whether this process answers the pod's DNS, where its policy has names that it would answer. */
   isAnswered(pod: PodRecord): boolean
+  /** Whether another process is to see to the pod's policy: its rules lead to whoever answers it. */
+  isLeftToOthers(pod: PodRecord): boolean
   /** Lets a pod connect to what its names lead to. @param groups where they stand among what its egress allows */
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   /** In what the kernel's rules differ, each in a phrase. */
@@ -157,7 +160,7 @@ export function createPolicies(context: PolicyContext): Policies {
     const resolver = naming.resolverOf(record)
     return [
       ...(policy ? policyEntries(link, policy) : []),
-      ...(resolver ? resolverEntries(link, record, resolver.port) : []),
+      ...(resolver ? resolverEntries(link, record, resolver) : []),
     ]
   }
 
@@ -215,7 +218,7 @@ export function createPolicies(context: PolicyContext): Policies {
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
   const isAnsweredHere = (record: PodRecord) =>
-    !record.policy || !hasNames(record.policy) || naming.resolverOf(record) !== undefined
+    !record.policy || !naming.serves(record.policy) || naming.resolverOf(record) !== undefined
 
   const isForNobody = (record: PodRecord) => !record.policy && others.areNone()
 
@@ -290,6 +293,11 @@ export function createPolicies(context: PolicyContext): Policies {
     },
     concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,
+    isLeftToOthers(record) {
+      const answered = record.policy && answeredBy(record.policy)
+      if (!answered || naming.resolverOf(record)) return false
+      return answered.isNeeded || isAnsweredByAnybody(firewall, linkOf(record.sandboxId))
+    },
     admit(record, groups, members) {
       const policy = policyOf(record)
       // Another process may have torn it down since it asked: whoever has its link next must not have what it was led to.
@@ -307,7 +315,7 @@ export function createPolicies(context: PolicyContext): Policies {
           entriesOf(record, policy, link).every(({ map, element }) => hasElement(firewall, map, element.key)))
       return [
         ...(isRight ? [] : ['the rules of its policy were changed']),
-        ...(hasNames(record.policy) && !isAnsweredByAnybody(firewall, link)
+        ...(answeredBy(record.policy)?.isNeeded && !isAnsweredByAnybody(firewall, link)
           ? ['nobody answers its questions for names any more']
           : []),
       ]

@@ -21,6 +21,7 @@ import { be16, u8 } from '@podwire/netlink/transport'
 import { layouts, TOLD_SET } from '../firewall/layout.ts'
 import { destinationIsLocal, isFamily, isTranslated, RTN_LOCAL, type Rule } from '../firewall/rules.ts'
 import type { IpFamily } from '../ipam/cidr.ts'
+import { answeredOf } from './answered.ts'
 import type { CompiledSide, Direction, Group } from './compile.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import { logPrefix } from './log-prefix.ts'
@@ -129,7 +130,7 @@ function isTraffic({ protocols, ports }: Traffic): Expression[] {
 
 /** What the pod asks any name server was led to the host's own resolver, which decides by itself. */
 function resolving({ direction, side }: Side): Rule[] {
-  if (direction !== 'egress' || !side.allow.some(({ kind }) => kind === 'names')) return []
+  if (direction !== 'egress' || !answeredOf(side)) return []
   const wasToDns: Rule = [
     { ct: { register: 0, key: 'dport', direction: 'original' } },
     equals(be16(DNS_PORT)),

@@ -90,6 +90,24 @@ describeIsolated('an adversary in a pod whose policy has names', () => {
     expect(await reached()).toEqual(Object.keys(ways))
   })
 
+  it('has nothing leave the host in names where its policy has pods alone, however it asks', async () => {
+    const { evil, upstream } = await start({ egress: { default: 'deny', allow: [{ pod: 'test/*' }] } })
+    const outside = await machine.peer('outside')
+    await outside.listen(5454, OWN)
+    const { ip } = await machine.pod('web')
+    expect(await evil.resolve('web.test.pod', OWN)).toBe(ip)
+    const asked = Object.values(ways).flatMap(({ ask }) => (ask ? [ask[0]] : []))
+    for (const server of [OWN, '9.9.9.9', '10.88.0.1', ip, `${OWN}:5353`, `${OWN}:5454`])
+      for (const name of [...asked, 'secret.web.test.pod', 'a.pod', 'pod', '.'])
+        expect(await evil.resolve(name, server), `${name} at ${server}`).toMatch(/^E/)
+    expect(await evil.resolveByTcp('denied.test', OWN)).toBe('rcode 3')
+    expect(upstream.asked).toEqual([])
+    expect(await outside.heard()).toEqual([])
+    await machine.again('evil')
+    await evil.resolve('denied.test', `${OWN}:5454`)
+    expect(await outside.heard()).not.toEqual([])
+  }, 60_000)
+
   it('asks no server of its own over TCP either, and nobody hears of a name that is not allowed', async () => {
     const { evil, upstream } = await start(policy)
     expect(await evil.resolveByTcp('denied.test', OWN)).toBe('rcode 3')

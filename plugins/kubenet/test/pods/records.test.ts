@@ -28,6 +28,38 @@ const record = (sandboxId: string): PodRecord => ({
 })
 
 describe('records', () => {
+  it('are found by the names of their pods, those of other processes a little later, and not while they go', async () => {
+    const [own, other] = [openRecords(dir), openRecords(dir)]
+    const named = (name: string) => own.named('default', name)?.sandboxId
+    expect(named('web')).toBeUndefined()
+    own.write(record('a'))
+    expect(named('web')).toBe('a')
+    other.write({ ...record('b'), name: 'db' })
+    await expect.poll(() => named('db')).toBe('b')
+    expect(own.named('other', 'db')).toBeUndefined()
+    // The same sandbox is another pod's.
+    other.remove('a')
+    expect(named('web')).toBeUndefined()
+    other.write({ ...record('a'), name: 'cache' })
+    expect(named('web')).toBeUndefined()
+    await expect.poll(() => named('cache')).toBe('a')
+    other.markLeaving('a')
+    expect(named('cache')).toBeUndefined()
+  })
+
+  it('are not all read each time that somebody asks for a name, however many change', () => {
+    const records = openRecords(dir)
+    for (let pod = 0; pod < 500; pod++) records.write({ ...record(`s${pod}`), name: `pod${pod}` })
+    const started = performance.now()
+    for (let asked = 0; asked < 2_000; asked++) {
+      records.named('default', `none${asked}`)
+      if (asked % 10 === 0) writeFileSync(join(dir, 'pods', '.changed'), '')
+      if (asked % 10 === 5) rmSync(join(dir, 'pods', '.changed'))
+    }
+    // To read all of them 2,000 times takes half a minute.
+    expect(performance.now() - started).toBeLessThan(5_000)
+  })
+
   it('come back as they were written, whatever the sandbox is called', async () => {
     const records = openRecords(dir)
     for (const id of ['a1', 'default-web-0', 'A.b_c', 'x..y']) {

@@ -80,6 +80,37 @@ describeIsolated('flows that are allowed', () => {
     expect(allowed().some(({ address }) => address === '192.0.2.2')).toBe(false)
   })
 
+  it('are told with the name of a pod that was asked for, denied ones too, and only while that pod has the address', async () => {
+    await machine.start()
+    const { ip } = await machine.pod('web')
+    const policy = { egress: { default: 'deny' as const, allow: [{ pod: 'test/*', ports: [80] }] } }
+    await machine.pod('pod', { policy })
+    const peer = await machine.peer('pod')
+    const serve = async (id: string) => (await machine.peer(id)).serve('tcp', 80, id)
+    await serve('web')
+    await watch(true)
+    const namesOf = (event: 'flow:allowed' | 'flow:denied') =>
+      told<AllowedFlow>(event)
+        .filter(({ protocol, direction }) => protocol === 'tcp' && direction === 'egress')
+        .map(({ address, port, name }) => ({ address, port, name }))
+    expect(await peer.ask('tcp', ip, 80)).toMatch(/^web/)
+    await expect.poll(() => namesOf('flow:allowed')).toEqual([{ address: ip, port: 80, name: undefined }])
+    expect(await peer.resolve('web.test.pod', ANYBODY)).toBe(ip)
+    expect(await peer.ask('tcp', ip, 80)).toMatch(/^web/)
+    await peer.ask('tcp', ip, 81, { timeout: 500 })
+    const named = { address: ip, name: 'web.test.pod' }
+    await expect.poll(() => namesOf('flow:allowed')).toContainEqual({ ...named, port: 80 })
+    await expect.poll(() => namesOf('flow:denied')).toEqual([{ ...named, port: 81 }])
+
+    await machine.remove('web')
+    await machine.pod('other', { annotations: { 'podwire.dev/ip': ip } })
+    await serve('other')
+    expect(await peer.ask('tcp', ip, 80)).toMatch(/^other/)
+    const allowed = () => namesOf('flow:allowed')
+    await expect.poll(() => allowed().filter(({ name }) => name === undefined).length).toBe(2)
+    expect(allowed()).toHaveLength(3)
+  })
+
   it('are told of both pods of a connection, by a published port too', async () => {
     const outside = await machine.outside()
     await machine.start()

@@ -64,6 +64,51 @@ describeIsolated('a policy in the kernel', () => {
       expect(await pod.ask('tcp', address, 80), address).toMatch(REFUSED)
   })
 
+  it('of a family that the pod has no address of, of rules that overlap, and of one that is there twice, says what the others say', async () => {
+    const outside = await machine.outside()
+    for (const port of [80, 443]) await outside.serve('tcp', port, 'outside')
+    await machine.start({ podCIDR: '10.88.0.0/16' })
+    const rule: PolicyRule = { cidr: '192.0.2.2/32', ports: [80, '80-90', '85-100'] }
+    const others: PolicyRule[] = [
+      { cidr: 'fd00::/8' },
+      { cidr: '::/0', ports: [443] },
+      { cidr: '192.0.0.0/8', ports: [80] },
+    ]
+    await machine.pod('pod', {
+      policy: {
+        egress: { default: 'deny', allow: [rule, rule, ...others, { pod: '*/*', ports: [1, '1-9', 5] }] },
+        ingress: { default: 'deny', allow: [{ cidr: 'fd00::/8' }] },
+      },
+    })
+    const pod = await machine.peer('pod')
+    expect(await pod.ask('tcp', '192.0.2.2', 80)).toMatch(/^outside/)
+    expect(await pod.ask('tcp', '192.0.2.2', 443)).toMatch(REFUSED)
+    await pod.serve('tcp', 80, 'pod')
+    expect(await outside.ask('tcp', '10.88.0.2', 80, { timeout: 300 })).toBe('timeout')
+    await machine.remove('pod')
+    expect(machine.traces()).toEqual(nothing)
+  })
+
+  it('of 30,000 rules of all kinds is put in place, holds, and goes', async () => {
+    const rules = (make: (n: number) => PolicyRule) => Array.from({ length: 10_000 }, (_, n) => make(n))
+    const allow = [
+      ...rules((n) => ({ cidr: `10.${n >> 7}.${(n & 127) * 2}.0/24`, ports: [1 + (n % 50)] })),
+      ...rules((n) => ({ host: `*.n${n}.test`, ports: [443] })),
+      ...rules((n) => ({ pod: `test/n${n}`, ports: [80] })),
+      { cidr: '192.0.2.2/32', ports: [80] },
+      { pod: 'test/other', ports: [80] },
+    ]
+    const started = performance.now()
+    const { pod } = await start(allowing(...allow))
+    // Tens of times what it takes; a look at each rule for each other one takes hours.
+    expect(performance.now() - started).toBeLessThan(60_000)
+    expect(await pod.ask('tcp', '192.0.2.2', 80)).toMatch(/^outside/)
+    expect(await pod.ask('tcp', '192.0.2.2', 443)).toMatch(REFUSED)
+    expect(await pod.ask('tcp', '10.88.0.2', 80)).toMatch(/^other/)
+    for (const id of ['pod', 'other']) await machine.remove(id)
+    expect(machine.traces()).toEqual(nothing)
+  }, 120_000)
+
   it('lets groups of addresses nothing that addresses deny', async () => {
     const { pod } = await start({
       egress: { default: 'deny', allow: [{ pod: '*/*' }, { gateway: true }], deny: [{ ports: [443] }] },

@@ -46,7 +46,9 @@ describeIsolated('policies in tables that are made anew', () => {
     const naming = createNaming({
       log: { debug() {}, info() {}, warn() {}, error() {} },
       servers: [],
-      pods: records.list,
+      stays: true,
+      podNamed: records.named,
+      podAt: () => undefined,
       peerNamed: () => undefined,
       admit() {},
       denied() {},

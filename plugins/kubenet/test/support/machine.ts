@@ -23,6 +23,8 @@ export interface Settings {
   nonMasqueradeCIDR?: string
   mtu?: number
   podCIDR?: string
+  /** Whether the host stays, which it does by default. */
+  resident?: boolean
   options?: Partial<KubenetOptions>
 }
 
@@ -123,6 +125,7 @@ export function useMachine(datapath: DatapathName = 'routed'): Machine {
     nonMasqueradeCIDR = '10.0.0.0/8',
     mtu = 0,
     podCIDR = '10.88.0.0/16,fd88::/64',
+    resident = true,
     options = {},
   }: Settings = {}) {
     await plugin?.close?.()
@@ -134,7 +137,7 @@ export function useMachine(datapath: DatapathName = 'routed'): Machine {
       stateDir,
       log,
     })
-    await plugin.init(host, { hairpinMode, nonMasqueradeCIDR, mtu })
+    await plugin.init(host, { hairpinMode, nonMasqueradeCIDR, mtu, resident })
     await plugin.event('pod-cidr-change', { 'pod-cidr': podCIDR })
     return plugin
   }

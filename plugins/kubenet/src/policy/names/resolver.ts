@@ -34,6 +34,8 @@ export interface ResolverStats extends Counters {
 
 export interface Resolver {
   readonly port: number
+  /** Whether there is anybody to ask for names that the host doesn't know itself. */
+  hasServers(): boolean
   /** Answers nothing from now on. Safe to repeat. */
   close(): Promise<void>
   stats(): ResolverStats
@@ -41,12 +43,11 @@ export interface Resolver {
 
 /**
  * The resolver of pods whose policy names hosts: a pod hears of allowed names alone, and may connect to what it heard.
- * @throws PodwireError `INVALID_NAME_SERVER`, `NO_NAME_SERVER`, `RESOLVER_NOT_LISTENING`
+ * @throws PodwireError `INVALID_NAME_SERVER`, `RESOLVER_NOT_LISTENING`
  */
 export async function createResolver(options: ResolverOptions): Promise<Resolver> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const { servers, search } = upstreamsOf(options)
-  if (servers().length === 0) throw errors.NO_NAME_SERVER({})
 
   const cache = createCache({ entries: limits.cacheEntries, bytes: limits.cacheBytes })
   const lookup = createLookup({
@@ -79,6 +80,7 @@ export async function createResolver(options: ResolverOptions): Promise<Resolver
   let closing: Promise<void> | undefined
   return {
     port: listeners.port,
+    hasServers: () => servers().length > 0,
     close: () => (closing ??= listeners.close()),
     stats: () => {
       const { inFlight: waiting, prefetches } = lookup.stats()

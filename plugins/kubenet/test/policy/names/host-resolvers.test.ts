@@ -64,8 +64,13 @@ const resolver = (servers: string[], addresses = ['127.0.0.1']) =>
 
 it('says what is wrong with a server, and with an address to listen on', async () => {
   await expect(resolver(['dns.google'])).rejects.toMatchObject({ code: 'INVALID_NAME_SERVER' })
-  await expect(resolver([])).rejects.toMatchObject({ code: 'NO_NAME_SERVER' })
   await expect(resolver(['10.0.0.53'], ['127.0.0.1', '192.0.2.1'])).rejects.toMatchObject({
     code: 'RESOLVER_NOT_LISTENING',
   })
+})
+
+it('needs no server for names that the host knows itself, and says that it has none', async () => {
+  const [without, having] = [await resolver([]), await resolver(['10.0.0.53'])]
+  expect([without.hasServers(), having.hasServers()]).toEqual([false, true])
+  await Promise.all([without.close(), having.close()])
 })

@@ -206,6 +206,15 @@ describe('an upstream that is not there', () => {
     expect(upstream.asked.length).toBe(before)
   })
 
+  it('that takes two seconds is heard all the same', async () => {
+    const { port, upstream } = await startResolver(({ name, packet, reply, transport }) => {
+      setTimeout(() => reply(answerTo({ name, packet, reply, transport, type: 'A' })), 2_000)
+      return undefined
+    })
+    expect(addressesOf(await ask(port, 'a.org'))).toEqual(['6.6.6.6'])
+    expect(upstream.asked.length).toBeGreaterThan(1)
+  })
+
   it('is asked again when it is back', async () => {
     const { port, upstream } = await startResolver(() => undefined, { limits: { deadline: 500 } })
     expect((await ask(port, 'a.org')).code).toBe(SERVFAIL)
