@@ -17,15 +17,20 @@ export interface Member {
 
 /** Answers the DNS of pods whose policies have names. */
 export interface Naming {
-  /** Sees to it that the pod is answered by this process from now on. */
-  serve(pod: PodRecord): Promise<void>
+  /**
+   * Sees to it that the pod is answered by this process from now on.
+   * @param isAlone no other process has answered it since this one does, or ever
+   */
+  serve(pod: PodRecord, isAlone: boolean): Promise<void>
   /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
-  resolverOf(pod: PodRecord): { readonly port: number } | undefined
+  resolverOf(pod: Pick<PodRecord, 'sandboxId'>): { readonly port: number } | undefined
   forget(sandboxId: string): void
   /** Whom this process answers. */
   pods(): readonly PodRecord[]
   /** The addresses that names of a group lead to now. @param group where it stands among what the pod's egress allows */
   membersOf(sandboxId: string, group: number, family: IpFamily): readonly Member[]
+  /** All addresses that names have led the pod to; undefined where another process may have led it to more. */
+  allLedTo(sandboxId: string): readonly string[] | undefined
   /** The name that led the pod to an address. */
   nameOf(sandboxId: string, address: string): string | undefined
   close(): Promise<void>
@@ -49,6 +54,8 @@ interface Served extends Names {
   readonly egress: CompiledSide
   /** By address: the name, and until when, in milliseconds since 1970. */
   readonly admitted: Map<string, { readonly name: string; readonly until: number }>
+  /** What is admitted is all that there is of the pod's. */
+  readonly isAll: boolean
 }
 
 const DNS_PORT = 53
@@ -57,8 +64,14 @@ const POD_SUFFIX = '.pod'
 /** An answer that is kept this much longer than the kernel lets it be used is put in again. Milliseconds. */
 const slackMs = 30_000
 
-/** More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory. */
-const MOST_ADMITTED = 16_384
+/** The kernel takes an address out a moment after its time is over here. Milliseconds. */
+const lateMs = 30_000
+
+/**
+ * More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory, nor all the room that
+ * the pods of a policy have together.
+ */
+export const MOST_ADMITTED = 4_096
 
 export const hasNames = ({ egress }: Policy) => (egress?.allow ?? []).some(({ host }) => host !== undefined)
 
@@ -125,7 +138,7 @@ export function createNaming(context: NamingContext): Naming {
       return known?.name !== name || known.until + slackMs < now + ttl * 1000
     })
     if (fresh.length === 0) return
-    for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
+    for (const [address, { until }] of one.admitted) if (until + lateMs < now) one.admitted.delete(address)
     if (one.admitted.size + fresh.length > MOST_ADMITTED)
       throw new Error(`names have led ${source} to ${one.admitted.size} addresses already`)
     const members = fresh.map(({ address, ttl }) => ({
@@ -165,7 +178,7 @@ export function createNaming(context: NamingContext): Naming {
   }
 
   return {
-    async serve(pod) {
+    async serve(pod, isAlone) {
       const before = served.get(pod.sandboxId)
       forget(pod.sandboxId)
       if (!pod.policy || !hasNames(pod.policy)) return
@@ -178,6 +191,7 @@ export function createNaming(context: NamingContext): Naming {
         egress,
         ...namesOf(pod.policy, egress),
         admitted: before?.admitted ?? new Map(),
+        isAll: isAlone && (before?.isAll ?? true),
       }
       served.set(pod.sandboxId, one)
       for (const { address } of pod.addresses) byAddress.set(address, one)
@@ -194,6 +208,10 @@ export function createNaming(context: NamingContext): Naming {
           ? [{ address: encodeIp(address), timeout: until - now }]
           : [],
       )
+    },
+    allLedTo(sandboxId) {
+      const one = served.get(sandboxId)
+      return one?.isAll ? [...one.admitted.keys()] : undefined
     },
     nameOf: (sandboxId, address) => served.get(sandboxId)?.admitted.get(address)?.name,
     async close() {

@@ -12,6 +12,7 @@ import {
   added,
   cutOff,
   forgotten,
+  isAnsweredAt,
   isAnsweredByAnybody,
   type LinkEntry,
   policyEntries,
@@ -80,7 +81,7 @@ interface PolicyContext {
 export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming, past } = context
   const shared = createSharedPolicies({ firewall, membersOf: (policy) => membersOf(policy, everybody) })
-  const ledTo = createLedTo({ firewall, naming, linkOf })
+  const ledTo = createLedTo({ firewall, naming, isAnsweredHere: isLedHere, linkOf })
   const others = createOthersPolicies({
     firewall,
     stateDir: context.stateDir,
@@ -212,6 +213,12 @@ export function createPolicies(context: PolicyContext): Policies {
     return policy ? [{ pod, policy, link: linkOf(pod.sandboxId) }] : []
   }
 
+  /** Whether what the pod asks comes to this process, as far as the kernel knows. */
+  function isLedHere(sandboxId: string): boolean {
+    const resolver = naming.resolverOf({ sandboxId })
+    return resolver !== undefined && isAnsweredAt(firewall, linkOf(sandboxId), resolver.port)
+  }
+
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
   const isAnsweredHere = (record: PodRecord) =>
@@ -233,7 +240,7 @@ export function createPolicies(context: PolicyContext): Policies {
         await past.forget(record)
         // What this process answered an earlier pod of its sandbox, which another one tore down, is nothing of this one's.
         naming.forget(record.sandboxId)
-        await naming.serve(record)
+        await naming.serve(record, true)
       }
       others.announce(record)
       // What another process made anew from the records may be there already.
@@ -242,7 +249,7 @@ export function createPolicies(context: PolicyContext): Policies {
     async replace(record) {
       if (record.policy) refuseBridge(record)
       others.announce(record)
-      await naming.serve(record)
+      await naming.serve(record, isLedHere(record.sandboxId))
       give(record, () => false)
       others.withdraw(record)
       await past.cut(policedPod(record))
@@ -265,7 +272,7 @@ export function createPolicies(context: PolicyContext): Policies {
       if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
       const link = linkOf(record.sandboxId)
       if (isAnsweredHere(record) || isAnsweredByAnybody(firewall, link)) return
-      await naming.serve(record)
+      await naming.serve(record, false)
       retrying(() => {
         const leading = entriesOf(record, undefined)
         firewall.transact((table) =>
