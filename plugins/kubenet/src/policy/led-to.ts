@@ -68,28 +68,26 @@ export function createLedTo({ firewall, naming, isAnsweredHere, linkOf }: LedToC
       const link = linkName(name)
       // The kernel takes a second to tell a hundred thousand elements, and four times as long for twice as many.
       const known = isAnsweredHere(sandboxId) ? naming.allLedTo(sandboxId)?.map(encodeIp) : undefined
-      return firewall
-        .ask(sets.list)
-        .filter(({ set, key }) => set.endsWith(suffix) && Array.isArray(key) && key[0] === 'ifname')
-        .flatMap(({ set, key }) => {
-          const ref = { ...table, set }
-          if (known) {
-            const own = known.filter(({ length }) => key[1] === addressTypes.get(length))
-            return removed(
-              firewall,
+      return firewall.ask(sets.list).flatMap(({ set, key }) => {
+        if (!set.endsWith(suffix) || !Array.isArray(key) || key[0] !== 'ifname') return []
+        const ref = { ...table, set }
+        if (known) {
+          const own = known.filter(({ length }) => key[1] === addressTypes.get(length))
+          return removed(
+            firewall,
+            ref,
+            own.map((address) => ledTo(name, address)),
+          )
+        }
+        const all = firewall.ask(() => elements.list(ref))
+        const own = all.filter((element) => link.equals(element.key.subarray(0, link.length)))
+        return own.length > 0
+          ? elements.del(
               ref,
-              own.map((address) => ledTo(name, address)),
+              own.map((element) => ({ key: element.key })),
             )
-          }
-          const all = firewall.ask(() => elements.list(ref))
-          const own = all.filter((element) => link.equals(element.key.subarray(0, link.length)))
-          return own.length > 0
-            ? elements.del(
-                ref,
-                own.map((element) => ({ key: element.key })),
-              )
-            : []
-        })
+          : []
+      })
     },
   }
 }
