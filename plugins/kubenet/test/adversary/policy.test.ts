@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Policy } from '@podwire/api'
+import { writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
 import { sendFrame } from '../support/frames.ts'
 import { describeIsolated, run, useMachine } from '../support/machine.ts'
+import type { Peer } from '../support/peer.ts'
 import { datagram, type Ipv4, ipv4, ipv6, ipv6Fragments, segment } from './packets.ts'
 
 const own = '0a:58:0a:58:00:03'
@@ -39,6 +40,9 @@ describeIsolated('an adversary in a pod with a policy', () => {
       for (const port of [53, 80, 443, 853]) await peer.serve('tcp', port, label)
       for (const port of [53, 80]) await peer.serve('udp', port, label)
     }
+    // A kernel that takes packets by the way that they say.
+    for (const link of ['all', machine.linkOf('evil')])
+      writeSysctl(`net/ipv4/conf/${link}/accept_source_route`, 1)
     await outside.serve('udp', 81, 'outside', '169.254.169.254')
     await evil.serve('tcp', 7000, 'evil')
     return { outside, host, victim, evil }
@@ -71,14 +75,26 @@ describeIsolated('an adversary in a pod with a policy', () => {
     ['tcp', '169.254.169.254', 80, 'the metadata service'],
     ['udp', '169.254.169.254', 81, 'the metadata service by UDP'],
     ['udp', 'ff02::1%eth0', 80, 'the host by a multicast to all'],
+    ['tcp', '10.99.0.2', 853, 'DNS over TLS of another server'],
+    ['tcp', '2001:db8::2', 53, 'DNS over TCP and IPv6'],
   ]
 
+  /** What is counted where it should not arrive, and what is sent. */
   type Attack = readonly [counted: string, ...frames: readonly Buffer[]]
   const OUTSIDE = '192.0.2.2'
   const [EVIL6, OUTSIDE6] = ['fd88::3', '2001:db8::2']
+  const [HOST, HOST6] = ['10.88.0.1', 'fd88::1']
   const v4 = (counted: string, ...packets: readonly Ipv4[]): Attack => [
     `ip saddr { 192.0.2.1, ${EVIL} } ${counted}`,
     ...packets.map((packet) => ipv4(frame, EVIL, OUTSIDE, packet)),
+  ]
+  const toHost4 = (counted: string, packet: Ipv4): Attack => [
+    `ip saddr ${EVIL} ${counted}`,
+    ipv4(frame, EVIL, HOST, packet),
+  ]
+  const toHost6 = (counted: string, protocol: number, payload: Buffer): Attack => [
+    `ip6 saddr ${EVIL6} ${counted}`,
+    ipv6(frame, EVIL6, HOST6, protocol, payload),
   ]
   const v6 = (counted: string, ...frames: readonly Buffer[]): Attack => [
     `ip6 saddr { 2001:db8::1, ${EVIL6} } ${counted}`,
@@ -97,14 +113,30 @@ describeIsolated('an adversary in a pod with a policy', () => {
     { protocol: 17, payload: datagram(port, 32).subarray(0, 16), fragment: { more: true, offset: 0 } },
     { protocol: 17, payload: datagram(port, 32).subarray(16), fragment: { more: false, offset: 16 } },
   ]
+  const syn = segment(EVIL, OUTSIDE, 4022, 0x02)
+  const tinyFragments: [Ipv4, Ipv4] = [
+    { protocol: 6, payload: syn.subarray(0, 8), fragment: { more: true, offset: 0 } },
+    { protocol: 6, payload: syn.subarray(8), fragment: { more: false, offset: 8 } },
+  ]
   const echo = Buffer.from('0800f7ff00000000', 'hex')
+  const echo6 = Buffer.from('8000000000000000', 'hex')
   const [inner4, inner6] = [
     ipv4(frame, EVIL, OUTSIDE, { protocol: 17, payload: datagram(4020, 16) }).subarray(14),
     ipv6(frame, EVIL6, OUTSIDE6, 17, datagram(4021, 16)).subarray(14),
   ]
 
   const raw: Readonly<Record<string, Attack>> = {
-    'ICMP, a tunnel': v4('ip protocol icmp', { protocol: 1, payload: echo }),
+    'ICMP, a tunnel': v4('icmp type echo-request', { protocol: 1, payload: echo }),
+    'an ICMP error about nothing': v4('icmp type destination-unreachable icmp code 10', {
+      protocol: 1,
+      payload: Buffer.concat([Buffer.from('030afcf500000000', 'hex'), Buffer.alloc(28)]),
+    }),
+    'ICMP that asks for the time': v4('icmp type timestamp-request', {
+      protocol: 1,
+      payload: Buffer.concat([Buffer.from('0d00f2ff00000000', 'hex'), Buffer.alloc(12)]),
+    }),
+    IGMP: protocol(2),
+    OSPF: protocol(89),
     GRE: protocol(47),
     SCTP: protocol(132),
     DCCP: protocol(33),
@@ -123,6 +155,11 @@ describeIsolated('an adversary in a pod with a policy', () => {
       ...{ protocol: 17, payload: datagram(4006, 16) },
       options: Buffer.of(7, 7, 4, 0, 0, 0, 0, 0),
     }),
+    'UDP by a way of its own choice': v4('udp dport 4023', {
+      ...{ protocol: 17, payload: datagram(4023, 16) },
+      options: Buffer.of(131, 7, 4, 10, 99, 0, 2, 0),
+    }),
+    'TCP in tiny fragments': v4('tcp dport 4022', ...tinyFragments),
     'UDP with a tiny TTL': v4('udp dport 4002', { protocol: 17, payload: datagram(4002, 16), ttl: 2 }),
     'UDP in fragments': v4('udp dport 4003', ...fragments(4003)),
     'UDP in fragments, the last one first': v4('udp dport 4004', ...fragments(4004).reverse()),
@@ -139,33 +176,97 @@ describeIsolated('an adversary in a pod with a policy', () => {
       'udp dport 4018',
       ...ipv6Fragments(frame, EVIL6, OUTSIDE6, datagram(4018, 32), 16),
     ),
-    'ICMPv6, a tunnel': v6(
-      'meta l4proto ipv6-icmp',
-      ipv6(frame, EVIL6, OUTSIDE6, 58, Buffer.from('8000000000000000', 'hex')),
+    'ICMPv6, a tunnel': v6('icmpv6 type echo-request', ipv6(frame, EVIL6, OUTSIDE6, 58, echo6)),
+    'an ICMPv6 error about nothing': v6(
+      'icmpv6 type destination-unreachable icmpv6 code 6',
+      ipv6(
+        frame,
+        EVIL6,
+        OUTSIDE6,
+        58,
+        Buffer.concat([Buffer.from('0106000000000000', 'hex'), Buffer.alloc(48)]),
+      ),
     ),
+    'IPv6 with nothing in it': v6('ip6 nexthdr 59', ipv6(frame, EVIL6, OUTSIDE6, 59, Buffer.alloc(0))),
+    'SCTP in IPv6': v6('ip6 nexthdr 132', ipv6(frame, EVIL6, OUTSIDE6, 132, Buffer.alloc(16))),
+    'GRE in IPv6': v6('ip6 nexthdr 47', ipv6(frame, EVIL6, OUTSIDE6, 47, Buffer.alloc(16))),
     'IPv6 in IPv6': v6('ip6 nexthdr 41', ipv6(frame, EVIL6, OUTSIDE6, 41, inner6)),
     'IPv4 in IPv6': v6('ip6 nexthdr 4', ipv6(frame, EVIL6, OUTSIDE6, 4, inner4)),
   }
 
-  /** What reached the server outside, by the names above. */
-  async function sendRaw(): Promise<string[]> {
-    const names = Object.keys(raw)
-    const outside = machine.netnsOf('outside')
-    const nft = (...args: string[]) => run('nsenter', [`--net=${outside}`, 'nft', ...args])
-    nft('add table inet seen; add chain inet seen c { type filter hook prerouting priority 0; }')
-    nft('flush chain inet seen c')
-    for (const [index, [counted]] of Object.values(raw).entries())
-      nft(`add rule inet seen c ${counted} counter comment "${index}"`)
-    for (const [, ...frames] of Object.values(raw))
-      for (const bytes of frames) sendFrame(machine.netnsOf('evil'), bytes)
-    await sleep(500)
-    const listed = nft('list', 'chain', 'inet', 'seen', 'c')
-    return [...listed.matchAll(/counter packets ([1-9]\d*) .*comment "(\d+)"/g)].map(
-      ([, , index]) => names[Number(index)] ?? '',
-    )
+  const toHost: Readonly<Record<string, Attack>> = {
+    'ICMP to the host': toHost4('icmp type echo-request', { protocol: 1, payload: echo }),
+    'GRE to the host': toHost4('ip protocol 47', { protocol: 47, payload: Buffer.alloc(16) }),
+    'SCTP to the host': toHost4('ip protocol 132', { protocol: 132, payload: Buffer.alloc(16) }),
+    'IPv4 in IPv4 to the host': toHost4('ip protocol 4', { protocol: 4, payload: inner4 }),
+    'IPv6 in IPv4 to the host': toHost4('ip protocol 41', { protocol: 41, payload: inner6 }),
+    'ESP to the host': toHost4('ip protocol 50', { protocol: 50, payload: Buffer.alloc(16) }),
+    'a protocol of its own to the host': toHost4('ip protocol 253', {
+      protocol: 253,
+      payload: Buffer.alloc(16),
+    }),
+    'VXLAN to the host': toHost4('udp dport 4789', { protocol: 17, payload: datagram(4789, 32) }),
+    'GENEVE to the host': toHost4('udp dport 6081', { protocol: 17, payload: datagram(6081, 32) }),
+    'WireGuard to the host': toHost4('udp dport 51820', { protocol: 17, payload: datagram(51820, 32) }),
+    'ICMPv6 to the host': toHost6('icmpv6 type echo-request', 58, echo6),
+    'VXLAN to the host in IPv6': toHost6('udp dport 4790', 17, datagram(4790, 32)),
+    'IPv4 in IPv6 to the host': toHost6('ip6 nexthdr 4', 4, inner4),
+    'UDP to all on its link': [
+      `ip saddr ${EVIL} udp dport 4024`,
+      ipv4({ from: own, to: 'ff:ff:ff:ff:ff:ff' }, EVIL, '255.255.255.255', {
+        protocol: 17,
+        payload: datagram(4024, 16),
+      }),
+    ],
+    'UDP to all that hear a multicast': [
+      `ip saddr ${EVIL} udp dport 4026`,
+      ipv4({ from: own, to: '01:00:5e:00:00:01' }, EVIL, '224.0.0.1', {
+        protocol: 17,
+        payload: datagram(4026, 16),
+      }),
+    ],
+    'UDP in fragments to the host': [
+      `ip saddr ${EVIL} udp dport 4025`,
+      ...fragments(4025).map((packet) => ipv4(frame, EVIL, HOST, packet)),
+    ],
   }
 
-  async function reached({ outside, victim, host, evil }: Scene): Promise<string[]> {
+  /** By whom the packets are counted that arrive: outside, and on the host behind all that looks at them. */
+  const places = () => [
+    { attacks: raw, hook: 'prerouting', enter: [`--net=${machine.netnsOf('outside')}`] },
+    { attacks: toHost, hook: 'input', enter: [] },
+  ]
+
+  /** What arrived, by the names above. @param isOpen all of it is waited for */
+  async function sendRaw(evil: Peer, isOpen: boolean): Promise<string[]> {
+    const counting = places().map(({ attacks, hook, enter }) => {
+      const nft = (...args: string[]) => run('nsenter', [...enter, 'nft', ...args])
+      nft(`add table inet seen; add chain inet seen c { type filter hook ${hook} priority 300; }`)
+      nft('flush chain inet seen c')
+      for (const [index, [counted]] of Object.values(attacks).entries())
+        nft(`add rule inet seen c ${counted} counter comment "${index}"`)
+      return () => {
+        const listed = nft('list', 'chain', 'inet', 'seen', 'c')
+        return [...listed.matchAll(/counter packets ([1-9]\d*) .*comment "(\d+)"/g)].map(
+          ([, , index]) => Object.keys(attacks)[Number(index)] ?? '',
+        )
+      }
+    })
+    const arrived = () => counting.flatMap((count) => count())
+    for (const { attacks } of places())
+      for (const [, ...frames] of Object.values(attacks))
+        for (const bytes of frames) sendFrame(machine.netnsOf('evil'), bytes)
+    // What is sent later is looked at later.
+    expect(await evil.ask('tcp', OUTSIDE, 80)).toMatch(/^outside/)
+    if (isOpen)
+      await expect
+        .poll(() => arrived().length, { timeout: 10_000 })
+        .toBe(Object.keys({ ...raw, ...toHost }).length)
+        .catch(() => {})
+    return arrived()
+  }
+
+  async function reached({ outside, victim, host, evil }: Scene, isOpen = false): Promise<string[]> {
     const all = await Promise.all(
       asks.map(async ([protocol, address, port, what]) => {
         const answer = await evil.ask(protocol, address, port, { timeout: 1500 })
@@ -180,7 +281,7 @@ describeIsolated('an adversary in a pod with a policy', () => {
           : [],
       ),
     )
-    return [...all.flat(), ...visits.flat(), ...(await sendRaw())]
+    return [...all.flat(), ...visits.flat(), ...(await sendRaw(evil, isOpen))]
   }
 
   it('reaches nothing by any of these ways, and by each of them where there is no policy', async () => {
@@ -192,9 +293,9 @@ describeIsolated('an adversary in a pod with a policy', () => {
     const names = [
       ...asks.map(([, , , what]) => what),
       ...['outside', 'victim', 'host'].map((who) => `reached by ${who}`),
-      ...Object.keys(raw),
+      ...Object.keys({ ...raw, ...toHost }),
     ]
-    expect((await reached(scene)).sort()).toEqual(names.sort())
+    expect((await reached(scene, true)).sort()).toEqual(names.sort())
   })
 
   it('gets no packet out by racing the set-up, or changes of its policy', async () => {
