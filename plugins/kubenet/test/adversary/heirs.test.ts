@@ -121,7 +121,11 @@ describeIsolated('a pod that comes after another one', () => {
       if (what === 'pod CIDR') await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/16,fd88::/64' })
       await machine.pod('heir', { policy: closed, annotations: { 'podwire.dev/ip': address } })
       await (await machine.peer('heir')).serve('udp', 4444, 'heir')
-      expect(await peer.ask('udp', address, 4444, { localPort: 1000, timeout: 800 })).toBe('timeout')
+      const speak = (timeout: number) => peer.ask('udp', address, 4444, { localPort: 1000, timeout })
+      expect(await speak(800)).toBe('timeout')
+      // Nothing but its policy keeps them from each other.
+      await machine.again('heir', { annotations: { 'podwire.dev/ip': address } })
+      expect(await speak(5_000)).toMatch(/^heir/)
     },
   )
 })

@@ -1,7 +1,7 @@
 import type { Policy } from '@podwire/api'
 import { writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { sendFrame } from '../support/frames.ts'
+import { sendFrames } from '../support/frames.ts'
 import { describeIsolated, run, useMachine } from '../support/machine.ts'
 import type { Peer } from '../support/peer.ts'
 import { datagram, type Ipv4, ipv4, ipv6, ipv6Fragments, segment } from './packets.ts'
@@ -254,8 +254,10 @@ describeIsolated('an adversary in a pod with a policy', () => {
     })
     const arrived = () => counting.flatMap((count) => count())
     for (const { attacks } of places())
-      for (const [, ...frames] of Object.values(attacks))
-        for (const bytes of frames) sendFrame(machine.netnsOf('evil'), bytes)
+      sendFrames(
+        machine.netnsOf('evil'),
+        Object.values(attacks).flatMap(([, ...frames]) => frames),
+      )
     // What is sent later is looked at later.
     expect(await evil.ask('tcp', OUTSIDE, 80)).toMatch(/^outside/)
     if (isOpen)
