@@ -3,8 +3,7 @@ import { writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
 import { sendFrames } from '../support/frames.ts'
 import { describeIsolated, run, useMachine } from '../support/machine.ts'
-import type { Peer } from '../support/peer.ts'
-import { datagram, type Ipv4, ipv4, ipv6, ipv6Fragments, segment } from './packets.ts'
+import { datagram, type Ipv4, ipv4, ipv6, ipv6Fragments, segment, withChecksum } from './packets.ts'
 
 const own = '0a:58:0a:58:00:03'
 const hosts = '0a:58:a9:fe:01:01'
@@ -231,14 +230,73 @@ describeIsolated('an adversary in a pod with a policy', () => {
     ],
   }
 
+  /** That somebody could not be reached, as a router says it of what passed by it. */
+  const unreachable = (
+    [source, sport]: readonly [string, number],
+    [destination, dport]: readonly [string, number],
+  ) => {
+    const began = Buffer.alloc(8)
+    began.writeUInt16BE(sport)
+    began.writeUInt16BE(dport, 2)
+    began.writeUInt16BE(9, 4)
+    const packet = { protocol: 17, payload: began }
+    const inner = source.includes(':')
+      ? ipv6(frame, source, destination, 59, began)
+      : ipv4(frame, source, destination, packet)
+    if (source.includes(':')) inner[14 + 6] = 17
+    return Buffer.concat([
+      Buffer.from(source.includes(':') ? '0104000000000000' : '0303000000000000', 'hex'),
+      inner.subarray(14),
+    ])
+  }
+  const about4 = (to: string, ends: Parameters<typeof unreachable>): Attack => [
+    `ip saddr ${EVIL} icmp type destination-unreachable icmp code 3`,
+    ipv4(frame, EVIL, to, { protocol: 1, payload: withChecksum(unreachable(...ends)) }),
+  ]
+  // Connections of others: from these ports of theirs, to one of the server's.
+  const toVictim: Readonly<Record<string, Attack>> = {
+    'an error about a connection of another pod, to that': about4('10.88.0.2', [
+      ['10.88.0.2', 5555],
+      ['10.99.0.2', 80],
+    ]),
+    'an error about an IPv6 connection of another pod, to that': [
+      `ip6 saddr ${EVIL6} icmpv6 type destination-unreachable icmpv6 code 4`,
+      ipv6(frame, EVIL6, 'fd88::2', 58, unreachable(['fd88::2', 5556], ['fd88::1', 80])),
+    ],
+  }
+  const toHostAbout: Readonly<Record<string, Attack>> = {
+    'an error about a connection of the host, to that': about4('10.99.0.1', [
+      ['10.99.0.1', 5557],
+      ['10.99.0.2', 80],
+    ]),
+  }
+  const toServerAbout: Readonly<Record<string, Attack>> = {
+    'an error about a connection of another pod, to its server': about4('10.99.0.2', [
+      ['10.99.0.2', 80],
+      ['10.88.0.2', 5555],
+    ]),
+  }
+
   /** By whom the packets are counted that arrive: outside, and on the host behind all that looks at them. */
   const places = () => [
-    { attacks: raw, hook: 'prerouting', enter: [`--net=${machine.netnsOf('outside')}`] },
-    { attacks: toHost, hook: 'input', enter: [] },
+    {
+      attacks: { ...raw, ...toServerAbout },
+      hook: 'prerouting',
+      enter: [`--net=${machine.netnsOf('outside')}`],
+    },
+    { attacks: { ...toHost, ...toHostAbout }, hook: 'input', enter: [] },
+    { attacks: toVictim, hook: 'prerouting', enter: [`--net=${machine.netnsOf('victim')}`] },
   ]
 
+  const rawNames = [raw, toHost, toVictim, toHostAbout, toServerAbout].flatMap(Object.keys)
+
   /** What arrived, by the names above. @param isOpen all of it is waited for */
-  async function sendRaw(evil: Peer, isOpen: boolean): Promise<string[]> {
+  async function sendRaw({ evil, victim, host }: Scene, isOpen: boolean): Promise<string[]> {
+    const others = [
+      [victim, '10.99.0.2', 5555],
+      [victim, 'fd88::1', 5556],
+      [host, '10.99.0.2', 5557],
+    ] as const
     const counting = places().map(({ attacks, hook, enter }) => {
       const nft = (...args: string[]) => run('nsenter', [...enter, 'nft', ...args])
       nft(`add table inet seen; add chain inet seen c { type filter hook ${hook} priority 300; }`)
@@ -252,6 +310,9 @@ describeIsolated('an adversary in a pod with a policy', () => {
         )
       }
     })
+    // What is written of others' connections is so.
+    for (const [peer, address, localPort] of others)
+      expect(await peer.ask('udp', address, 80, { localPort })).toMatch(/^(outside|host)/)
     const arrived = () => counting.flatMap((count) => count())
     for (const { attacks } of places())
       sendFrames(
@@ -263,12 +324,13 @@ describeIsolated('an adversary in a pod with a policy', () => {
     if (isOpen)
       await expect
         .poll(() => arrived().length, { timeout: 20_000 })
-        .toBe(Object.keys({ ...raw, ...toHost }).length)
+        .toBe(rawNames.length)
         .catch(() => {})
     return arrived()
   }
 
-  async function reached({ outside, victim, host, evil }: Scene, isOpen = false): Promise<string[]> {
+  async function reached(scene: Scene, isOpen = false): Promise<string[]> {
+    const { outside, victim, host, evil } = scene
     // Where it is open, it is slow at most.
     const timeout = isOpen ? 10_000 : 1_500
     const all = await Promise.all(
@@ -283,7 +345,7 @@ describeIsolated('an adversary in a pod with a policy', () => {
         (await peer.ask('tcp', EVIL, 7000, { timeout })).startsWith('evil') ? [`reached by ${who}`] : [],
       ),
     )
-    return [...all.flat(), ...visits.flat(), ...(await sendRaw(evil, isOpen))]
+    return [...all.flat(), ...visits.flat(), ...(await sendRaw(scene, isOpen))]
   }
 
   it('reaches nothing by any of these ways, and by each of them where there is no policy', async () => {
@@ -295,7 +357,7 @@ describeIsolated('an adversary in a pod with a policy', () => {
     const names = [
       ...asks.map(([, , , what]) => what),
       ...['outside', 'victim', 'host'].map((who) => `reached by ${who}`),
-      ...Object.keys({ ...raw, ...toHost }),
+      ...rawNames,
     ]
     expect((await reached(scene, true)).sort()).toEqual(names.sort())
   })
