@@ -9,6 +9,7 @@ import {
   neighbourSolicitation,
   receiveFrames,
   sendFrame,
+  tagged,
   udp,
 } from './support/frames.ts'
 import { describeIsolated, run, useMachine } from './support/machine.ts'
@@ -67,6 +68,26 @@ describeIsolated('a pod with a link of its own', () => {
       for (const link of ['all', machine.linkOf('evil')]) writeSysctl(`net/ipv4/conf/${link}/accept_local`, 1)
     send(source, 'spoofed')
     await expect.poll(() => receiver.heard()).toContain(`spoofed ${source}`)
+  })
+
+  it.each([
+    ['10.88.0.3', '10.88.0.2', '10.88.0.1'],
+    ['fd88::3', 'fd88::2', 'fd88::1'],
+  ])('sends nothing as another pod behind the tag of no VLAN (%s)', async (victim, rightful, host) => {
+    const { evil, onHost } = await start()
+    await onHost.listen(7000, host.includes(':') ? '::' : '0.0.0.0')
+    const send = (as: string, text: string) => {
+      const frame = udp({ from: own, to: hosts }, [as, 7000], [host, 7000], text)
+      for (const bytes of [tagged(frame), tagged(tagged(frame))]) sendFrame(evil, bytes)
+    }
+    send(victim, 'spoofed')
+    send(rightful, 'rightful')
+    await expect.poll(() => onHost.heard()).toContain(`rightful ${rightful}`)
+    expect(await onHost.heard()).not.toContain(`spoofed ${victim}`)
+    openGuard()
+    writeSysctl(`net/ipv4/conf/${machine.linkOf('evil')}/rp_filter`, 0)
+    send(victim, 'spoofed')
+    await expect.poll(() => onHost.heard()).toContain(`spoofed ${victim}`)
   })
 
   it.each([

@@ -66,6 +66,10 @@ export interface Ethernet {
 export const ethernet = ({ from, to }: Ethernet, type: number, payload: Uint8Array) =>
   Buffer.concat([bytesOf(to), bytesOf(from), be16(type), payload])
 
+/** The same frame with a VLAN tag of number 0, which says nothing of a VLAN: kernels take it off. */
+export const tagged = (frame: Buffer) =>
+  Buffer.concat([frame.subarray(0, 12), Buffer.from('81000000', 'hex'), frame.subarray(12)])
+
 /** An ARP answer, or a question: `address` is at `from`. */
 export const arp = (frame: Ethernet, operation: 'request' | 'reply', address: string, target: string) =>
   ethernet(
