@@ -41,6 +41,16 @@ describeDatapaths('a hostile pod (%s)', (datapath) => {
       if (datapath === 'bridge') {
         expect(readSysctl('net/ipv6/conf/cbr0/accept_ra')).toBe('0')
         expect(readSysctl('net/ipv6/conf/cbr0/accept_redirects')).toBe('0')
+        // What keeps it out: a bridge that listens to routers takes it for one.
+        writeSysctl('net/ipv6/conf/cbr0/accept_ra', 2)
+        await expect
+          .poll(() => {
+            advertise(evil)
+            return run('ip', ['-6', 'route', 'show', 'default'])
+          })
+          .toContain('dev cbr0')
+        writeSysctl('net/ipv6/conf/cbr0/accept_ra', 0)
+        run('ip', ['-6', 'route', 'flush', 'proto', 'ra'])
       } else {
         // What keeps it out: a host that listens to routers on every link, and no rule.
         const link = machine.linkOf('evil')
