@@ -1,10 +1,11 @@
+import { once } from '@podwire/api'
 import { type Change, type Element, elements, linkName, sets, type TableRef } from '@podwire/netlink/nftables'
 import { encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
 import { families, layouts } from '../firewall/layout.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { removed, renewed } from './in-kernel.ts'
-import type { KernelPolicy } from './kernel-policy.ts'
+import { hasElement, ifThere, removed, renewed } from './in-kernel.ts'
+import { type KernelPolicy, suffixIn } from './kernel-policy.ts'
 import type { Member, Naming } from './naming.ts'
 import { ledTo, type MemberSet, memberSets } from './objects.ts'
 
@@ -27,6 +28,8 @@ export interface LedTo {
    * too, what is found by looking through all that other pods have there.
    */
   found(table: TableRef, suffix: string, sandboxId: string): Change[]
+  /** Whether the kernel has that a pod was led to an address, by whatever policy. */
+  isLed(sandboxId: string): (address: string) => boolean
 }
 
 interface LedToContext {
@@ -88,6 +91,23 @@ export function createLedTo({ firewall, naming, isAnsweredHere, linkOf }: LedToC
             )
           : []
       })
+    },
+    isLed(sandboxId) {
+      const link = linkOf(sandboxId)
+      // Mostly nobody asks.
+      const all = once(() => ifThere(() => firewall.ask(sets.list)) ?? [])
+      return (text) => {
+        const address = encodeIp(text)
+        const type = addressTypes.get(address.length)
+        return all().some(
+          ({ set, key }) =>
+            suffixIn(set) !== undefined &&
+            Array.isArray(key) &&
+            key[0] === 'ifname' &&
+            key[1] === type &&
+            hasElement(firewall, set, ledTo(link, address)),
+        )
+      }
     },
   }
 }

@@ -19,9 +19,10 @@ export interface Member {
 export interface Naming {
   /**
    * Sees to it that the pod is answered by this process from now on.
-   * @param isAlone no other process has answered it since this one does, or ever
+   * @param isLed where another process may have answered it meanwhile, or have set a pod up anew: whether the kernel lets the pod connect
+   * to an address
    */
-  serve(pod: PodRecord, isAlone: boolean): Promise<void>
+  serve(pod: PodRecord, isLed?: (address: string) => boolean): Promise<void>
   /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
   resolverOf(pod: Pick<PodRecord, 'sandboxId'>): { readonly port: number } | undefined
   forget(sandboxId: string): void
@@ -178,7 +179,7 @@ export function createNaming(context: NamingContext): Naming {
   }
 
   return {
-    async serve(pod, isAlone) {
+    async serve(pod, isLed) {
       const before = served.get(pod.sandboxId)
       forget(pod.sandboxId)
       if (!pod.policy || !hasNames(pod.policy)) return
@@ -190,8 +191,8 @@ export function createNaming(context: NamingContext): Naming {
         port,
         egress,
         ...namesOf(pod.policy, egress),
-        admitted: before?.admitted ?? new Map(),
-        isAll: isAlone && (before?.isAll ?? true),
+        admitted: new Map([...(before?.admitted ?? [])].filter(([address]) => !isLed || isLed(address))),
+        isAll: !isLed && (before?.isAll ?? true),
       }
       served.set(pod.sandboxId, one)
       for (const { address } of pod.addresses) byAddress.set(address, one)

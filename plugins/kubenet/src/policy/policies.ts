@@ -2,7 +2,7 @@ import { messageOf, type PodRef, podKey } from '@podwire/api'
 import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
-import type { PodRecord } from '../pod-record.ts'
+import { isSamePod, type PodRecord } from '../pod-record.ts'
 import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
 import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
@@ -130,9 +130,9 @@ export function createPolicies(context: PolicyContext): Policies {
   const everybody = () => [...ownPods(), ...context.peers()]
 
   /** Not where another process tore it down. */
-  function isKept({ sandboxId }: PodRecord): boolean {
-    const now = readOr(sandboxId)
-    return now !== undefined && !now.leaving
+  function isKept(pod: PodRecord): boolean {
+    const now = readOr(pod.sandboxId)
+    return now !== undefined && !now.leaving && isSamePod(now, pod)
   }
 
   const membersOf =
@@ -240,7 +240,7 @@ export function createPolicies(context: PolicyContext): Policies {
         await past.forget(record)
         // What this process answered an earlier pod of its sandbox, which another one tore down, is nothing of this one's.
         naming.forget(record.sandboxId)
-        await naming.serve(record, true)
+        await naming.serve(record)
       }
       others.announce(record)
       // What another process made anew from the records may be there already.
@@ -249,7 +249,7 @@ export function createPolicies(context: PolicyContext): Policies {
     async replace(record) {
       if (record.policy) refuseBridge(record)
       others.announce(record)
-      await naming.serve(record, isLedHere(record.sandboxId))
+      await naming.serve(record, isLedHere(record.sandboxId) ? undefined : ledTo.isLed(record.sandboxId))
       give(record, () => false)
       others.withdraw(record)
       await past.cut(policedPod(record))
@@ -272,7 +272,7 @@ export function createPolicies(context: PolicyContext): Policies {
       if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
       const link = linkOf(record.sandboxId)
       if (isAnsweredHere(record) || isAnsweredByAnybody(firewall, link)) return
-      await naming.serve(record, false)
+      await naming.serve(record, ledTo.isLed(record.sandboxId))
       retrying(() => {
         const leading = entriesOf(record, undefined)
         firewall.transact((table) =>

@@ -80,6 +80,29 @@ describeIsolated('a pod that comes after another one', () => {
     await other.tearDownPod({ namespace: 'test', name: 'keeper', sandboxId: 'keeper' }, never())
   })
 
+  it.each(['its policy is changed', 'its rules are put back'])(
+    'that another process set up reaches nothing by what the earlier one asked for, when %s by who answered that',
+    async (what) => {
+      const options = await site()
+      await machine.start({ options })
+      const other = await another(options)
+      const policy = allowing({ host: 'one.test', ports: [80] })
+      await machine.pod('x', { policy })
+      await resolve('x', 'one.test')
+      await other.tearDownPod({ namespace: 'test', name: 'x', sandboxId: 'x' }, never())
+      await other.setUpPod(machine.sandbox('x', { policy }), never())
+      await expectDenied('x', 80)
+      if (what === 'its policy is changed') await machine.again('x', { policy: allowing({ host: '*.test' }) })
+      else {
+        run('nft', ['flush', 'ruleset'])
+        await machine.plugin.event('repair', {})
+      }
+      await expectDenied('x', 80)
+      await resolve('x', 'one.test')
+      await other.tearDownPod({ namespace: 'test', name: 'x', sandboxId: 'x' }, never())
+    },
+  )
+
   it.each(['reset', 'pod CIDR'] as const)(
     'is not spoken to by who spoke to its address while that was nobody’s, after another %s',
     async (what) => {
