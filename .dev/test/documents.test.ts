@@ -36,6 +36,11 @@ test('each promise of SECURITY.md names its tests', () => {
     .filter((file) => file.endsWith('.test.ts'))
     .map(read)
     .join('')
+  // A title, or the beginning of one that goes on with what differs: not words of a comment, or of another title.
+  const isTitle = (text: string) =>
+    ["'", '"', '`'].some((quote) =>
+      [quote, ' ${', ' (${'].some((end) => tests.includes(`${quote}${text}${end}`)),
+    )
   const [, promised = ''] = /\n## What is promised\n(.+?)\n## /s.exec(read('SECURITY.md')) ?? []
   const promises = [...promised.matchAll(/^\| (?!promise|---)(.+?) \| .+? \| (.+) \|$/gm)]
   expect(promises.length).toBeGreaterThan(5)
@@ -43,7 +48,7 @@ test('each promise of SECURITY.md names its tests', () => {
     const titles = [...named.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title)
     expect(titles.length, promise).toBeGreaterThan(0)
     expect(
-      titles.filter((title) => !tests.includes(title)),
+      titles.filter((title) => !isTitle(title)),
       promise,
     ).toEqual([])
   }

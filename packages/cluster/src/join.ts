@@ -209,7 +209,7 @@ export async function joinCluster(options: JoinOptions): Promise<Cluster> {
       if (!release) etcd.close()
       await Promise.all([table.stop(), pods?.stop()])
       await left
-      if (release) await routes.withdraw().catch(() => {})
+      if (release) await routes.withdraw({ leaves: true }).catch(() => {})
       if (release) guard.remove()
       await routes.close()
       await guard.close()

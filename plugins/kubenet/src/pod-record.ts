@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Bandwidth, Pod, PodRef, Policy, PortMapping } from '@podwire/api'
 import { errnoOf } from '@podwire/api'
 import { netnsId } from '@podwire/netlink'
@@ -59,6 +60,10 @@ export const settingsOf = ({ portMappings, bandwidth = {}, annotations, policy }
   annotations,
   ...(policy ? { policy } : {}),
 })
+
+/** Whether two records of a sandbox are of one pod, whatever was changed of it, and not of one that was set up there later. */
+export const isSamePod = (one: PodRecord, other: PodRecord) =>
+  isDeepStrictEqual([one.netns, one.addresses], [other.netns, other.addresses])
 
 /** Whether the pod's namespace is still the one that it was set up in. */
 export function isNetnsOf({ netns }: Pick<PodRecord, 'netns'>): boolean {

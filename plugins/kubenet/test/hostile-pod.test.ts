@@ -41,6 +41,16 @@ describeDatapaths('a hostile pod (%s)', (datapath) => {
       if (datapath === 'bridge') {
         expect(readSysctl('net/ipv6/conf/cbr0/accept_ra')).toBe('0')
         expect(readSysctl('net/ipv6/conf/cbr0/accept_redirects')).toBe('0')
+        // What keeps it out: a bridge that listens to routers takes it for one.
+        writeSysctl('net/ipv6/conf/cbr0/accept_ra', 2)
+        await expect
+          .poll(() => {
+            advertise(evil)
+            return run('ip', ['-6', 'route', 'show', 'default'])
+          })
+          .toContain('dev cbr0')
+        writeSysctl('net/ipv6/conf/cbr0/accept_ra', 0)
+        run('ip', ['-6', 'route', 'flush', 'proto', 'ra'])
       } else {
         // What keeps it out: a host that listens to routers on every link, and no rule.
         const link = machine.linkOf('evil')
@@ -82,7 +92,7 @@ describeDatapaths('a hostile pod (%s)', (datapath) => {
     for (const name of ['all', 'eth0'])
       writeSysctl(`net/ipv4/conf/${name}/route_localnet`, 1, machine.netnsOf('evil'))
     const evil = await machine.peer('evil')
-    const steal = () => evil.ask('tcp', '127.0.0.1', 7777, { timeout: 500 })
+    const steal = (timeout = 500) => evil.ask('tcp', '127.0.0.1', 7777, { timeout })
     const link = datapath === 'bridge' ? 'cbr0' : machine.linkOf('evil')
     const path = `net/ipv4/conf/${link}/route_localnet`
     const localnet = () => readSysctl(path)
@@ -90,7 +100,7 @@ describeDatapaths('a hostile pod (%s)', (datapath) => {
     expect(await steal()).toBe('timeout')
     // What it would get, were the way open.
     writeSysctl(path, 1)
-    expect(await steal()).toMatch(/^secret/)
+    expect(await steal(10_000)).toMatch(/^secret/)
     ownTable.stdin.end()
     await once(ownTable, 'exit')
     await machine.plugin.event('repair', {})

@@ -1,6 +1,17 @@
+import { readFileSync } from 'node:fs'
 import { links, neighbours, openNetlink, writeSysctl } from '@podwire/netlink'
 import { expect, it } from 'vitest'
-import { arp, ethernet, neighbourAdvertisement, receiveFrames, sendFrame, udp } from './support/frames.ts'
+import {
+  arp,
+  bridgeHello,
+  ethernet,
+  neighbourAdvertisement,
+  neighbourSolicitation,
+  receiveFrames,
+  sendFrame,
+  tagged,
+  udp,
+} from './support/frames.ts'
 import { describeIsolated, run, useMachine } from './support/machine.ts'
 
 const everyone = 'ff:ff:ff:ff:ff:ff'
@@ -52,10 +63,31 @@ describeIsolated('a pod with a link of its own', () => {
     // Nothing else stands in the way but strict reverse paths, of IPv4.
     openGuard()
     writeSysctl(`net/ipv4/conf/${machine.linkOf('evil')}/rp_filter`, 0)
-    // What is the host's own nobody else sends to it.
-    if (source === '10.88.0.1') return
+    // What is the host's own the kernel takes from nobody else, unless it is told to.
+    if (source === '10.88.0.1')
+      for (const link of ['all', machine.linkOf('evil')]) writeSysctl(`net/ipv4/conf/${link}/accept_local`, 1)
     send(source, 'spoofed')
     await expect.poll(() => receiver.heard()).toContain(`spoofed ${source}`)
+  })
+
+  it.each([
+    ['10.88.0.3', '10.88.0.2', '10.88.0.1'],
+    ['fd88::3', 'fd88::2', 'fd88::1'],
+  ])('sends nothing as another pod behind the tag of no VLAN (%s)', async (victim, rightful, host) => {
+    const { evil, onHost } = await start()
+    await onHost.listen(7000, host.includes(':') ? '::' : '0.0.0.0')
+    const send = (as: string, text: string) => {
+      const frame = udp({ from: own, to: hosts }, [as, 7000], [host, 7000], text)
+      for (const bytes of [tagged(frame), tagged(tagged(frame))]) sendFrame(evil, bytes)
+    }
+    send(victim, 'spoofed')
+    send(rightful, 'rightful')
+    await expect.poll(() => onHost.heard()).toContain(`rightful ${rightful}`)
+    expect(await onHost.heard()).not.toContain(`spoofed ${victim}`)
+    openGuard()
+    writeSysctl(`net/ipv4/conf/${machine.linkOf('evil')}/rp_filter`, 0)
+    send(victim, 'spoofed')
+    await expect.poll(() => onHost.heard()).toContain(`spoofed ${victim}`)
   })
 
   it.each([
@@ -88,9 +120,11 @@ describeIsolated('a pod with a link of its own', () => {
     const link = machine.linkOf('evil')
     const before = [neighboursIn(), neighboursIn(machine.netnsOf('victim'))]
     const claim = () => {
+      // To who would ask, and to all that may know the address already.
       for (const operation of ['request', 'reply'] as const)
         for (const address of ['10.88.0.3', '10.88.0.1', '10.88.0.77'])
-          sendFrame(evil, arp({ from: own, to: everyone }, operation, address, '10.88.0.1'))
+          for (const target of ['10.88.0.1', address])
+            sendFrame(evil, arp({ from: own, to: everyone }, operation, address, target))
     }
     const answers = () => run('nsenter', [`--net=${evil}`, 'ip', 'neigh', 'show', '10.88.0.1'])
     // A request that waits for its answer from before would not ask again for a second.
@@ -123,8 +157,10 @@ describeIsolated('a pod with a link of its own', () => {
     const plant = () =>
       run('ip', ['neigh', 'replace', 'fd88::77', 'lladdr', victims, 'dev', link, 'nud', 'stale'])
     const claim = () => {
-      for (const address of ['fd88::3', 'fd88::1', 'fd88::77'])
+      for (const address of ['fd88::3', 'fd88::1', 'fd88::77']) {
         sendFrame(evil, neighbourAdvertisement({ from: own, to: hosts }, address, 'fd88::1'))
+        sendFrame(evil, neighbourSolicitation({ from: own, to: hosts }, address, 'fd88::1'))
+      }
     }
     claim()
     expect(await onHost.ask('tcp', 'fd88::3', 80)).toBe('victim fd88::1')
@@ -159,6 +195,51 @@ describeIsolated('a pod with a link of its own', () => {
     expect(run('bridge', ['fdb', 'show', 'dev', machine.linkOf('thief')])).toContain('0a:58:0a:5a:00:03')
   })
 
+  it('says nothing to other pods by what is for all: broadcasts and multicasts', async () => {
+    const { evil, onHost, inVictim } = await start()
+    const kinds: readonly (readonly [string, string])[] = [
+      ['255.255.255.255', everyone],
+      ['10.88.255.255', everyone],
+      ['224.0.0.251', '01:00:5e:00:00:fb'],
+      ['224.0.0.1', '01:00:5e:00:00:01'],
+      ['ff02::1', '33:33:00:00:00:01'],
+    ]
+    const sayToAll = (netns: string, mac: string, [ip, ip6]: readonly [string, string], network: string) => {
+      for (const [address, to] of kinds) {
+        const from = address.includes(':') ? ip6 : ip
+        const target = address.replace('10.88', network)
+        const port = address.includes(':') ? 7001 : 7000
+        sendFrame(netns, udp({ from: mac, to }, [from, 1], [target, port], address))
+      }
+    }
+    await inVictim.listen(7000, '0.0.0.0')
+    await inVictim.listen(7001, '::')
+    sayToAll(evil, own, ['10.88.0.2', 'fd88::2'], '10.88')
+    await onHost.say('10.88.0.3', 7000, 'the host')
+    await expect.poll(() => inVictim.heard()).toEqual([expect.stringMatching(/^the host/)])
+    // On a bridge all hear it that listen; of multicasts, those that all hear.
+    await machine.start({ options: { datapath: 'bridge' }, podCIDR: '10.90.0.0/16,fd90::/64' })
+    for (const id of ['loud', 'quiet']) await machine.pod(id)
+    const inQuiet = await machine.peer('quiet')
+    await inQuiet.listen(7000, '0.0.0.0')
+    await inQuiet.listen(7001, '::')
+    run('nsenter', [
+      `--net=${machine.netnsOf('quiet')}`,
+      'ip',
+      'addr',
+      'add',
+      '224.0.0.251/32',
+      'dev',
+      'eth0',
+      'autojoin',
+    ])
+    const said = async () => {
+      sayToAll(machine.netnsOf('loud'), '0a:58:0a:5a:00:02', ['10.90.0.2', 'fd90::2'], '10.90')
+      return [...new Set((await inQuiet.heard()).map((text) => text.split(' ')[0]))].sort()
+    }
+    await expect.poll(said).toEqual(kinds.map(([address]) => address).sort())
+  })
+
   it('makes no other pod, and not the host, take an address by a DHCP answer', async () => {
     const { evil, onHost } = await start()
     await onHost.listen(68, '0.0.0.0')
@@ -178,6 +259,27 @@ describeIsolated('a pod with a link of its own', () => {
     offer(67)
     offer6(547)
     await expect.poll(() => onHost.heard()).toHaveLength(4)
+  })
+
+  it('becomes no bridge that others of the host follow', async () => {
+    await machine.start({ options: { datapath: 'bridge' } })
+    await machine.pod('evil')
+    const root = () => readFileSync('/sys/class/net/cbr0/bridge/root_id', 'utf8').trim()
+    const own = root()
+    // IEEE 802.1D: of the lowest priority, which is the root of all.
+    const claim = () => sendFrame(machine.netnsOf('evil'), bridgeHello('0a:58:0a:58:00:02'))
+    const frames = receiveFrames(0x0004)
+    claim()
+    await expect.poll(() => frames.count()).toBeGreaterThan(0)
+    frames.close()
+    expect(root()).toBe(own)
+    run('ip', ['link', 'set', 'cbr0', 'type', 'bridge', 'stp_state', '1'])
+    await expect
+      .poll(() => {
+        claim()
+        return root()
+      })
+      .toBe('0000.0a580a580002')
   })
 
   it('sends the host what no link of its own speaks, and nothing becomes of it', async () => {

@@ -6,7 +6,7 @@ import { newWireguardLink, type WireguardLink, wireguardNames } from './wireguar
 /** A link of this node for packets to pods of others. */
 export type ClusterLink = VxlanLink | WireguardLink
 
-const isWireguard = (link: ClusterLink): link is WireguardLink => 'kind' in link
+export const isWireguard = (link: ClusterLink): link is WireguardLink => 'kind' in link
 
 export const newClusterLink = (link: ClusterLink): NewLink =>
   isWireguard(link) ? newWireguardLink(link) : newVxlanLink(link)

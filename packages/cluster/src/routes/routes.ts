@@ -4,14 +4,18 @@ import { podCIDROf } from '../layout/pod-subnets.ts'
 import { compare, type KernelState, ROUTE_PROTOCOL, readKernel } from './kernel-state.ts'
 import { ensureLinks } from './links.ts'
 import { openTunnels } from './tunnels.ts'
+import { openVxlanGuard } from './vxlan-guard.ts'
 import { NOTHING, type Wanted } from './wanted.ts'
 
 /** The kernel's routes to other nodes' pods. */
 export interface Routes {
   /** Makes the kernel have what is wanted, and keeps it so. Rejects where it can't, and tries again by itself. */
   apply(wanted: Wanted): Promise<void>
-  /** Takes all of it away, and looks after nothing until something is wanted again. */
-  withdraw(): Promise<void>
+  /**
+   * Takes all of it away, and looks after nothing until something is wanted again. While the node is part of the network still, what
+   * keeps its pods from speaking as nodes stays.
+   */
+  withdraw(how?: { readonly leaves: boolean }): Promise<void>
   /** What keeps some or all of it from being there; undefined when nothing does. */
   readonly problem: string | undefined
   /** Leaves everything as it is. */
@@ -38,6 +42,7 @@ export function openRoutes({
   netlink = openNetlink(),
 }: RoutesOptions): Routes {
   const tunnels = openTunnels()
+  const guard = openVxlanGuard(log)
   const closed = new AbortController()
   let wanted: Wanted | undefined
   let believed: KernelState | undefined
@@ -79,6 +84,8 @@ export function openRoutes({
 
   async function bringAbout(netlink: Netlink, to: Wanted, isRepair: boolean): Promise<string[]> {
     const phrases: string[] = []
+    // Before a link takes packets in.
+    await guard.ensure(to, isRepair)
     if (isRepair || !believed) believed = await readKernel(netlink)
     const made = await ensureLinks(netlink, to.links, believed)
     phrases.push(...made)
@@ -148,10 +155,11 @@ export function openRoutes({
         throw error
       })
     },
-    async withdraw() {
+    async withdraw({ leaves } = { leaves: false }) {
       wanted = NOTHING
       believed = undefined
       await reconcile(false)
+      if (leaves) await guard.remove()
     },
     async close() {
       closed.abort()
@@ -160,6 +168,7 @@ export function openRoutes({
       await Promise.allSettled([last, following])
       netlink.close()
       tunnels.close()
+      guard.close()
     },
   }
 }

@@ -56,6 +56,8 @@ export interface Wanted {
   readonly ends: readonly WantedEnd[]
   /** Of the links that encrypt. */
   readonly tunnels: readonly WantedTunnel[]
+  /** What all nodes' pods have. Empty: nothing is said of it. */
+  readonly networks: readonly Subnet[]
   /** Why a peer's pods can't be reached, by its subnets. */
   readonly unreachable: ReadonlyMap<Peer, string>
 }
@@ -65,7 +67,14 @@ interface Way {
   readonly end?: WantedEnd
 }
 
-export const NOTHING: Wanted = { links: [], routes: [], ends: [], tunnels: [], unreachable: new Map() }
+export const NOTHING: Wanted = {
+  links: [],
+  routes: [],
+  ends: [],
+  tunnels: [],
+  networks: [],
+  unreachable: new Map(),
+}
 
 /** Computes it from the leases alone. @param peers may have this node's own among them */
 export function wantedFor(
@@ -92,7 +101,7 @@ export function wantedFor(
       if (way.end) ends.set(`${way.end.dev} ${way.end.lladdr}`, way.end)
     }
   }
-  return { links, routes, ends: [...ends.values()], tunnels: [], unreachable }
+  return { links, routes, ends: [...ends.values()], tunnels: [], networks: self.networks, unreachable }
 }
 
 /** What is written of it may be anything: no lease leads this node's own pods, or what is no pod's, elsewhere. */

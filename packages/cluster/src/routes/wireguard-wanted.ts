@@ -82,6 +82,7 @@ export function wantedByWireguard(
         ),
       }),
     ),
+    networks: self.networks,
     unreachable,
   }
 }

@@ -152,8 +152,9 @@ export async function forgetCluster(host: ReloadableHost, log: Logger): Promise<
   // Of most hosts there is none, and what a cluster takes is not loaded.
   if (!existsSync(joinPath(stateDir, 'cluster'))) return
   await forgetPeers(host, log)
-  const { removeLeaseGuard } = await import('@podwire/cluster')
+  const { removeLeaseGuard, removeVxlanGuard } = await import('@podwire/cluster')
   await removeLeaseGuard(log)
+  await removeVxlanGuard(log)
 }
 
 async function join(

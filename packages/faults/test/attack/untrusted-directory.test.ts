@@ -1,7 +1,7 @@
 import { chownSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { project } from '../../../cli/test/podwire.ts'
 import { hasOtherUsers, run, SOMEBODY } from './attacker.ts'
 
@@ -79,6 +79,24 @@ describe.skipIf(!isIsolated() || !hasOtherUsers)(
       expect(status).toBe(2)
       expect(stderr).toContain(`belongs to user ${SOMEBODY}`)
       expect(stderr).toContain('--trust')
+    })
+
+    test('but that of the user whose sudo it is, and of nobody else', () => {
+      const under = (uid: string) => {
+        vi.stubEnv('SUDO_UID', uid)
+        const { dir, podwire } = project({
+          'podwire.config.json': { networkPlugin: '', stateDir: './state' },
+        })
+        chownSync(join(dir, 'podwire.config.json'), SOMEBODY, SOMEBODY)
+        return podwire('config', 'check')
+      }
+      onTestFinished(() => void vi.unstubAllEnvs())
+      expect(under(String(SOMEBODY))).toMatchObject({ status: 0, stderr: '' })
+      for (const uid of [String(SOMEBODY + 1), '0', '', 'root', `${SOMEBODY} `.repeat(2)])
+        expect(under(uid), `SUDO_UID=${uid}`).toMatchObject({
+          status: 2,
+          stderr: expect.stringContaining(`belongs to user ${SOMEBODY}`),
+        })
     })
   },
 )

@@ -332,7 +332,7 @@ const MOST_REBUILDS = 20
 const maxElements = 200
 
 // One more whenever the same plan leads to other rules.
-const VERSION = 7
+const VERSION = 8
 
 /** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
 function fingerprint(plan: FirewallPlan): string {

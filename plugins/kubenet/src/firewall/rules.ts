@@ -45,9 +45,9 @@ const RTN_UNICAST = u32(1)
 export const RTN_LOCAL = u32(2)
 const IPS_DST_NAT = u32(1 << 5)
 const CT_ESTABLISHED = 2
-const CT_RELATED = 4
+export const CT_RELATED = 4
 const CT_NEW = 8
-const NONE = u32(0)
+export const NONE = u32(0)
 const IPPROTO_TCP = 6
 const IPPROTO_UDP = 17
 const DNS_PORT = 53
@@ -232,12 +232,16 @@ function fromElsewhere(family: IpFamily, { linkPrefix }: FirewallPlan): ChainRul
 
 /**
  * What begins something goes to the rules of the pod that sends it, and then to those of the pod that it is for, where they have any.
- * What the host sends is looked at only when it begins something: answers, and errors about what was denied, pass. What they let
+ * So does what a pod says about a connection: anybody may say that of anybody's, and nothing tells whether it is its own. What the host
+ * sends is looked at only when it begins something: answers, and errors about what was denied, pass. What they let
  * pass is counted, as the kernel keeps track of so many connections and no more, for the host and all pods together.
  */
 function policies({ linkPrefix, connections }: FirewallPlan): ChainRule[] {
-  const isKnown: Rule = [ct('state'), mask(u32(CT_ESTABLISHED | CT_RELATED)), differs(NONE), accept]
-  const isNew: Rule = [ct('state'), mask(u32(CT_NEW)), differs(NONE)]
+  const hasState = (states: number): Rule => [ct('state'), mask(u32(states)), differs(NONE)]
+  const isKnown: readonly Rule[] = [
+    [...hasState(CT_ESTABLISHED), accept],
+    [...hasState(CT_RELATED), meta('iifname'), differs(Buffer.from(linkPrefix)), accept],
+  ]
   const ofSender: Rule = [meta('iifname'), verdictOf(policyMaps.egress)]
   const ofReceiver: Rule = [meta('oifname'), verdictOf(policyMaps.ingress)]
   const limited = (chain: ChainName): ChainRule[] =>
@@ -245,14 +249,14 @@ function policies({ linkPrefix, connections }: FirewallPlan): ChainRule[] {
       connections > 0 ? [[chain, tooMany(family, linkPrefix, connections)] as const] : [],
     )
   return [
-    ['forward', isKnown],
+    ...isKnown.map((rule) => ['forward', rule] as const),
     ['forward', ofSender],
     ['forward', ofReceiver],
     ...limited('forward'),
-    ['input', isKnown],
+    ...isKnown.map((rule) => ['input', rule] as const),
     ['input', ofSender],
     ...limited('input'),
-    ['host', [...isNew, ...ofReceiver]],
+    ['host', [...hasState(CT_NEW), ...ofReceiver]],
   ]
 }
 

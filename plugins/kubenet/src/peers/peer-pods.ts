@@ -1,13 +1,7 @@
-import { statSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { errnoOf, type Logger, messageOf, podKey } from '@podwire/api'
-import {
-  namesIn,
-  readFileIfThere,
-  removeIfThere,
-  sweepTemporaryFiles,
-  writeFileWhole,
-} from '@podwire/api/files'
+import { type Logger, messageOf, podKey } from '@podwire/api'
+import { namesIn, readFileIfThere, sweepTemporaryFiles, writeFileWhole } from '@podwire/api/files'
 import type { KnownChange, KnownNode, KnownPeer } from './parse-change.ts'
 import { parsePeerNode } from './parse-change.ts'
 
@@ -28,6 +22,9 @@ export interface PeersChange {
   readonly after: readonly KnownPeer[]
 }
 
+/** Of a file: of a node's pods that come to more, a part is known. Far more than a cluster tells. */
+const mostBytes = 16 * 2 ** 20
+
 // What is written within a tick of the file system's clock after it was read has the same time.
 const tickMs = 50
 
@@ -38,6 +35,8 @@ export function openPeerPods(stateDir: string, log: Logger): PeerPods {
   let list: readonly KnownPeer[] | undefined
   let seen: string | undefined
   let seenSettled = false
+  /** It was told that the directory is none. */
+  let isTold = false
 
   function put(file: string, pods: readonly KnownPeer[] | undefined, version = '') {
     for (const pod of nodes.get(file)?.pods ?? []) {
@@ -58,7 +57,7 @@ export function openPeerPods(stateDir: string, log: Logger): PeerPods {
     if (now?.version === seen && seenSettled) return
     seen = now?.version
     seenSettled = now === undefined || Date.now() - now.atMs > tickMs
-    const files = new Set(namesIn(dir).filter((name) => name.endsWith('.json')))
+    const files = new Set(isDirectory(now) ? namesIn(dir).filter((name) => name.endsWith('.json')) : [])
     for (const file of nodes.keys()) if (!files.has(file)) put(file, undefined)
     for (const file of files) {
       const version = versionOf(join(dir, file))?.version
@@ -67,9 +66,16 @@ export function openPeerPods(stateDir: string, log: Logger): PeerPods {
     }
   }
 
+  function isDirectory(found: Version | undefined): boolean {
+    if (!found || found.isDirectory) return found !== undefined
+    if (!isTold) log.warn("kubenet: other nodes' pods are not known: this is not a directory", { path: dir })
+    isTold = true
+    return false
+  }
+
   function read(file: string): readonly KnownPeer[] {
     try {
-      const text = readFileIfThere(join(dir, file))
+      const text = readFileIfThere(join(dir, file), mostBytes)
       const node = text === undefined ? undefined : parsePeerNode(JSON.parse(text))
       return node && fileOf(node.podCIDR) === file ? node.pods : []
     } catch (error) {
@@ -82,13 +88,27 @@ export function openPeerPods(stateDir: string, log: Logger): PeerPods {
   function write({ podCIDR, pods }: KnownNode) {
     const file = fileOf(podCIDR)
     if (pods.length === 0) {
-      removeIfThere(join(dir, file))
+      remove(join(dir, file))
       put(file, undefined)
       return
     }
-    const told = pods.map((pod) => ({ ...pod, addresses: pod.addresses.map(({ address }) => address) }))
-    writeFileWhole(join(dir, file), JSON.stringify({ podCIDR, pods: told }))
-    put(file, pods, versionOf(join(dir, file))?.version)
+    let bytes = Buffer.byteLength(podCIDR) + 100
+    const texts: string[] = []
+    for (const pod of pods) {
+      const text = JSON.stringify({ ...pod, addresses: pod.addresses.map(({ address }) => address) })
+      bytes += Buffer.byteLength(text) + 1
+      if (bytes > mostBytes) break
+      texts.push(text)
+    }
+    if (texts.length < pods.length)
+      log.warn('kubenet: a node has too many pods: a part of them is known', {
+        podCIDR,
+        pods: pods.length,
+        known: texts.length,
+      })
+    if (versionOf(join(dir, file))?.isDirectory) remove(join(dir, file))
+    writeFileWhole(join(dir, file), `{"podCIDR":${JSON.stringify(podCIDR)},"pods":[${texts.join()}]}`)
+    put(file, pods.slice(0, texts.length), versionOf(join(dir, file))?.version)
   }
 
   return {
@@ -102,6 +122,8 @@ export function openPeerPods(stateDir: string, log: Logger): PeerPods {
       return byName.get(podKey({ namespace, name }))?.find(({ isNamesake }) => !isNamesake)
     },
     apply({ all, changed }) {
+      // What is called like it is this one's, and in the way.
+      if (versionOf(dir)?.isDirectory === false) remove(dir)
       refresh()
       const stay = all && new Set(all.map(fileOf))
       const gone = stay ? [...nodes.keys()].filter((file) => !stay.has(file)) : []
@@ -110,7 +132,7 @@ export function openPeerPods(stateDir: string, log: Logger): PeerPods {
       const before = of(files)
       if (all) sweepTemporaryFiles(dir)
       for (const file of gone) {
-        removeIfThere(join(dir, file))
+        remove(join(dir, file))
         put(file, undefined)
       }
       for (const node of changed) write(node)
@@ -124,12 +146,23 @@ export function openPeerPods(stateDir: string, log: Logger): PeerPods {
 
 const fileOf = (podCIDR: string) => `${podCIDR.replaceAll('/', '-')}.json`
 
-function versionOf(path: string): { readonly version: string; readonly atMs: number } | undefined {
-  try {
-    const { ino, mtimeNs } = statSync(path, { bigint: true })
-    return { version: `${ino} ${mtimeNs}`, atMs: Number(mtimeNs / 1_000_000n) }
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    throw error
+interface Version {
+  readonly version: string
+  readonly atMs: number
+  readonly isDirectory: boolean
+}
+
+/** Of what has the name itself: links are not followed. */
+function versionOf(path: string): Version | undefined {
+  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  if (!found) return undefined
+  const { ino, mtimeNs } = found
+  return {
+    version: `${ino} ${mtimeNs}`,
+    atMs: Number(mtimeNs / 1_000_000n),
+    isDirectory: found.isDirectory(),
   }
 }
+
+/** Whatever it is; what a link leads to stays. */
+const remove = (path: string) => rmSync(path, { recursive: true, force: true })

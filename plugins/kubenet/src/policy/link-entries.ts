@@ -60,15 +60,25 @@ export const cutOff = (table: TableRef, link: string): Change[] =>
     elements.add({ ...table, set: map }, [{ key: linkName(link), value: 'drop' }]),
   )
 
-/** Whether somebody listens where the questions of a link's pod are led, this process or another one. */
-export function isAnsweredByAnybody(firewall: Firewall, link: string): boolean {
+/** Where the questions of a link's pod are led, by family. */
+function resolverPorts(firewall: Firewall, link: string): number[] {
   const found = resolverMaps.flatMap(
     (set) =>
       ifThere(() => firewall.ask((table) => elements.get({ ...table, set }, linkName(link))))?.value ?? [],
   )
   // The value is an address and a port, in network order.
-  const ports = found.flatMap((value) =>
+  return found.flatMap((value) =>
     value instanceof Uint8Array ? [Buffer.from(value).readUInt16BE(value.length - 4)] : [],
   )
-  return ports.length > 0 && ports.every(isUdpPortOpen)
 }
+
+const isEach = (ports: readonly number[], is: (port: number) => boolean) =>
+  ports.length > 0 && ports.every(is)
+
+/** Whether somebody listens where the questions of a link's pod are led, this process or another one. */
+export const isAnsweredByAnybody = (firewall: Firewall, link: string) =>
+  isEach(resolverPorts(firewall, link), isUdpPortOpen)
+
+/** Whether they are led to this port. */
+export const isAnsweredAt = (firewall: Firewall, link: string, own: number) =>
+  isEach(resolverPorts(firewall, link), (port) => port === own)

@@ -20,15 +20,23 @@ export interface Member {
 export interface Naming {
   /** Whether this process answers pods of such a policy. */
   serves(policy: Policy): boolean
-  /** Sees to it that the pod is answered by this process from now on, where its policy is one of those. */
-  serve(pod: PodRecord): Promise<void>
+  /**
+   * Sees to it that the pod is answered by this process from now on, where its policy is one of those.
+   * @param isLed where another process may have answered it meanwhile, or have set a pod up anew: whether the kernel lets the pod connect
+   * to an address
+   */
+  serve(pod: PodRecord, isLed?: (address: string) => boolean): Promise<void>
   /** Where what the pod asks goes to; undefined: this process doesn't answer it. */
-  resolverOf(pod: PodRecord): { readonly port: number; readonly answers: Answered } | undefined
+  resolverOf(
+    pod: Pick<PodRecord, 'sandboxId'>,
+  ): { readonly port: number; readonly answers: Answered } | undefined
   forget(sandboxId: string): void
   /** Whom this process answers. */
   pods(): readonly PodRecord[]
   /** The addresses that names of a group lead to now. @param group where it stands among what the pod's egress allows */
   membersOf(sandboxId: string, group: number, family: IpFamily): readonly Member[]
+  /** All addresses that names have led the pod to; undefined where another process may have led it to more. */
+  allLedTo(sandboxId: string): readonly string[] | undefined
   /** The name that led the pod to an address. */
   nameOf(sandboxId: string, address: string): string | undefined
   close(): Promise<void>
@@ -52,6 +60,8 @@ interface Served extends NameRules {
   readonly egress: CompiledSide
   /** By address: the name, and until when, in milliseconds since 1970. */
   readonly admitted: Map<string, { readonly name: string; readonly until: number }>
+  /** What is admitted is all that there is of the pod's. */
+  readonly isAll: boolean
   /** By address: the pod that was asked for by its name. */
   readonly asked: Map<string, PodName>
 }
@@ -61,8 +71,14 @@ const DNS_PORT = 53
 /** An answer that is kept this much longer than the kernel lets it be used is put in again. Milliseconds. */
 const slackMs = 30_000
 
-/** More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory. */
-const MOST_ADMITTED = 16_384
+/** The kernel takes an address out a moment after its time is over here. Milliseconds. */
+const lateMs = 30_000
+
+/**
+ * More addresses than this no pod needs at a time, and no answers of a name server fill the kernel's memory, nor all the room that
+ * the pods of a policy have together.
+ */
+export const MOST_ADMITTED = 4_096
 
 export function createNaming(context: NamingContext): Naming {
   const { log } = context
@@ -121,7 +137,7 @@ export function createNaming(context: NamingContext): Naming {
       return known?.name !== name || known.until + slackMs < now + ttl * 1000
     })
     if (fresh.length === 0) return
-    for (const [address, { until }] of one.admitted) if (until < now) one.admitted.delete(address)
+    for (const [address, { until }] of one.admitted) if (until + lateMs < now) one.admitted.delete(address)
     if (one.admitted.size + fresh.length > MOST_ADMITTED)
       throw new Error(`names have led ${source} to ${one.admitted.size} addresses already`)
     const members = fresh.map(({ address, ttl }) => ({
@@ -184,7 +200,7 @@ export function createNaming(context: NamingContext): Naming {
       const { egress } = compilePolicy(policy)
       return egress !== undefined && answeredHere(egress) !== undefined
     },
-    async serve(pod) {
+    async serve(pod, isLed) {
       const before = served.get(pod.sandboxId)
       forget(pod.sandboxId)
       if (!pod.policy) return
@@ -199,8 +215,9 @@ export function createNaming(context: NamingContext): Naming {
         answers,
         egress,
         ...namesOf(pod.policy, egress),
-        admitted: before?.admitted ?? new Map(),
-        asked: before?.asked ?? new Map(),
+        admitted: new Map([...(before?.admitted ?? [])].filter(([address]) => !isLed || isLed(address))),
+        isAll: !isLed && (before?.isAll ?? true),
+        asked: (isLed ? undefined : before?.asked) ?? new Map(),
       }
       served.set(pod.sandboxId, one)
       for (const { address } of pod.addresses) byAddress.set(address, one)
@@ -217,6 +234,10 @@ export function createNaming(context: NamingContext): Naming {
           ? [{ address: encodeIp(address), timeout: until - now }]
           : [],
       )
+    },
+    allLedTo(sandboxId) {
+      const one = served.get(sandboxId)
+      return one?.isAll ? [...one.admitted.keys()] : undefined
     },
     nameOf(sandboxId, address) {
       const one = served.get(sandboxId)

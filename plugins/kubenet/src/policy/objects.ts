@@ -86,7 +86,7 @@ const hasMembers = ({ kind }: Group) => kind === 'pods' || kind === 'names'
 /** An address that names lead to belongs to the pod that asked for them. */
 export const ledTo = (link: string, address: Uint8Array) => concatenate(linkName(link), address)
 
-// All pods together are led to no more addresses.
+// All pods of a policy together are led to no more addresses: 256 of them, were each led to as many as it can.
 const MOST_LED_TO = 1 << 20
 
 export function objectsOf(of: KernelPolicy, membersOf: MembersOf): PolicyObjects {

@@ -2,7 +2,7 @@ import { messageOf, type PodRef, podKey } from '@podwire/api'
 import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
-import type { PodRecord } from '../pod-record.ts'
+import { isSamePod, type PodRecord } from '../pod-record.ts'
 import { answeredBy } from './answered.ts'
 import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
@@ -13,6 +13,7 @@ import {
   added,
   cutOff,
   forgotten,
+  isAnsweredAt,
   isAnsweredByAnybody,
   type LinkEntry,
   policyEntries,
@@ -83,7 +84,7 @@ interface PolicyContext {
 export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming, past } = context
   const shared = createSharedPolicies({ firewall, membersOf: (policy) => membersOf(policy, everybody) })
-  const ledTo = createLedTo({ firewall, naming, linkOf })
+  const ledTo = createLedTo({ firewall, naming, isAnsweredHere: isLedHere, linkOf })
   const others = createOthersPolicies({
     firewall,
     stateDir: context.stateDir,
@@ -132,9 +133,9 @@ export function createPolicies(context: PolicyContext): Policies {
   const everybody = () => [...ownPods(), ...context.peers()]
 
   /** Not where another process tore it down. */
-  function isKept({ sandboxId }: PodRecord): boolean {
-    const now = readOr(sandboxId)
-    return now !== undefined && !now.leaving
+  function isKept(pod: PodRecord): boolean {
+    const now = readOr(pod.sandboxId)
+    return now !== undefined && !now.leaving && isSamePod(now, pod)
   }
 
   const membersOf =
@@ -215,6 +216,12 @@ export function createPolicies(context: PolicyContext): Policies {
     return policy ? [{ pod, policy, link: linkOf(pod.sandboxId) }] : []
   }
 
+  /** Whether what the pod asks comes to this process, as far as the kernel knows. */
+  function isLedHere(sandboxId: string): boolean {
+    const resolver = naming.resolverOf({ sandboxId })
+    return resolver !== undefined && isAnsweredAt(firewall, linkOf(sandboxId), resolver.port)
+  }
+
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
   const isAnsweredHere = (record: PodRecord) =>
@@ -245,7 +252,7 @@ export function createPolicies(context: PolicyContext): Policies {
     async replace(record) {
       if (record.policy) refuseBridge(record)
       others.announce(record)
-      await naming.serve(record)
+      await naming.serve(record, isLedHere(record.sandboxId) ? undefined : ledTo.isLed(record.sandboxId))
       give(record, () => false)
       others.withdraw(record)
       await past.cut(policedPod(record))
@@ -268,7 +275,7 @@ export function createPolicies(context: PolicyContext): Policies {
       if (record.logGroup !== undefined) context.takeUpLog(record.logGroup)
       const link = linkOf(record.sandboxId)
       if (isAnsweredHere(record) || isAnsweredByAnybody(firewall, link)) return
-      await naming.serve(record)
+      await naming.serve(record, ledTo.isLed(record.sandboxId))
       retrying(() => {
         const leading = entriesOf(record, undefined)
         firewall.transact((table) =>

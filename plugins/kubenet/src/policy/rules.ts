@@ -1,5 +1,6 @@
 import {
   between,
+  ct,
   differs,
   drop,
   type Expression,
@@ -17,9 +18,17 @@ import {
   updateSet,
   verdict,
 } from '@podwire/netlink/nftables'
-import { be16, u8 } from '@podwire/netlink/transport'
+import { be16, u8, u32 } from '@podwire/netlink/transport'
 import { layouts, TOLD_SET } from '../firewall/layout.ts'
-import { destinationIsLocal, isFamily, isTranslated, RTN_LOCAL, type Rule } from '../firewall/rules.ts'
+import {
+  CT_RELATED,
+  destinationIsLocal,
+  isFamily,
+  isTranslated,
+  NONE,
+  RTN_LOCAL,
+  type Rule,
+} from '../firewall/rules.ts'
 import type { IpFamily } from '../ipam/cidr.ts'
 import { answeredOf } from './answered.ts'
 import type { CompiledSide, Direction, Group } from './compile.ts'
@@ -81,9 +90,14 @@ export function rulesOf(own: Side): Rule[] {
       const undenied = sets.undenied(family)
       return [...rule, ...(undenied ? inBoxes(own, family, undenied) : []), pass]
     }),
+    ...sayingToOthers(own),
     ...denied,
   ]
 }
+
+/** That nobody listens any more where an answer came, is said by every program's kernel now and then: it is not worth telling. */
+const sayingToOthers = ({ direction }: Side): Rule[] =>
+  direction === 'egress' ? [[ct('state'), mask(u32(CT_RELATED)), differs(NONE), drop]] : []
 
 /** The pod's link: the pods of one policy are told apart by it. */
 const podsLink = ({ direction }: Side, register: Register = 0) =>

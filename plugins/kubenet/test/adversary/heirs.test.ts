@@ -80,6 +80,29 @@ describeIsolated('a pod that comes after another one', () => {
     await other.tearDownPod({ namespace: 'test', name: 'keeper', sandboxId: 'keeper' }, never())
   })
 
+  it.each(['its policy is changed', 'its rules are put back'])(
+    'that another process set up reaches nothing by what the earlier one asked for, when %s by who answered that',
+    async (what) => {
+      const options = await site()
+      await machine.start({ options })
+      const other = await another(options)
+      const policy = allowing({ host: 'one.test', ports: [80] })
+      await machine.pod('x', { policy })
+      await resolve('x', 'one.test')
+      await other.tearDownPod({ namespace: 'test', name: 'x', sandboxId: 'x' }, never())
+      await other.setUpPod(machine.sandbox('x', { policy }), never())
+      await expectDenied('x', 80)
+      if (what === 'its policy is changed') await machine.again('x', { policy: allowing({ host: '*.test' }) })
+      else {
+        run('nft', ['flush', 'ruleset'])
+        await machine.plugin.event('repair', {})
+      }
+      await expectDenied('x', 80)
+      await resolve('x', 'one.test')
+      await other.tearDownPod({ namespace: 'test', name: 'x', sandboxId: 'x' }, never())
+    },
+  )
+
   it.each(['reset', 'pod CIDR'] as const)(
     'is not spoken to by who spoke to its address while that was nobody’s, after another %s',
     async (what) => {
@@ -121,7 +144,11 @@ describeIsolated('a pod that comes after another one', () => {
       if (what === 'pod CIDR') await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/16,fd88::/64' })
       await machine.pod('heir', { policy: closed, annotations: { 'podwire.dev/ip': address } })
       await (await machine.peer('heir')).serve('udp', 4444, 'heir')
-      expect(await peer.ask('udp', address, 4444, { localPort: 1000, timeout: 800 })).toBe('timeout')
+      const speak = (timeout: number) => peer.ask('udp', address, 4444, { localPort: 1000, timeout })
+      expect(await speak(800)).toBe('timeout')
+      // Nothing but its policy keeps them from each other.
+      await machine.again('heir', { annotations: { 'podwire.dev/ip': address } })
+      expect(await speak(5_000)).toMatch(/^heir/)
     },
   )
 })

@@ -51,6 +51,13 @@ export function segment(source: string, destination: string, port: number, flags
   return whole
 }
 
+/** A message of ICMP with its checksum. */
+export function withChecksum(message: Buffer): Buffer {
+  const whole = Buffer.from(message)
+  checksum(whole).copy(whole, 2)
+  return whole
+}
+
 /** A header of IPv6 before the transport's, without its first byte, which is the next header. */
 export interface Extension {
   readonly type: number

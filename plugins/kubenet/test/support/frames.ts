@@ -11,7 +11,10 @@ const bytesOf = (mac: string) => Buffer.from(mac.replaceAll(':', ''), 'hex')
 const be16 = (value: number) => Buffer.of(value >> 8, value & 0xff)
 
 /** Sends a frame as it is from a namespace's eth0: what a program with every capability there can do. */
-export function sendFrame(netns: string, frame: Uint8Array): void {
+export const sendFrame = (netns: string, frame: Uint8Array) => sendFrames(netns, [frame])
+
+/** The same of many, at once. */
+export function sendFrames(netns: string, frames: readonly Uint8Array[]): void {
   using netlink = openNetlink({ netns })
   const { index } = netlink.runSync(links.get('eth0'))
   const { socket, sendto } = libc()
@@ -21,9 +24,12 @@ export function sendFrame(netns: string, frame: Uint8Array): void {
     const address = Buffer.alloc(20)
     address.writeUInt16LE(AF_PACKET)
     address.writeInt32LE(index, 4)
-    const sent = sendto(fd, frame, frame.length, 0, address, address.length)
+    const isSent = frames.every(
+      (frame) => sendto(fd, frame, frame.length, 0, address, address.length) === frame.length,
+    )
+    const errno = koffi.errno()
     closeSync(fd)
-    if (sent !== frame.length) throw new Error(`the frame was not sent: ${koffi.errno()}`)
+    if (!isSent) throw new Error(`the frame was not sent: ${errno}`)
   })
 }
 
@@ -59,6 +65,10 @@ export interface Ethernet {
 
 export const ethernet = ({ from, to }: Ethernet, type: number, payload: Uint8Array) =>
   Buffer.concat([bytesOf(to), bytesOf(from), be16(type), payload])
+
+/** The same frame with a VLAN tag of number 0, which says nothing of a VLAN: kernels take it off. */
+export const tagged = (frame: Buffer) =>
+  Buffer.concat([frame.subarray(0, 12), Buffer.from('81000000', 'hex'), frame.subarray(12)])
 
 /** An ARP answer, or a question: `address` is at `from`. */
 export const arp = (frame: Ethernet, operation: 'request' | 'reply', address: string, target: string) =>
@@ -96,6 +106,36 @@ export function neighbourAdvertisement(frame: Ethernet, address: string, to: str
     bytesOf(frame.from),
   ])
   return ip(frame, address, to, 58, message)
+}
+
+/** A question who has an address, from who says that `source` is at `from`. */
+export function neighbourSolicitation(frame: Ethernet, source: string, target: string): Buffer {
+  const message = Buffer.concat([
+    Buffer.from('8700000000000000', 'hex'),
+    encodeIp(target),
+    Buffer.of(1, 1),
+    bytesOf(frame.from),
+  ])
+  return ip(frame, source, target, 58, message)
+}
+
+/** What a bridge says to the others of its link, where it is the root of all: IEEE 802.1D, with the lowest priority. */
+export function bridgeHello(mac: string): Buffer {
+  const id = Buffer.concat([be16(0), bytesOf(mac)])
+  const hello = Buffer.concat([
+    Buffer.from('424203', 'hex'),
+    Buffer.alloc(5),
+    id,
+    Buffer.alloc(4),
+    id,
+    // The port; the age of it; how old it may be, how often it comes, how long one waits.
+    Buffer.from('8001' + '0000' + '1400' + '0200' + '0f00', 'hex'),
+  ])
+  return ethernet(
+    { from: mac, to: '01:80:c2:00:00:00' },
+    hello.length,
+    Buffer.concat([hello, Buffer.alloc(8)]),
+  )
 }
 
 function ip(frame: Ethernet, source: string, destination: string, protocol: number, payload: Buffer): Buffer {

@@ -127,9 +127,20 @@ const commands = {
   async sayLine({ line }) {
     lines.removeAllListeners('data')
     let answer = ''
-    lines.on('data', (bytes) => (answer += bytes))
-    lines.write(line)
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await new Promise((resolve) => {
+      // The other end is heard twenty times a second while it is there.
+      const silent = setTimeout(resolve, 1_500)
+      const late = setTimeout(resolve, 10_000)
+      lines.on('data', (bytes) => {
+        answer += bytes
+        silent.refresh()
+        if (!answer.replaceAll('.', '').endsWith(line)) return
+        clearTimeout(silent)
+        clearTimeout(late)
+        resolve()
+      })
+      lines.write(line)
+    })
     return answer.replaceAll('.', '') || (answer === '' ? 'nothing' : 'dots')
   },
 

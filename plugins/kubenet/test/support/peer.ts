@@ -46,7 +46,7 @@ export interface Peer {
 
 /** A connection that stays. */
 interface Lines {
-  /** What comes back within half a second: `nothing`, or what was said. */
+  /** What comes back, while the other end is heard at all: what was said, or `nothing`. */
   say(line: string): Promise<string>
 }
 
