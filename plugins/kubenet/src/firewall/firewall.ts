@@ -29,6 +29,8 @@ import { rebuildTables, ruleCounts } from './ruleset.ts'
 export interface Firewall {
   /** Undefined while it works; else why it doesn't. */
   readonly problem: string | undefined
+  /** Why pods with policies are cut off, since tables could not be made with those; until they are. */
+  readonly cutOff: string | undefined
   /** Puts the tables in place for this plan. Published ports stay. */
   apply(plan: FirewallPlan): void
   /** Looks whether the tables are as a plan wants them, by default the one in place. What the kernel refuses can't be missed. */
@@ -92,6 +94,7 @@ export function openFirewall(
   }
   let plan: FirewallPlan | undefined
   let problem: string | undefined
+  let cutOff: string | undefined
   let trusted: number | undefined
   let look = 0
   const change = createChangeQueue(attempt, maxElements)
@@ -115,7 +118,7 @@ export function openFirewall(
     for (let attempt = 1; ; attempt++) {
       const seen = netlink.runSync(generation())
       // Made by another process meanwhile: what it has published since stands in no record yet.
-      if (isIntact(current)) return trust(seen)
+      if (isComplete(current)) return trust(seen)
       const steps = [
         ...rebuildTables(tableName(), current, fingerprint(current)),
         ...ports.additions(firstOfEachPort(publishedPorts())),
@@ -123,11 +126,13 @@ export function openFirewall(
       const unchanged = attempt < MOST_REBUILDS ? { generation: seen } : {}
       try {
         netlink.batchSync(transaction([...steps, ...policies(table().inet)], unchanged))
+        cutOff = undefined
         break
       } catch (error) {
         if (codeOf(error) === 'ERESTART') continue
         // Pods with policies must not be open because those can't be made.
         netlink.batchSync(transaction([...steps, ...shut(table().inet)]))
+        cutOff = messageOf(error)
         throw error
       }
     }
@@ -160,10 +165,13 @@ export function openFirewall(
     }
   }
 
+  /** Tables that cut pods off have all the rules that pods share, but are to be made anew. */
+  const isComplete = (current: FirewallPlan) => cutOff === undefined && isIntact(current)
+
   function isTrusted(current: FirewallPlan): boolean {
     const now = netlink.runSync(generation())
     if (now === trusted) return true
-    if (!isIntact(current)) return false
+    if (!isComplete(current)) return false
     trust(now)
     return true
   }
@@ -237,6 +245,9 @@ export function openFirewall(
     get problem() {
       return problem
     },
+    get cutOff() {
+      return cutOff
+    },
     async forgetFlows(udpPort) {
       await conntrack.flush(netlink, { protocol: IPPROTO_UDP, port: udpPort })
     },
@@ -245,7 +256,7 @@ export function openFirewall(
         plan = next
         problem = undefined
         const seen = netlink.runSync(generation())
-        if (isIntact(next)) trust(seen)
+        if (isComplete(next)) trust(seen)
         else rebuild(next)
       } catch (error) {
         problem = refusal(error)
@@ -296,6 +307,7 @@ const IPPROTO_UDP = 17
 function noFirewall(problem: string): Firewall {
   return {
     problem,
+    cutOff: undefined,
     apply() {},
     isIntact: () => true,
     ensure: () => true,

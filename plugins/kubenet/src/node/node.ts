@@ -310,6 +310,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     changePeers,
     async check() {
       if (problem) throw problem
+      if (firewall.cutOff !== undefined) throw errors.POLICIES_CUT_OFF({ reason: firewall.cutOff })
       records.checkWritable()
       await look()
     },
