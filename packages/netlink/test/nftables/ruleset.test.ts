@@ -180,6 +180,8 @@ describeIsolated('nf_tables', () => {
     })
 
     const list = (name: string) => netlink.runSync(nft.elements.list(set(name)))
+    for (const name of ['addresses', 'allowed', 'ports', 'by-link'])
+      expect(netlink.runSync(nft.elements.keys(set(name)))).toEqual(list(name).map(({ key }) => key))
     expect(netlink.runSync(nft.sets.list(t))).toMatchObject([
       { set: 'addresses', key: 'ipv4_addr', comment: 'some addresses', interval: false, dynamic: false },
       { set: 'nets', key: 'ipv6_addr', interval: true },

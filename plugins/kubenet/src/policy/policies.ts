@@ -5,8 +5,9 @@ import type { Firewall } from '../firewall/firewall.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
-import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
+import { hasElement, isThere, renewed, retrying, retryingInTime } from './in-kernel.ts'
 import { type KernelPolicy, kernelPolicyOf } from './kernel-policy.ts'
+import { createLargePolicies } from './large-policies.ts'
 import { createLedTo } from './led-to.ts'
 import {
   added,
@@ -19,10 +20,11 @@ import {
 } from './link-entries.ts'
 import { hasNames, type Member, type Naming } from './naming.ts'
 import { type MembersOf, objectsOf, put } from './objects.ts'
-import { addressesOf, createOthersPolicies, type PodOfRules } from './others-policies.ts'
+import { createOthersPolicies } from './others-policies.ts'
 import type { PastConnections, PolicedPod } from './past-connections.ts'
-import { isSelected } from './selectors.ts'
+import { asElements, type PodOfRules, selectedKeys } from './pod-sets.ts'
 import { createSharedPolicies } from './shared-policies.ts'
+import { createTouchedAddresses } from './touched-addresses.ts'
 
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
 export interface Policies {
@@ -79,7 +81,12 @@ interface PolicyContext {
 
 export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming, past } = context
-  const shared = createSharedPolicies({ firewall, membersOf: (policy) => membersOf(policy, everybody) })
+  const touched = createTouchedAddresses()
+  const shared = createSharedPolicies({
+    firewall,
+    membersOf: (policy) => membersOf(policy, everybody),
+    pods: () => everybody(),
+  })
   const ledTo = createLedTo({ firewall, naming, linkOf })
   const others = createOthersPolicies({
     firewall,
@@ -87,6 +94,13 @@ export function createPolicies(context: PolicyContext): Policies {
     read: readOr,
     own: ownPods,
     kernelPolicyOf: policyOf,
+    known: shared.known,
+    touched,
+  })
+  const large = createLargePolicies({
+    ...{ firewall, shared, touched },
+    pods: () => everybody(),
+    peers: context.peers,
   })
 
   function policyOf(record: PodRecord): KernelPolicy | undefined {
@@ -142,11 +156,7 @@ export function createPolicies(context: PolicyContext): Policies {
             .pods()
             .filter((pod) => policyOf(pod)?.suffix === policy.suffix && isKept(pod))
             .flatMap((pod) => ledTo.elementsOf(pod, of))
-        : withoutTwins(
-            present()
-              .filter((pod) => isSelected(of.group.pods, pod))
-              .flatMap((pod) => addressesOf(pod, of.family)),
-          ).map((key) => ({ key }))
+        : asElements(selectedKeys(present(), of.group.pods, of.family).values())
 
   /** What leads a pod's packets to its policy, and its questions to whoever answers them. */
   function entriesOf(
@@ -162,8 +172,9 @@ export function createPolicies(context: PolicyContext): Policies {
   }
 
   /** In one transaction: the policy, the pod's way to it, and the pod in the policies of others. */
-  function give(record: PodRecord, isNew: (attempt: number) => boolean) {
+  async function give(record: PodRecord, isNew: (attempt: number) => boolean) {
     const policy = policyOf(record)
+    if (policy) await large.prepare(policy)
     const link = linkOf(record.sandboxId)
     const entries = entriesOf(record, policy, link)
     retrying((attempt) => {
@@ -171,6 +182,8 @@ export function createPolicies(context: PolicyContext): Policies {
         const before = isNew(attempt) ? undefined : shared.suffixAt(link)
         const earlier = before === policy?.suffix ? undefined : before
         const gone = earlier === undefined ? [] : shared.released(table, earlier, link)
+        // A policy that is looked at here has the pod in the same step.
+        const isLookedAt = policy !== undefined && !shared.isCurrent(policy)
         return [
           ...(policy ? shared.ensured(table, policy, link) : []),
           ...(isNew(attempt)
@@ -184,7 +197,8 @@ export function createPolicies(context: PolicyContext): Policies {
           ...others.join(
             table,
             record,
-            ({ suffix }) => suffix === policy?.suffix || (gone.length > 0 && suffix === earlier),
+            ({ suffix }) =>
+              (isLookedAt && suffix === policy.suffix) || (gone.length > 0 && suffix === earlier),
           ),
         ]
       })
@@ -237,25 +251,27 @@ export function createPolicies(context: PolicyContext): Policies {
       }
       others.announce(record)
       // What another process made anew from the records may be there already.
-      give(record, (attempt) => attempt === 1)
+      await give(record, (attempt) => attempt === 1)
     },
     async replace(record) {
       if (record.policy) refuseBridge(record)
       others.announce(record)
       await naming.serve(record)
-      give(record, () => false)
+      await give(record, () => false)
       others.withdraw(record)
       await past.cut(policedPod(record))
     },
     async exchangePeers(before, after) {
       if (firewall.problem !== undefined || others.areNone()) return
-      let narrowed: ReadonlySet<string> = new Set()
-      retrying(() => {
-        if (!areTablesThere()) return
-        const exchange = others.exchange(before, after)
-        narrowed = exchange.narrowed
-        for (const change of exchange.changes) firewall.transact(change)
-      })
+      let narrowed: ReadonlySet<string>
+      try {
+        narrowed = await retryingInTime(async () =>
+          areTablesThere() ? others.exchange(before, after) : new Set<string>(),
+        )
+      } catch (error) {
+        shared.doubt()
+        throw error
+      }
       if (narrowed.size === 0) return
       const pods = ownPods().flatMap(policedPod)
       const concerned = pods.filter(({ policy }) => narrowed.has(policy.suffix))
@@ -345,11 +361,6 @@ export function createPolicies(context: PolicyContext): Policies {
     },
   }
 }
-
-/** An address that two pods are said to have is one element. */
-const withoutTwins = (addresses: readonly Buffer[]): readonly Buffer[] => [
-  ...new Map(addresses.map((address) => [address.toString('hex'), address])).values(),
-]
 
 const addressesIn = (pods: readonly PodOfRules[]): ReadonlySet<string> =>
   new Set(pods.flatMap(({ addresses }) => addresses.map(({ address }) => address)))
