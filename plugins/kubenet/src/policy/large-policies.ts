@@ -5,7 +5,6 @@ import { wasInTheWay } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import type { MemberSet } from './objects.ts'
 import {
-  byKey,
   exchanged,
   inPieces,
   keysInKernel,
@@ -77,8 +76,9 @@ export function createLargePolicies(context: LargePoliciesContext): LargePolicie
     ]
     for (const { went, came } of pieces) {
       await nextTurn()
-      const open = (addresses: readonly Buffer[]) => without(byKey(addresses), settled)
-      firewall.transact((table: TableRef) => exchanged({ ...table, set }, open(went), open(came)))
+      firewall.transact((table: TableRef) =>
+        exchanged({ ...table, set }, without(went, settled), without(came, settled)),
+      )
     }
   }
 

@@ -11,12 +11,12 @@ import { ifThere, removed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import { chainOf } from './objects.ts'
 import {
-  addressesOf,
   asElements,
+  bytesOf,
   exchanged,
   inPieces,
-  keyOf,
   keysInKernel,
+  keysOf,
   type PodOfRules,
   podSets,
   selectedKeys,
@@ -106,20 +106,20 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       .flatMap(podSets)
       .map(({ group, family, set }) => ({
         set,
-        keys: addressesOf(record, family),
+        keys: keysOf(record, family),
         isMember: isSelected(group.pods, record),
       }))
       .filter(({ keys }) => keys.length > 0)
 
-  async function exchangeIn(set: string, went: readonly Buffer[], came: readonly Buffer[]) {
+  async function exchangeIn(set: string, went: readonly string[], came: readonly string[]) {
     if (went.length + came.length === 0) return
     touched.touch([...went, ...came])
     // To ask for each takes longer than to ask for all, where they are many.
     const there = went.length > mostAsked ? keysInKernel(firewall, set) : undefined
-    for (const piece of inPieces(there ? went.filter((key) => there.has(keyOf(key))) : went)) {
+    for (const piece of inPieces(there ? went.filter((key) => there.has(key)) : went)) {
       firewall.transact((table) => {
         const ref = { ...table, set }
-        return there ? exchanged(ref, piece, []) : removed(firewall, ref, piece)
+        return there ? exchanged(ref, piece, []) : removed(firewall, ref, piece.map(bytesOf))
       })
       await nextTurn()
     }
@@ -143,12 +143,12 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
         const ref = { ...table, set }
         touched.touch(keys)
-        return isMember ? elements.add(ref, asElements(keys)) : removed(firewall, ref, keys)
+        return isMember ? elements.add(ref, asElements(keys)) : removed(firewall, ref, keys.map(bytesOf))
       }),
     leave: (table, record, isDone) =>
       setsWith(record, isDone).flatMap(({ set, keys }) => {
         touched.touch(keys)
-        return removed(firewall, { ...table, set }, keys)
+        return removed(firewall, { ...table, set }, keys.map(bytesOf))
       }),
     async exchange(before, after) {
       const narrowed = new Set<string>()
@@ -157,10 +157,10 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       const own = policies.length > 0 ? context.own() : []
       for (const policy of policies)
         for (const { set, group, family, list } of podSets(policy)) {
-          const keysOf = (pods: readonly PodOfRules[]) => selectedKeysOfMany(pods, group.pods, family)
-          const [had, has] = [await keysOf(before), await keysOf(after)]
+          const keysIn = (pods: readonly PodOfRules[]) => selectedKeysOfMany(pods, group.pods, family)
+          const [had, has] = [await keysIn(before), await keysIn(after)]
           const stays = selectedKeys(own, group.pods, family)
-          const [came, went] = [without(has, had), without(had, new Map([...has, ...stays]))]
+          const [came, went] = [without(has, had), without(without(had, has), stays)]
           if ((list === 'allow' ? went : came).length > 0) narrowed.add(policy.suffix)
           await exchangeIn(set, went, came)
         }

@@ -13,35 +13,29 @@ export interface PodOfRules extends SelectablePod {
   readonly addresses: readonly { readonly address: string }[]
 }
 
-/** Addresses, in network order, by what tells them apart. */
-export type Keys = ReadonlyMap<string, Buffer>
+/** Addresses in network order, a character for each byte: what there are ten thousands of, is compared, and is seldom sent. */
+export type Keys = ReadonlySet<string>
 
 /** The sets of a policy that hold pods. */
 export const podSets = (policy: KernelPolicy): MemberSet[] =>
   memberSets(policy).filter(({ group }) => group.kind === 'pods')
 
-/** An address that two pods are said to have is one. */
-export const byKey = (addresses: readonly Buffer[]): Map<string, Buffer> =>
-  new Map(addresses.map((address) => [keyOf(address), address]))
-
-export const keyOf = (address: Buffer) => address.toString('latin1')
-
 type Selectors = readonly (string | PodSelector)[]
 
 /** The addresses of those of the pods that are selected. */
 export const selectedKeys = (pods: readonly PodOfRules[], selectors: Selectors, family: IpFamily) =>
-  byKey(pods.filter((pod) => isSelected(selectors, pod)).flatMap((pod) => addressesOf(pod, family)))
+  new Set(pods.filter((pod) => isSelected(selectors, pod)).flatMap((pod) => keysOf(pod, family)))
 
 /** The same of however many, in pieces that let the event loop go on. */
 export async function selectedKeysOfMany(
   pods: readonly PodOfRules[],
   selectors: Selectors,
   family: IpFamily,
-): Promise<Map<string, Buffer>> {
-  const found = new Map<string, Buffer>()
+): Promise<Set<string>> {
+  const found = new Set<string>()
   for (const piece of inPieces(pods)) {
     if (found.size > 0) await nextTurn()
-    for (const [key, address] of selectedKeys(piece, selectors, family)) found.set(key, address)
+    for (const key of selectedKeys(piece, selectors, family)) found.add(key)
   }
   return found
 }
@@ -55,20 +49,33 @@ export function* inPieces<T>(all: readonly T[]): Generator<readonly T[]> {
 
 /** What the kernel has in a set. Errors: `ENOENT` */
 export const keysInKernel = (firewall: Firewall, set: string): Keys =>
-  byKey(firewall.ask((table) => elements.keys({ ...table, set })))
+  new Set(firewall.ask((table) => elements.keys({ ...table, set })).map((key) => key.toString('latin1')))
 
 /** What one of the two has and the other has not. */
-export const without = (some: Keys, others: { has(key: string): boolean }): Buffer[] =>
-  [...some].flatMap(([key, address]) => (others.has(key) ? [] : [address]))
+export const without = (some: Iterable<string>, others: { has(key: string): boolean }): string[] =>
+  [...some].filter((key) => !others.has(key))
 
 /** Takes addresses out of a set, all of which are in it, and puts others in. */
-export const exchanged = (ref: SetRef, went: readonly Buffer[], came: readonly Buffer[]): Change[] => [
-  ...(went.length > 0 ? elements.del(ref, asElements(went)) : []),
-  ...(came.length > 0 ? elements.add(ref, asElements(came)) : []),
+export const exchanged = (ref: SetRef, went: Iterable<string>, came: Iterable<string>): Change[] => [
+  ...elements.del(ref, asElements(went)),
+  ...elements.add(ref, asElements(came)),
 ]
 
-export const asElements = (keys: Iterable<Buffer>) => [...keys].map((key) => ({ key }))
+export const asElements = (keys: Iterable<string>) => [...keys].map((key) => ({ key: bytesOf(key) }))
 
-/** A pod's addresses of a family, in network order. */
-export const addressesOf = ({ addresses }: Pick<PodOfRules, 'addresses'>, family: IpFamily): Buffer[] =>
-  addresses.filter(({ address }) => familyOf(address) === family).map(({ address }) => encodeIp(address))
+export const bytesOf = (key: string) => Buffer.from(key, 'latin1')
+
+/** A pod's addresses of a family. */
+export function keysOf({ addresses }: Pick<PodOfRules, 'addresses'>, family: IpFamily): readonly string[] {
+  const known = keysOfAddresses.get(addresses) ?? { 4: encoded(addresses, 4), 6: encoded(addresses, 6) }
+  keysOfAddresses.set(addresses, known)
+  return known[family]
+}
+
+/** Pods of other nodes are asked for theirs again and again. */
+const keysOfAddresses = new WeakMap<PodOfRules['addresses'], Readonly<Record<IpFamily, readonly string[]>>>()
+
+const encoded = (addresses: PodOfRules['addresses'], family: IpFamily) =>
+  addresses
+    .filter(({ address }) => familyOf(address) === family)
+    .map(({ address }) => encodeIp(address).toString('latin1'))

@@ -156,7 +156,7 @@ export function createPolicies(context: PolicyContext): Policies {
             .pods()
             .filter((pod) => policyOf(pod)?.suffix === policy.suffix && isKept(pod))
             .flatMap((pod) => ledTo.elementsOf(pod, of))
-        : asElements(selectedKeys(present(), of.group.pods, of.family).values())
+        : asElements(selectedKeys(present(), of.group.pods, of.family))
 
   /** What leads a pod's packets to its policy, and its questions to whoever answers them. */
   function entriesOf(

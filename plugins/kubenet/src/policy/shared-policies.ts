@@ -209,7 +209,7 @@ export function createSharedPolicies({ firewall, membersOf, pods }: SharedPolici
 }
 
 const isSame = (some: Keys, others: Keys) =>
-  some.size === others.size && [...some.keys()].every((key) => others.has(key))
+  some.size === others.size && [...some].every((key) => others.has(key))
 
 /** Of the policy that an element leads to. */
 function suffixOf(element: Element | undefined): string | undefined {

@@ -1,11 +1,9 @@
-import { byKey } from './pod-sets.ts'
-
 /**
  * Addresses that this process puts into policies, or takes out, while somebody looks for what else differs, in pieces: those are as
  * they should be already.
  */
 export interface TouchedAddresses {
-  touch(addresses: readonly Buffer[]): void
+  touch(keys: readonly string[]): void
   /** Those that are touched from now on. */
   watch(): { has(key: string): boolean; end(): void }
 }
@@ -13,9 +11,7 @@ export interface TouchedAddresses {
 export function createTouchedAddresses(): TouchedAddresses {
   const watching = new Set<Set<string>>()
   return {
-    touch(addresses) {
-      if (watching.size === 0) return
-      const keys = [...byKey(addresses).keys()]
+    touch(keys) {
       for (const touched of watching) for (const key of keys) touched.add(key)
     },
     watch() {
