@@ -381,6 +381,23 @@ describeIsolated('nf_tables', () => {
     expect(netlink.runSync(nft.chains.list(t))).toEqual([])
   })
 
+  it('says of a transaction whether it makes the generation another one', () => {
+    const set = { ...t, set: 's' }
+    const key = encodeIp('10.0.0.1')
+    commit(netlink, nft.tables.add(t), nft.sets.add(set, { key: 'ipv4_addr' }))
+    const generationOf = (...steps: Parameters<typeof nft.isAlwaysChange>[0]) => {
+      const before = netlink.runSync(nft.generation())
+      netlink.batchSync(nft.transaction(steps, { generation: before }))
+      return netlink.runSync(nft.generation()) === before ? 'the same' : 'another'
+    }
+    const adding = nft.elements.add(set, [{ key }])
+    const creating = nft.elements.create(set, [{ key: encodeIp('10.0.0.2') }])
+    expect([nft.isAlwaysChange([adding]), nft.isAlwaysChange([adding, creating])]).toEqual([false, true])
+    expect(generationOf(adding)).toBe('another')
+    expect(generationOf(adding)).toBe('the same')
+    expect(generationOf(adding, creating)).toBe('another')
+  })
+
   it('adds ten thousand elements as a whole, and creates none that is there', () => {
     const set = { ...t, set: 's' }
     const keys = Array.from({ length: 10_000 }, (_, index) => ({

@@ -12,6 +12,7 @@ import {
   type Change,
   generation,
   generationAfter,
+  isAlwaysChange,
   rules,
   type TableRef,
   tables,
@@ -107,6 +108,10 @@ export function openFirewall(
     trusted = undefined
     netlink.batchSync(transaction(steps, { generation: before }))
     if (before === undefined) return
+    if (isAlwaysChange(steps)) {
+      trusted = generationAfter(before)
+      return
+    }
     // Steps that changed nothing leave the generation as it was.
     const now = netlink.runSync(generation())
     trusted = now === before || now === generationAfter(before) ? now : undefined

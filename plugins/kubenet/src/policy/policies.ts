@@ -11,6 +11,7 @@ import { createLargePolicies } from './large-policies.ts'
 import { createLedTo } from './led-to.ts'
 import {
   added,
+  created,
   cutOff,
   forgotten,
   isAnsweredByAnybody,
@@ -189,7 +190,7 @@ export function createPolicies(context: PolicyContext): Policies {
           ...(isNew(attempt)
             ? []
             : [...(policy ? ledTo.renewed(table, record, policy) : []), ...forgotten(firewall, table, link)]),
-          ...added(table, entries),
+          ...(isNew(attempt) ? created(table, entries) : added(table, entries)),
           ...gone,
           ...(earlier !== undefined && gone.length === 0
             ? ledTo.found(table, earlier, record.sandboxId)
