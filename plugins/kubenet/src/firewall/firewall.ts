@@ -1,13 +1,6 @@
 import { createHash } from 'node:crypto'
-import { errnoOf as codeOf, ignoring, messageOf } from '@podwire/api'
-import {
-  type Connection,
-  conntrack,
-  NETLINK_NETFILTER,
-  type Netlink,
-  openNetlink,
-  type Request,
-} from '@podwire/netlink'
+import { errnoOf as codeOf, messageOf } from '@podwire/api'
+import { NETLINK_NETFILTER, type Netlink, openNetlink, type Request } from '@podwire/netlink'
 import {
   type Change,
   generation,
@@ -22,12 +15,14 @@ import {
 import { errors } from '../errors.ts'
 import { createChangeQueue } from './change-queue.ts'
 import { type FirewallPlan, portMaps, sentinelOf, tablesOf } from './layout.ts'
+import { noFirewall } from './no-firewall.ts'
 import type { PortElement } from './port-elements.ts'
 import { firstOfEachPort, openPortMaps } from './port-maps.ts'
 import { rebuildTables, ruleCounts } from './ruleset.ts'
+import { createTrackedConnections, type TrackedConnections } from './tracked-connections.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
-export interface Firewall {
+export interface Firewall extends TrackedConnections {
   /** Undefined while it works; else why it doesn't. */
   readonly problem: string | undefined
   /** Why pods with policies are cut off, since tables could not be made with those; until they are. */
@@ -54,8 +49,6 @@ export interface Firewall {
   compare(wanted: readonly PortElement[]): { missing: PortElement[]; leftover: PortElement[] }
   /** Whether all these are published. */
   holds(wanted: readonly PortElement[]): boolean
-  /** Lets datagrams to a port of the host be translated anew: a flow goes on as the kernel remembers it, to a pod that is gone. */
-  forgetFlows(udpPort: number): Promise<void>
   /** Has another process that makes the tables anew at this moment read the records again. */
   restartRebuilds(): void
   /** What the kernel has of the tables. Errors: the kernel's. */
@@ -65,8 +58,6 @@ export interface Firewall {
    * @throws PodwireError `POLICY_UNAVAILABLE` where there is no firewall; else the kernel's
    */
   transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]): void
-  /** Forgets the connections that are chosen. */
-  forgetConnections(isChosen: (connection: Connection) => boolean): Promise<void>
   /** Calls back when somebody else took something of the tables away. Keeps no process alive. */
   onLoss(callback: () => void): { stop(): void }
   /** Takes the tables away. */
@@ -247,14 +238,12 @@ export function openFirewall(
   }
 
   return {
+    ...createTrackedConnections(netlink),
     get problem() {
       return problem
     },
     get cutOff() {
       return cutOff
-    },
-    async forgetFlows(udpPort) {
-      await conntrack.flush(netlink, { protocol: IPPROTO_UDP, port: udpPort })
     },
     apply(next) {
       try {
@@ -286,12 +275,6 @@ export function openFirewall(
     },
     ask: (request) => netlink.runSync(request(table().inet)),
     transact,
-    async forgetConnections(isChosen) {
-      const found = (await netlink.run(conntrack.list())).filter(isChosen)
-      await Promise.all(
-        found.map((connection) => netlink.run(conntrack.del(connection)).catch(ignoring('ENOENT'))),
-      )
-    },
     onLoss: (callback) =>
       watchLosses(netlink, (lost) => {
         const isOwn = lost === undefined || lost.some((one) => one.table === tableName())
@@ -303,36 +286,6 @@ export function openFirewall(
       for (const own of Object.values(table())) unlessGone(() => commit([tables.del(own)]))
     },
     close: () => netlink.close(),
-  }
-}
-
-const IPPROTO_UDP = 17
-
-/** For a kernel that has none: pods work without, but nothing is masqueraded or published. */
-function noFirewall(problem: string): Firewall {
-  return {
-    problem,
-    cutOff: undefined,
-    apply() {},
-    isIntact: () => true,
-    ensure: () => true,
-    look: 0,
-    change: async () => {},
-    restore() {},
-    compare: () => ({ missing: [], leftover: [] }),
-    holds: () => false,
-    forgetFlows: async () => {},
-    restartRebuilds() {},
-    ask() {
-      throw errors.POLICY_UNAVAILABLE({ reason: problem })
-    },
-    transact() {
-      throw errors.POLICY_UNAVAILABLE({ reason: problem })
-    },
-    forgetConnections: async () => {},
-    onLoss: () => ({ stop() {} }),
-    remove() {},
-    close() {},
   }
 }
 
