@@ -7,12 +7,12 @@ import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
 import { hasElement, isThere, renewed, retrying, retryingInTime } from './in-kernel.ts'
 import { type KernelPolicy, kernelPolicyOf } from './kernel-policy.ts'
+import { createKnownPods, type KnownPodsContext } from './known-pods.ts'
 import { createLargePolicies } from './large-policies.ts'
 import { createLedTo } from './led-to.ts'
 import {
   added,
   created,
-  cutOff,
   forgotten,
   isAnsweredByAnybody,
   type LinkEntry,
@@ -20,15 +20,16 @@ import {
   resolverEntries,
 } from './link-entries.ts'
 import { hasNames, type Member, type Naming } from './naming.ts'
-import { type MembersOf, objectsOf, put } from './objects.ts'
+import type { MembersOf } from './objects.ts'
 import { createOthersPolicies } from './others-policies.ts'
 import type { PastConnections, PolicedPod } from './past-connections.ts'
 import { asElements, type PodOfRules, selectedKeys } from './pod-sets.ts'
+import { createRebuiltPolicies, type RebuiltPolicies } from './rebuilt-policies.ts'
 import { createSharedPolicies } from './shared-policies.ts'
 import { createTouchedAddresses } from './touched-addresses.ts'
 
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
-export interface Policies {
+export interface Policies extends RebuiltPolicies {
   /** Looks whether a pod can have its policy. @throws PodwireError: why not */
   assertPossible(pod: WithPolicy): void
   /** Puts a new pod's policy in place, and makes the pod known to the policies of others; before its link is there. */
@@ -55,33 +56,24 @@ export interface Policies {
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   /** In what the kernel's rules differ, each in a phrase. */
   differences(pod: PodRecord): string[]
-  /** What cuts all pods off that have policies, in empty tables. */
-  shut(table: TableRef): Change[]
-  /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
-  rebuilt(table: TableRef): Change[]
 }
 
 type WithPolicy = Pick<PodRecord, 'namespace' | 'name' | 'datapath' | 'policy'>
 
-interface PolicyContext {
+interface PolicyContext extends KnownPodsContext {
   readonly firewall: Firewall
   readonly stateDir: string
   /** Where what is denied is told by this process. */
   logGroup(): number
   /** Tells what is denied where an earlier process did. */
   takeUpLog(group: number): void
-  linkOf(sandboxId: string): string
-  hasLink(name: string): boolean
-  read(sandboxId: string): PodRecord | undefined
-  ids(): string[]
   readonly past: PastConnections
-  /** Pods of other nodes. */
-  peers(): readonly PodOfRules[]
   readonly naming: Naming
 }
 
 export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming, past } = context
+  const pods = createKnownPods(context)
   const touched = createTouchedAddresses()
   const shared = createSharedPolicies({
     firewall,
@@ -92,8 +84,8 @@ export function createPolicies(context: PolicyContext): Policies {
   const others = createOthersPolicies({
     firewall,
     stateDir: context.stateDir,
-    read: readOr,
-    own: ownPods,
+    read: pods.read,
+    own: pods.own,
     kernelPolicyOf: policyOf,
     known: shared.known,
     touched,
@@ -101,7 +93,7 @@ export function createPolicies(context: PolicyContext): Policies {
   const large = createLargePolicies({
     ...{ firewall, shared, touched },
     pods: () => everybody(),
-    peers: context.peers,
+    peers: pods.peers,
   })
 
   function policyOf(record: PodRecord): KernelPolicy | undefined {
@@ -111,43 +103,7 @@ export function createPolicies(context: PolicyContext): Policies {
     return compiling(record, () => kernelPolicyOf(policy, families, record.logGroup ?? context.logGroup()))
   }
 
-  function readOr(sandboxId: string) {
-    try {
-      return context.read(sandboxId)
-    } catch {
-      return undefined
-    }
-  }
-
-  /** All pods of this host, with those of which nobody knows what they may do. */
-  const recorded = () =>
-    context.ids().map((sandboxId) => {
-      try {
-        return { sandboxId, record: context.read(sandboxId) }
-      } catch {
-        return { sandboxId, record: 'unreadable' as const }
-      }
-    })
-
-  /** A pod that is being torn down is part of no policy, and has none, as soon as nothing can come from it or reach it. */
-  function isPresent({ leaving, sandboxId }: PodRecord) {
-    return !leaving || context.hasLink(linkOf(sandboxId))
-  }
-
-  function ownPods(): readonly PodRecord[] {
-    return context
-      .ids()
-      .flatMap((sandboxId) => readOr(sandboxId) ?? [])
-      .filter(isPresent)
-  }
-
-  const everybody = () => [...ownPods(), ...context.peers()]
-
-  /** Not where another process tore it down. */
-  function isKept({ sandboxId }: PodRecord): boolean {
-    const now = readOr(sandboxId)
-    return now !== undefined && !now.leaving
-  }
+  const everybody = () => [...pods.own(), ...pods.peers()]
 
   const membersOf =
     (policy: KernelPolicy, present: () => readonly PodOfRules[]): MembersOf =>
@@ -155,7 +111,7 @@ export function createPolicies(context: PolicyContext): Policies {
       of.group.kind === 'names'
         ? naming
             .pods()
-            .filter((pod) => policyOf(pod)?.suffix === policy.suffix && isKept(pod))
+            .filter((pod) => policyOf(pod)?.suffix === policy.suffix && pods.isKept(pod))
             .flatMap((pod) => ledTo.elementsOf(pod, of))
         : asElements(selectedKeys(present(), of.group.pods, of.family))
 
@@ -172,10 +128,13 @@ export function createPolicies(context: PolicyContext): Policies {
     ]
   }
 
+  const rebuilt = createRebuiltPolicies({ pods, linkOf, policyOf, membersOf, entriesOf })
+
   /** In one transaction: the policy, the pod's way to it, and the pod in the policies of others. */
   async function give(record: PodRecord, isNew: (attempt: number) => boolean) {
     const policy = policyOf(record)
-    if (policy) await large.prepare(policy)
+    const preparing = policy && large.prepare(policy)
+    if (preparing) await preparing
     const link = linkOf(record.sandboxId)
     const entries = entriesOf(record, policy, link)
     retrying((attempt) => {
@@ -274,8 +233,10 @@ export function createPolicies(context: PolicyContext): Policies {
         throw error
       }
       if (narrowed.size === 0) return
-      const pods = ownPods().flatMap(policedPod)
-      const concerned = pods.filter(({ policy }) => narrowed.has(policy.suffix))
+      const concerned = pods
+        .own()
+        .flatMap(policedPod)
+        .filter(({ policy }) => narrowed.has(policy.suffix))
       await past.cut(concerned, addressesIn([...before, ...after]))
     },
     async takeUp(record) {
@@ -310,7 +271,7 @@ export function createPolicies(context: PolicyContext): Policies {
     admit(record, groups, members) {
       const policy = policyOf(record)
       // Another process may have torn it down since it asked: whoever has its link next must not have what it was led to.
-      if (policy && isKept(record))
+      if (policy && pods.isKept(record))
         retrying(() => firewall.transact((table) => ledTo.admitted(table, record, policy, groups, members)))
     },
     differences(record) {
@@ -329,37 +290,7 @@ export function createPolicies(context: PolicyContext): Policies {
           : []),
       ]
     },
-    shut: (table) =>
-      recorded().flatMap(({ sandboxId, record }) =>
-        record === 'unreadable' || record?.policy ? cutOff(table, linkOf(sandboxId)) : [],
-      ),
-    rebuilt(table) {
-      const all = recorded()
-      const present = all.flatMap(({ record }) =>
-        typeof record === 'object' && isPresent(record) ? [record] : [],
-      )
-      const selectable = [...present, ...context.peers()]
-      const own = present.flatMap((pod) => policyOf(pod) ?? [])
-      return [
-        ...[...new Map(own.map((policy) => [policy.suffix, policy])).values()].flatMap((policy) =>
-          put(
-            table,
-            objectsOf(
-              policy,
-              membersOf(policy, () => selectable),
-            ),
-          ),
-        ),
-        ...added(
-          table,
-          present.flatMap((pod) => entriesOf(pod, policyOf(pod))),
-        ),
-        // Nobody knows what it may do.
-        ...all.flatMap(({ sandboxId, record }) =>
-          record === 'unreadable' ? cutOff(table, linkOf(sandboxId)) : [],
-        ),
-      ]
-    },
+    ...rebuilt,
   }
 }
 
