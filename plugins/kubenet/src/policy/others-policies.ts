@@ -65,6 +65,7 @@ interface OthersPoliciesContext {
   kernelPolicyOf(pod: PodRecord): KernelPolicy | undefined
   /** What this process put into the kernel, which no record may say yet. */
   known(): readonly KernelPolicy[]
+  isCurrent(policy: KernelPolicy): boolean
   readonly touched: TouchedAddresses
   /** The pods of this node. */
   own(): readonly PodOfRules[]
@@ -80,17 +81,26 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
   // Asked first, as an error takes longer to make than all else here, and most hosts have no such directory.
   const selectingPods = () => (existsSync(selecting) ? namesIn(selecting) : [])
 
-  /** The policies that speak of pods and that the kernel has, once each. Who puts one there later looks at all pods by then. */
-  function selectingPolicies(): KernelPolicy[] {
+  let recorded: { readonly look: number; readonly policies: readonly KernelPolicy[] } | undefined
+
+  /** Those of all records. What nobody else changed since has no more of others' policies than it had. */
+  function recordedPolicies(): readonly KernelPolicy[] {
+    const { look } = firewall
+    if (recorded?.look === look) return recorded.policies
     const policies = selectingPods()
       .flatMap((sandboxId) => read(sandboxId) ?? [])
       // While a change is under way the kernel has the one or the other.
       .flatMap((pod) => [pod, ...(pod.changing ? [{ ...pod, ...pod.changing }] : [])])
       .flatMap((pod) => kernelPolicyOf(pod) ?? [])
-    return [
-      ...new Map([...policies, ...context.known()].map((policy) => [policy.suffix, policy])).values(),
-    ].filter(isInKernel)
+    recorded = { look, policies: distinct(policies) }
+    return recorded.policies
   }
+
+  /** The policies that speak of pods and that the kernel has, once each. Who puts one there later looks at all pods by then. */
+  const selectingPolicies = (): KernelPolicy[] =>
+    distinct([...recordedPolicies(), ...context.known()]).filter(
+      (policy) => podSets(policy).length > 0 && (context.isCurrent(policy) || isInKernel(policy)),
+    )
 
   /** A chain that isn't there has no rules; one that selects pods has some. */
   function isInKernel(policy: KernelPolicy): boolean {
@@ -152,6 +162,8 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       }),
     async exchange(before, after) {
       const narrowed = new Set<string>()
+      // What another process put there since.
+      firewall.isIntact()
       const policies = selectingPolicies()
       // A pod of this node may have an address that is another's by now, and keeps its place.
       const own = policies.length > 0 ? context.own() : []
@@ -168,6 +180,10 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
     },
   }
 }
+
+const distinct = (policies: readonly KernelPolicy[]) => [
+  ...new Map(policies.map((policy) => [policy.suffix, policy])).values(),
+]
 
 const speaksOfPods = (policy: Policy | undefined) =>
   directions.some((direction) =>

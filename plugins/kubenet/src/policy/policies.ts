@@ -88,6 +88,7 @@ export function createPolicies(context: PolicyContext): Policies {
     own: pods.own,
     kernelPolicyOf: policyOf,
     known: shared.known,
+    isCurrent: shared.isCurrent,
     touched,
   })
   const large = createLargePolicies({
