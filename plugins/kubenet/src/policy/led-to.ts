@@ -2,7 +2,7 @@ import { type Change, type Element, elements, linkName, sets, type TableRef } fr
 import type { Firewall } from '../firewall/firewall.ts'
 import { layouts } from '../firewall/layout.ts'
 import type { PodRecord } from '../pod-record.ts'
-import { renewed } from './in-kernel.ts'
+import { ifThere, renewed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import type { Member, Naming } from './naming.ts'
 import { ledTo, type MemberSet, memberSets } from './objects.ts'
@@ -24,8 +24,9 @@ export interface LedTo {
   /**
    * Takes away what there is of a pod, by looking through the sets of a policy, as they are: what this process knows is less, where
    * two names led to one address, or another process answered in between.
+   * @param policy the one of that suffix, where it is known
    */
-  found(table: TableRef, suffix: string, sandboxId: string): Change[]
+  found(table: TableRef, suffix: string, sandboxId: string, policy?: KernelPolicy): Change[]
 }
 
 interface LedToContext {
@@ -60,22 +61,26 @@ export function createLedTo({ firewall, naming, linkOf }: LedToContext): LedTo {
             own.map((one) => elementOf(pod, one)),
           )
         }),
-    found(table, suffix, sandboxId) {
+    found(table, suffix, sandboxId, policy) {
       const link = linkName(linkOf(sandboxId))
-      return firewall
-        .ask(sets.list)
-        .filter(({ set, key }) => set.endsWith(suffix) && Array.isArray(key) && key[0] === 'ifname')
-        .flatMap(({ set }) => {
-          const ref = { ...table, set }
-          const all = firewall.ask(() => elements.list(ref))
-          const own = all.filter(({ key }) => link.equals(key.subarray(0, link.length)))
-          return own.length > 0
-            ? elements.del(
-                ref,
-                own.map(({ key }) => ({ key })),
-              )
-            : []
-        })
+      const holding =
+        policy?.suffix === suffix
+          ? memberSets(policy)
+              .filter(isLedTo)
+              .map(({ set }) => set)
+          : firewall
+              .ask(sets.list)
+              .filter(({ set, key }) => set.endsWith(suffix) && Array.isArray(key) && key[0] === 'ifname')
+              .map(({ set }) => set)
+      return holding.flatMap((set) => {
+        const ref = { ...table, set }
+        const all = ifThere(() => firewall.ask(() => elements.keys(ref))) ?? []
+        const own = all.filter((key) => link.equals(key.subarray(0, link.length)))
+        return elements.del(
+          ref,
+          own.map((key) => ({ key })),
+        )
+      })
     },
   }
 }

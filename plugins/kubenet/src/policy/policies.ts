@@ -176,7 +176,7 @@ export function createPolicies(context: PolicyContext): Policies {
     return [
       ...forgotten(firewall, table, link),
       ...gone,
-      ...(suffix && gone.length === 0 ? ledTo.found(table, suffix, sandboxId) : []),
+      ...(suffix && gone.length === 0 ? ledTo.found(table, suffix, sandboxId, policy) : []),
       ...(record ? others.leave(table, record, (other) => gone.length > 0 && other.suffix === suffix) : []),
     ]
   }
