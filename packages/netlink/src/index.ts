@@ -22,7 +22,7 @@ export {
   watchConnections,
 } from './netfilter/connection-events.ts'
 export * as conntrack from './netfilter/conntrack.ts'
-export { type LoggedPacket, type NflogOptions, watchNflog } from './netfilter/nflog.ts'
+export { type LoggedPacket, type NflogOptions, nflogQueue, watchNflog } from './netfilter/nflog.ts'
 export { setTransmitsWithoutChecksum, transmitsWithoutChecksum } from './offload.ts'
 export type { Address } from './rtnetlink/address.ts'
 export * as addresses from './rtnetlink/addresses.ts'

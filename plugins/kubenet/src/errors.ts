@@ -84,6 +84,12 @@ export const errors = defineErrors({
     message: ({ reason }: { reason: string }) => `a policy can't be enforced: ${reason}`,
     remedy: 'Let this process change nftables.',
   },
+  POLICIES_CUT_OFF: {
+    message: ({ reason }: { reason: string }) =>
+      `all pods with a policy are cut off, as their policies could not be put back with the other rules: ${reason}`,
+    remedy:
+      'It is tried again with every repair. Take away what the reason names; podwire repair tries at once.',
+  },
   POLICY_NEEDS_ROUTED: {
     message: ({ pod }: { pod: string }) =>
       `pod ${pod} is connected by a bridge, where packets between its ports pass no rules of connections, and so can't have a policy`,

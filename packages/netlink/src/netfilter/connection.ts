@@ -8,12 +8,12 @@ import {
   present,
 } from '../wire/attributes.ts'
 import { readBe16, readBe64, readU8, slice } from '../wire/bytes.ts'
-import { AF_INET6, decodeIp, type Family, familyName } from '../wire/ip.ts'
+import { AF_INET6, decodeIp, encodeIp, type Family, familyName } from '../wire/ip.ts'
 import type { Message } from '../wire/message.ts'
 
 // linux/netfilter/nfnetlink_conntrack.h
-const CTA_TUPLE_ORIG = 1
-const CTA_TUPLE_REPLY = 2
+export const CTA_TUPLE_ORIG = 1
+export const CTA_TUPLE_REPLY = 2
 const CTA_COUNTERS_ORIG = 9
 const CTA_COUNTERS_REPLY = 10
 const CTA_ID = 12
@@ -90,6 +90,11 @@ function keyOf(attributes: Attributes): Attribute[] {
     [CTA_ID, attributes.get(CTA_ID)],
   ]
 }
+
+/** Of a tuple, where packets of IPv4 come from. */
+export const encodeSource = (address: string): Attribute[] => [
+  [CTA_TUPLE_IP, [[CTA_IP_V4_SRC, encodeIp(address)]]],
+]
 
 function decodeTuple(tuple: Attributes, family: number): ConnectionTuple {
   const ip = nested(tuple, CTA_TUPLE_IP)

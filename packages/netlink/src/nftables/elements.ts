@@ -1,6 +1,6 @@
 import { errors } from '../errors.ts'
 import type { Request } from '../socket/request.ts'
-import { present } from '../wire/attributes.ts'
+import { findAttribute, listAttributes, present } from '../wire/attributes.ts'
 import type { Message } from '../wire/message.ts'
 import { type elementAttributes, elementListAttributes } from './attributes.ts'
 import type { Data } from './data.ts'
@@ -88,6 +88,28 @@ export const list = (ref: SetRef): Request<Element[]> =>
     attributes: () => encode(ref),
     parse: (answers) => answers.flatMap(decode),
   })
+
+/** The keys of a set's elements alone, which of many thousands takes a fraction of the time. Errors: `ENOENT`. */
+export const keys = (ref: SetRef): Request<Buffer[]> =>
+  dump({
+    operation: `list keys of ${words(ref)}`,
+    message: messages.getElement,
+    family: ref.family,
+    attributes: () => encode(ref),
+    parse: (answers) => answers.flatMap(keysIn),
+  })
+
+function keysIn(message: Message): Buffer[] {
+  const all = findAttribute(attributesOf(message), 0, ELEMENTS)
+  if (!all) return []
+  return listAttributes(all).flatMap(([, element]) => {
+    const key = findAttribute(element, 0, KEY)
+    return (key && findAttribute(key, 0, VALUE)) ?? []
+  })
+}
+
+// As the attributes of elements have them.
+const [ELEMENTS, KEY, VALUE] = [3, 1, 1]
 
 /** The element of this key. Errors: `ENOENT`. */
 export const get = (ref: SetRef, key: Uint8Array): Request<Element> =>

@@ -19,5 +19,11 @@ export type { NewSet, NftSet } from './sets.ts'
 export * as sets from './sets.ts'
 export type { NewTable, Table, TableFlag } from './tables.ts'
 export * as tables from './tables.ts'
-export { generation, generationAfter, type TransactionOptions, transaction } from './transaction.ts'
+export {
+  generation,
+  generationAfter,
+  isAlwaysChange,
+  type TransactionOptions,
+  transaction,
+} from './transaction.ts'
 export type { Notes } from './user-data.ts'

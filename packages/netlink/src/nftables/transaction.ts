@@ -1,6 +1,6 @@
 import { encodeNetfilter, subsystem } from '../netfilter/nfnetlink.ts'
 import type { Request } from '../socket/request.ts'
-import { NETLINK_NETFILTER } from '../wire/constants.ts'
+import { NETLINK_NETFILTER, NLM_F_EXCL } from '../wire/constants.ts'
 import { attributes, be32 } from '../wire/fields.ts'
 import { attributesOf, type Change, get, messages } from './request.ts'
 
@@ -43,11 +43,16 @@ export const generation = (): Request<number> =>
 /** The generation that a transaction makes of this one. */
 export const generationAfter = (generation: number): number => (generation + 1) >>> 0 || 1
 
+/** Whether this makes the generation another one, where it is carried out: what is created was not there. */
+export const isAlwaysChange = (steps: readonly (Change | readonly Change[])[]): boolean =>
+  steps.flat().some(({ flags }) => (flags & NLM_F_EXCL) !== 0)
+
 const bracket = (operation: string, type: number, generation?: number): Change => ({
   operation,
   protocol: NETLINK_NETFILTER,
   type,
   flags: 0,
+  isBracket: true,
   body: () => encodeNetfilter(0, beginAttributes.encode({ generation }), subsystem.nftables),
   parse: () => {},
 })

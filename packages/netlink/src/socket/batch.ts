@@ -54,7 +54,8 @@ export function prepare(
           expected: request.protocol,
           actual: protocol,
         })
-      return { type: request.type, flags: request.flags, body: request.body({ index, netnsFd }) }
+      const { type, flags, isBracket } = request
+      return { type, flags, isBracket, body: request.body({ index, netnsFd }) }
     })
     return { chunks: divide(outgoing, protocol), unknownLinks: [...unknown], lookup: { index }, release }
   } catch (error) {

@@ -13,6 +13,7 @@ import { type Acknowledgement, decodeAcknowledgement, encodeMessage, type Messag
 export interface Outgoing {
   type: number
   flags: number
+  isBracket?: true | undefined
   body: Uint8Array
 }
 
@@ -37,9 +38,9 @@ export interface Exchange {
 export function createExchange(outgoing: readonly Outgoing[], firstSequence: number): Exchange {
   const answered = outgoing.filter(({ flags }) => isAnswered(flags)).length
   // One that asks for no answer may still be refused, after all others were answered.
-  const isOpenEnded = answered < outgoing.length
+  const isOpenEnded = outgoing.some(({ flags, isBracket }) => !isAnswered(flags) && !isBracket)
   // The kernel works in order, and tells of a refusal unasked: the last one's acknowledgement speaks for all before it.
-  const last = isOpenEnded ? undefined : outgoing.length - 1
+  const last = isOpenEnded ? undefined : outgoing.findLastIndex(({ flags }) => isAnswered(flags))
   const datagram = Buffer.concat(
     outgoing.map(({ type, flags, body }, index) => {
       const asked = last === undefined || index === last ? flags : flags & ~NLM_F_ACK

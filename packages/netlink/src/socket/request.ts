@@ -14,6 +14,8 @@ export interface Request<T> {
   readonly type: number
   /** NLM_F_… without NLM_F_REQUEST. A request that has neither NLM_F_ACK nor NLM_F_DUMP gets no answer. */
   readonly flags: number
+  /** Begins or ends a transaction: it has no answer, and where it is refused that is told before any answer to what stands between. */
+  readonly isBracket?: true
   /** What follows the netlink header. */
   body(scope: Scope): Uint8Array
   /** Makes the result of the messages the kernel answered with (acknowledgements aside). */

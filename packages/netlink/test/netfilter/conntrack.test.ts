@@ -23,6 +23,17 @@ describeIsolated('conntrack', () => {
         reply: { sourcePort: 5302 },
       },
     ])
+    const count = (filter: conntrack.ConnectionFilter) => netlink.runSync(conntrack.list(filter)).length
+    for (const direction of ['source', 'replySource'])
+      expect(['127.0.0.1', '127.0.0.2', '::1', '::2'].map((ip) => count({ [direction]: ip }))).toEqual([
+        2, 0, 1, 0,
+      ])
+    expect(count({ source: '::1', replySource: '::1' })).toBe(1)
+    expect(count({ source: '127.0.0.1', replySource: '127.0.0.2' })).toBe(0)
+    // It is the kernel that leaves the others out.
+    const request = conntrack.list({ replySource: '127.0.0.2' })
+    const answers = netlink.runSync({ ...request, parse: (messages) => messages.length })
+    expect(answers).toBe(0)
     expect(await conntrack.flush(netlink, { protocol: 17, port: 5301, address: '::1' })).toBe(1)
     expect(await conntrack.flush(netlink, { protocol: 17, port: 5301 })).toBe(1)
     expect(ports()).toEqual([5302])

@@ -8,6 +8,7 @@ import {
   NETLINK_NETFILTER,
   type Netlink,
   neighbours,
+  nflogQueue,
   openNetlink,
   watchNflog,
   withNetns,
@@ -105,6 +106,25 @@ describeIsolated('watchNflog', () => {
     const taken = await take(packets, 100)
     expect(taken.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 100 }, (_, index) => index))
     expect(taken[0]).toMatchObject({ prefix: '', outdev: 1 })
+  })
+
+  it('says of how many packets more is to come', async () => {
+    logging('output', [nft.log({ group: 4 })])
+    const queue = () => withNetns(box.path, () => nflogQueue(4))
+    expect(queue()).toBe(0)
+    const packets = watchNflog(netfilter, 4)
+    const seen = withNetns(box.path, () => {
+      const queues: (number | undefined)[] = []
+      // The kernel may pass one on between the two looks.
+      for (let times = 0; times < 20 && !queues.includes(1); times++) {
+        execFileSync('bash', ['-c', 'echo hello >/dev/udp/127.0.0.1/9'])
+        queues.push(nflogQueue(4))
+      }
+      return queues
+    })
+    expect(seen).toContain(1)
+    await expect.poll(queue).toBe(0)
+    expect(await take(packets, seen.length)).toHaveLength(seen.length)
   })
 
   it('is one listener’s at a time, ends with the signal, and lets go of the group', async () => {

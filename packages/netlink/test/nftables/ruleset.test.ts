@@ -180,6 +180,8 @@ describeIsolated('nf_tables', () => {
     })
 
     const list = (name: string) => netlink.runSync(nft.elements.list(set(name)))
+    for (const name of ['addresses', 'allowed', 'ports', 'by-link'])
+      expect(netlink.runSync(nft.elements.keys(set(name)))).toEqual(list(name).map(({ key }) => key))
     expect(netlink.runSync(nft.sets.list(t))).toMatchObject([
       { set: 'addresses', key: 'ipv4_addr', comment: 'some addresses', interval: false, dynamic: false },
       { set: 'nets', key: 'ipv6_addr', interval: true },
@@ -377,6 +379,23 @@ describeIsolated('nf_tables', () => {
       expect.objectContaining({ code: 'ERESTART', message: expect.stringContaining('read it again') }),
     )
     expect(netlink.runSync(nft.chains.list(t))).toEqual([])
+  })
+
+  it('says of a transaction whether it makes the generation another one', () => {
+    const set = { ...t, set: 's' }
+    const key = encodeIp('10.0.0.1')
+    commit(netlink, nft.tables.add(t), nft.sets.add(set, { key: 'ipv4_addr' }))
+    const generationOf = (...steps: Parameters<typeof nft.isAlwaysChange>[0]) => {
+      const before = netlink.runSync(nft.generation())
+      netlink.batchSync(nft.transaction(steps, { generation: before }))
+      return netlink.runSync(nft.generation()) === before ? 'the same' : 'another'
+    }
+    const adding = nft.elements.add(set, [{ key }])
+    const creating = nft.elements.create(set, [{ key: encodeIp('10.0.0.2') }])
+    expect([nft.isAlwaysChange([adding]), nft.isAlwaysChange([adding, creating])]).toEqual([false, true])
+    expect(generationOf(adding)).toBe('another')
+    expect(generationOf(adding)).toBe('the same')
+    expect(generationOf(adding, creating)).toBe('another')
   })
 
   it('adds ten thousand elements as a whole, and creates none that is there', () => {

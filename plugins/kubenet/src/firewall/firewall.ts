@@ -1,17 +1,11 @@
 import { createHash } from 'node:crypto'
-import { errnoOf as codeOf, ignoring, messageOf } from '@podwire/api'
-import {
-  type Connection,
-  conntrack,
-  NETLINK_NETFILTER,
-  type Netlink,
-  openNetlink,
-  type Request,
-} from '@podwire/netlink'
+import { errnoOf as codeOf, messageOf } from '@podwire/api'
+import { NETLINK_NETFILTER, type Netlink, openNetlink, type Request } from '@podwire/netlink'
 import {
   type Change,
   generation,
   generationAfter,
+  isAlwaysChange,
   rules,
   type TableRef,
   tables,
@@ -21,14 +15,18 @@ import {
 import { errors } from '../errors.ts'
 import { createChangeQueue } from './change-queue.ts'
 import { type FirewallPlan, portMaps, sentinelOf, tablesOf } from './layout.ts'
+import { noFirewall } from './no-firewall.ts'
 import type { PortElement } from './port-elements.ts'
 import { firstOfEachPort, openPortMaps } from './port-maps.ts'
 import { rebuildTables, ruleCounts } from './ruleset.ts'
+import { createTrackedConnections, type TrackedConnections } from './tracked-connections.ts'
 
 /** The kernel's tables of this plugin: rules that stay as they are, and maps of published ports. */
-export interface Firewall {
+export interface Firewall extends TrackedConnections {
   /** Undefined while it works; else why it doesn't. */
   readonly problem: string | undefined
+  /** Why pods with policies are cut off, since tables could not be made with those; until they are. */
+  readonly cutOff: string | undefined
   /** Puts the tables in place for this plan. Published ports stay. */
   apply(plan: FirewallPlan): void
   /** Looks whether the tables are as a plan wants them, by default the one in place. What the kernel refuses can't be missed. */
@@ -51,8 +49,6 @@ export interface Firewall {
   compare(wanted: readonly PortElement[]): { missing: PortElement[]; leftover: PortElement[] }
   /** Whether all these are published. */
   holds(wanted: readonly PortElement[]): boolean
-  /** Lets datagrams to a port of the host be translated anew: a flow goes on as the kernel remembers it, to a pod that is gone. */
-  forgetFlows(udpPort: number): Promise<void>
   /** Has another process that makes the tables anew at this moment read the records again. */
   restartRebuilds(): void
   /** What the kernel has of the tables. Errors: the kernel's. */
@@ -62,8 +58,6 @@ export interface Firewall {
    * @throws PodwireError `POLICY_UNAVAILABLE` where there is no firewall; else the kernel's
    */
   transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]): void
-  /** Forgets the connections that are chosen. */
-  forgetConnections(isChosen: (connection: Connection) => boolean): Promise<void>
   /** Calls back when somebody else took something of the tables away. Keeps no process alive. */
   onLoss(callback: () => void): { stop(): void }
   /** Takes the tables away. */
@@ -92,6 +86,7 @@ export function openFirewall(
   }
   let plan: FirewallPlan | undefined
   let problem: string | undefined
+  let cutOff: string | undefined
   let trusted: number | undefined
   let look = 0
   const change = createChangeQueue(attempt, maxElements)
@@ -104,6 +99,10 @@ export function openFirewall(
     trusted = undefined
     netlink.batchSync(transaction(steps, { generation: before }))
     if (before === undefined) return
+    if (isAlwaysChange(steps)) {
+      trusted = generationAfter(before)
+      return
+    }
     // Steps that changed nothing leave the generation as it was.
     const now = netlink.runSync(generation())
     trusted = now === before || now === generationAfter(before) ? now : undefined
@@ -115,7 +114,7 @@ export function openFirewall(
     for (let attempt = 1; ; attempt++) {
       const seen = netlink.runSync(generation())
       // Made by another process meanwhile: what it has published since stands in no record yet.
-      if (isIntact(current)) return trust(seen)
+      if (isComplete(current)) return trust(seen)
       const steps = [
         ...rebuildTables(tableName(), current, fingerprint(current)),
         ...ports.additions(firstOfEachPort(publishedPorts())),
@@ -123,11 +122,13 @@ export function openFirewall(
       const unchanged = attempt < MOST_REBUILDS ? { generation: seen } : {}
       try {
         netlink.batchSync(transaction([...steps, ...policies(table().inet)], unchanged))
+        cutOff = undefined
         break
       } catch (error) {
         if (codeOf(error) === 'ERESTART') continue
         // Pods with policies must not be open because those can't be made.
         netlink.batchSync(transaction([...steps, ...shut(table().inet)]))
+        cutOff = messageOf(error)
         throw error
       }
     }
@@ -160,10 +161,13 @@ export function openFirewall(
     }
   }
 
+  /** Tables that cut pods off have all the rules that pods share, but are to be made anew. */
+  const isComplete = (current: FirewallPlan) => cutOff === undefined && isIntact(current)
+
   function isTrusted(current: FirewallPlan): boolean {
     const now = netlink.runSync(generation())
     if (now === trusted) return true
-    if (!isIntact(current)) return false
+    if (!isComplete(current)) return false
     trust(now)
     return true
   }
@@ -234,18 +238,19 @@ export function openFirewall(
   }
 
   return {
+    ...createTrackedConnections(netlink),
     get problem() {
       return problem
     },
-    async forgetFlows(udpPort) {
-      await conntrack.flush(netlink, { protocol: IPPROTO_UDP, port: udpPort })
+    get cutOff() {
+      return cutOff
     },
     apply(next) {
       try {
         plan = next
         problem = undefined
         const seen = netlink.runSync(generation())
-        if (isIntact(next)) trust(seen)
+        if (isComplete(next)) trust(seen)
         else rebuild(next)
       } catch (error) {
         problem = refusal(error)
@@ -270,12 +275,6 @@ export function openFirewall(
     },
     ask: (request) => netlink.runSync(request(table().inet)),
     transact,
-    async forgetConnections(isChosen) {
-      const found = (await netlink.run(conntrack.list())).filter(isChosen)
-      await Promise.all(
-        found.map((connection) => netlink.run(conntrack.del(connection)).catch(ignoring('ENOENT'))),
-      )
-    },
     onLoss: (callback) =>
       watchLosses(netlink, (lost) => {
         const isOwn = lost === undefined || lost.some((one) => one.table === tableName())
@@ -287,35 +286,6 @@ export function openFirewall(
       for (const own of Object.values(table())) unlessGone(() => commit([tables.del(own)]))
     },
     close: () => netlink.close(),
-  }
-}
-
-const IPPROTO_UDP = 17
-
-/** For a kernel that has none: pods work without, but nothing is masqueraded or published. */
-function noFirewall(problem: string): Firewall {
-  return {
-    problem,
-    apply() {},
-    isIntact: () => true,
-    ensure: () => true,
-    look: 0,
-    change: async () => {},
-    restore() {},
-    compare: () => ({ missing: [], leftover: [] }),
-    holds: () => false,
-    forgetFlows: async () => {},
-    restartRebuilds() {},
-    ask() {
-      throw errors.POLICY_UNAVAILABLE({ reason: problem })
-    },
-    transact() {
-      throw errors.POLICY_UNAVAILABLE({ reason: problem })
-    },
-    forgetConnections: async () => {},
-    onLoss: () => ({ stop() {} }),
-    remove() {},
-    close() {},
   }
 }
 

@@ -159,6 +159,8 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   let building: Promise<readonly string[]> | undefined
   /** What policies may still have of other nodes' pods, where the kernel refused a change. */
   let owed: PeersChange['before'] | undefined
+  // One after the other, as each takes its time.
+  let lastPeers: Promise<void> = Promise.resolve()
 
   function livingOwner(address: string) {
     const sandboxId = claims.ownerOf(address)
@@ -203,6 +205,12 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
         throw errors.PEER_PODS_INVALID({}, cause)
       }
     })()
+    const mine = lastPeers.then(() => applyPeers(change))
+    lastPeers = mine.catch(() => {})
+    return mine
+  }
+
+  async function applyPeers(change: KnownChange) {
     // Known first: a policy that is made meanwhile, by whichever process, has them, or is seen below.
     const { before, after } = peers.apply(withoutOwn(change))
     const left = owed
@@ -312,6 +320,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     changePeers,
     async check() {
       if (problem) throw problem
+      if (firewall.cutOff !== undefined) throw errors.POLICIES_CUT_OFF({ reason: firewall.cutOff })
       records.checkWritable()
       await look()
     },

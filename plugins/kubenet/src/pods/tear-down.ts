@@ -25,10 +25,9 @@ export async function tearDownPod(context: PodContext, pod: PodRef): Promise<voi
   if (record) await withdrawPorts(context, record)
   // Before its link, by which the kernel would forget the table that is looked for.
   if (record?.isFurther && isNetnsOf(record)) await forgetSources(context.kernel, record)
-  const told = record?.policy ? context.tellDenied() : undefined
   await cutOff(context, record ?? pod)
   if (record) {
-    await told
+    if (record.policy) await context.tellDenied()
     await context.flows.end(record).catch(untold(record))
     if (context.policies.concern(record) && !hasPorts(record)) markLeaving(context, record)
     context.policies.remove(record)

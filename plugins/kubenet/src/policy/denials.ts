@@ -1,7 +1,14 @@
 import { randomInt } from 'node:crypto'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { type DeniedFlow, errnoOf, type Logger, messageOf, type PolicyRule, podRef } from '@podwire/api'
-import { type LoggedPacket, NETLINK_NETFILTER, type Netlink, openNetlink, watchNflog } from '@podwire/netlink'
+import {
+  type LoggedPacket,
+  NETLINK_NETFILTER,
+  type Netlink,
+  nflogQueue,
+  openNetlink,
+  watchNflog,
+} from '@podwire/netlink'
 import type { PodRecord } from '../pod-record.ts'
 import { compilePolicy } from './compile.ts'
 import { passes, type Tried } from './connections.ts'
@@ -18,7 +25,7 @@ export interface Denials {
   takeUp(group: number): void
   /** Something that isn't a packet. */
   note(pod: PodRecord, flow: Pick<DeniedFlow, 'protocol' | 'port' | 'name' | 'rule' | 'address'>): void
-  /** Tells what was denied until now: of a pod that goes, before nobody knows it any more. */
+  /** Tells what was denied until now: of a pod that goes, when its link is gone and before nobody knows it any more. */
   tell(): Promise<void>
   /** Tells what isn't told yet, and listens no more. */
   close(): void
@@ -41,8 +48,9 @@ const maxAttempts = 64
 /** How long packets of one kind are gathered before they are told of together. Milliseconds. */
 const gatheringMs = 250
 
-/** The kernel collects packets for fifty before it passes them on. Milliseconds. */
-const loggingMs = 60
+/** The kernel collects packets for ten before it passes them on. Milliseconds. */
+const loggingMs = 20
+const lookingMs = 2
 
 // More kinds at a time than this are not told apart.
 const mostKinds = 4096
@@ -162,6 +170,9 @@ export function createDenials(context: DenialsContext): Denials {
     return known.get(address)
   }
 
+  /** Who hears of nothing waits for nothing, and who can't know waits. */
+  const isMoreToCome = () => [...listened].some((group) => nflogQueue(group) !== 0)
+
   function flush() {
     clearTimeout(timer)
     timer = undefined
@@ -189,12 +200,9 @@ export function createDenials(context: DenialsContext): Denials {
       }))
     },
     async tell() {
-      // Who hears of nothing waits for nothing.
-      if (listened.size > 0) {
-        await sleep(loggingMs)
-        // What the kernel has passed on is read by then.
-        for (let turn = 0; turn < 2; turn++) await nextTurn()
-      }
+      for (let waited = 0; waited < loggingMs && isMoreToCome(); waited += lookingMs) await sleep(lookingMs)
+      // What the kernel has passed on is read by then.
+      for (let turn = 0; turn < 2; turn++) await nextTurn()
       flush()
     },
     close() {

@@ -46,14 +46,27 @@ export function removed(firewall: Firewall, ref: SetRef, keys: readonly Uint8Arr
 // How often a change is begun anew because pods of other processes came or went meanwhile.
 const maxAttempts = 5
 
-/** Does what another process's pod may get in the way of, that came or went between the look and the change; then it looks again. */
+/** Whether the kernel refused because somebody else's pod came or went between the look and the change. */
+export const wasInTheWay = (error: unknown) => ['ENOENT', 'EEXIST', 'EBUSY'].includes(errnoOf(error) ?? '')
+
+/** Does what another process's pod may get in the way of; then it looks again. */
 export function retrying(act: (attempt: number) => void) {
   for (let attempt = 1; ; attempt++) {
     try {
       return act(attempt)
     } catch (error) {
-      if (!['ENOENT', 'EEXIST', 'EBUSY'].includes(errnoOf(error) ?? '') || attempt === maxAttempts)
-        throw error
+      if (!wasInTheWay(error) || attempt === maxAttempts) throw error
+    }
+  }
+}
+
+/** The same of what takes more than a turn of the event loop. */
+export async function retryingInTime<T>(act: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act()
+    } catch (error) {
+      if (!wasInTheWay(error) || attempt === maxAttempts) throw error
     }
   }
 }

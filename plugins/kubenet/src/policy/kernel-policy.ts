@@ -25,20 +25,28 @@ export function kernelPolicyOf(
   families: readonly IpFamily[],
   logGroup: number,
 ): KernelPolicy | undefined {
-  const own = known.get(policy) ?? new Map<string, KernelPolicy | undefined>()
-  known.set(policy, own)
+  if (!policy.egress && !policy.ingress) return undefined
+  // Pods of one policy have it from one place mostly, or from texts that are the same.
+  const compiled = compilePolicy(policy)
+  const own = known.get(compiled) ?? new Map<string, KernelPolicy>()
+  known.set(compiled, own)
   const variant = `${families.join()} ${logGroup}`
-  if (!own.has(variant)) own.set(variant, make(policy, families, logGroup))
-  return own.get(variant)
+  const made = own.get(variant) ?? make(policy, compiled, families, logGroup)
+  own.set(variant, made)
+  return made
 }
 
-const known = new WeakMap<Policy, Map<string, KernelPolicy | undefined>>()
+const known = new WeakMap<CompiledPolicy, Map<string, KernelPolicy>>()
 
-function make(policy: Policy, families: readonly IpFamily[], logGroup: number): KernelPolicy | undefined {
-  if (!policy.egress && !policy.ingress) return undefined
+function make(
+  policy: Policy,
+  compiled: CompiledPolicy,
+  families: readonly IpFamily[],
+  logGroup: number,
+): KernelPolicy {
   const text = JSON.stringify([policy.egress ?? null, policy.ingress ?? null, families, logGroup])
   const suffix = `-${createHash('sha256').update(text).digest('hex').slice(0, SUFFIX_DIGITS)}`
-  return { suffix, policy: compilePolicy(policy), families, logGroup }
+  return { suffix, policy: compiled, families, logGroup }
 }
 
 /** 128 bits. */

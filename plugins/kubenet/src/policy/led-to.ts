@@ -26,10 +26,17 @@ export interface LedTo {
   /**
    * Takes away what there is of a pod in the sets of a policy: what this process led it to, or, where another one may have answered it
    * too, what is found by looking through all that other pods have there.
+   * @param policy the one of that suffix, where it is known
    */
-  found(table: TableRef, suffix: string, sandboxId: string): Change[]
+  found(table: TableRef, suffix: string, sandboxId: string, policy?: KernelPolicy): Change[]
   /** Whether the kernel has that a pod was led to an address, by whatever policy. */
   isLed(sandboxId: string): (address: string) => boolean
+}
+
+interface LedToSet {
+  readonly set: string
+  /** Of an address in it. */
+  readonly bytes: number
 }
 
 interface LedToContext {
@@ -49,6 +56,20 @@ export function createLedTo({ firewall, naming, isAnsweredHere, linkOf }: LedToC
   const elementsOf = (pod: PodRecord, of: MemberSet) =>
     isLedTo(of) ? naming.membersOf(pod.sandboxId, of.index, of.family).map((one) => elementOf(pod, one)) : []
 
+  /** The sets that the kernel has of what names led to, of all policies. */
+  const setsOfAll = (): LedToSet[] =>
+    (ifThere(() => firewall.ask(sets.list)) ?? []).flatMap(({ set, key }) => {
+      const family = families.find((one) => Array.isArray(key) && key[1] === layouts[one].address)
+      return family && Array.isArray(key) && key[0] === 'ifname' ? { set, bytes: layouts[family].bytes } : []
+    })
+
+  const setsOf = (suffix: string, policy: KernelPolicy | undefined): LedToSet[] =>
+    policy?.suffix === suffix
+      ? memberSets(policy)
+          .filter(isLedTo)
+          .map(({ set, family }) => ({ set, bytes: layouts[family].bytes }))
+      : setsOfAll().filter(({ set }) => set.endsWith(suffix))
+
   return {
     elementsOf,
     renewed: (table, pod, policy) =>
@@ -66,54 +87,42 @@ export function createLedTo({ firewall, naming, isAnsweredHere, linkOf }: LedToC
             own.map((one) => elementOf(pod, one)),
           )
         }),
-    found(table, suffix, sandboxId) {
+    found(table, suffix, sandboxId, policy) {
       const name = linkOf(sandboxId)
       const link = linkName(name)
       // The kernel takes a second to tell a hundred thousand elements, and four times as long for twice as many.
       const known = isAnsweredHere(sandboxId) ? naming.allLedTo(sandboxId)?.map(encodeIp) : undefined
-      return firewall.ask(sets.list).flatMap(({ set, key }) => {
-        if (!set.endsWith(suffix) || !Array.isArray(key) || key[0] !== 'ifname') return []
+      return setsOf(suffix, policy).flatMap(({ set, bytes }) => {
         const ref = { ...table, set }
         if (known) {
-          const own = known.filter(({ length }) => key[1] === addressTypes.get(length))
+          const own = known.filter(({ length }) => length === bytes)
           return removed(
             firewall,
             ref,
             own.map((address) => ledTo(name, address)),
           )
         }
-        const all = firewall.ask(() => elements.list(ref))
-        const own = all.filter((element) => link.equals(element.key.subarray(0, link.length)))
-        return own.length > 0
-          ? elements.del(
-              ref,
-              own.map((element) => ({ key: element.key })),
-            )
-          : []
+        const all = ifThere(() => firewall.ask(() => elements.keys(ref))) ?? []
+        const own = all.filter((key) => link.equals(key.subarray(0, link.length)))
+        return elements.del(
+          ref,
+          own.map((key) => ({ key })),
+        )
       })
     },
     isLed(sandboxId) {
       const link = linkOf(sandboxId)
       // Mostly nobody asks.
-      const all = once(() => ifThere(() => firewall.ask(sets.list)) ?? [])
+      const all = once(() => setsOfAll().filter(({ set }) => suffixIn(set) !== undefined))
       return (text) => {
         const address = encodeIp(text)
-        const type = addressTypes.get(address.length)
         return all().some(
-          ({ set, key }) =>
-            suffixIn(set) !== undefined &&
-            Array.isArray(key) &&
-            key[0] === 'ifname' &&
-            key[1] === type &&
-            hasElement(firewall, set, ledTo(link, address)),
+          ({ set, bytes }) => bytes === address.length && hasElement(firewall, set, ledTo(link, address)),
         )
       }
     },
   }
 }
-
-/** By how many bytes it has. */
-const addressTypes = new Map(families.map((family) => [layouts[family].bytes, layouts[family].address]))
 
 /** Names lead a pod to addresses where its egress allows them, and nowhere else. */
 const isLedTo = ({ direction, list, group }: MemberSet) =>

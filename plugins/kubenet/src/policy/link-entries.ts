@@ -50,6 +50,10 @@ export const resolverEntries = (
 export const added = (table: TableRef, entries: readonly LinkEntry[]): Change[] =>
   entries.flatMap(({ map, element }) => elements.add({ ...table, set: map }, [element]))
 
+/** The same where nothing may be there yet. Errors: `EEXIST` */
+export const created = (table: TableRef, entries: readonly LinkEntry[]): Change[] =>
+  entries.flatMap(({ map, element }) => elements.create({ ...table, set: map }, [element]))
+
 /** Takes all away that there is of a link. */
 export const forgotten = (firewall: Firewall, table: TableRef, link: string): Change[] =>
   linkMaps.flatMap((map) => removed(firewall, { ...table, set: map }, [linkName(link)]))

@@ -39,12 +39,14 @@ export interface PolicySet {
   readonly elements: readonly Element[]
 }
 
+type GroupOfPolicy = PolicySet & Pick<MemberSet, 'group'>
+
 /** All that the kernel has of a policy. */
 export interface PolicyObjects {
   /** What the policy says of addresses. */
   readonly boxes: readonly PolicySet[]
   /** Groups of pods, and of what names lead to. */
-  readonly groups: readonly (PolicySet & Pick<MemberSet, 'group'>)[]
+  readonly groups: readonly GroupOfPolicy[]
   readonly chains: readonly { readonly name: string; readonly rules: readonly Rule[] }[]
 }
 
@@ -90,16 +92,15 @@ export const ledTo = (link: string, address: Uint8Array) => concatenate(linkName
 const MOST_LED_TO = 1 << 20
 
 export function objectsOf(of: KernelPolicy, membersOf: MembersOf): PolicyObjects {
-  return {
-    ...fixedOf(of),
-    groups: memberSets(of).map((set) => ({
-      name: set.set,
-      group: set.group,
-      set: groupLayout(set),
-      elements: membersOf(set),
-    })),
-  }
+  return { ...fixedOf(of), groups: memberSets(of).map((set) => groupOf(set, membersOf)) }
 }
+
+export const groupOf = (set: MemberSet, membersOf: MembersOf): GroupOfPolicy => ({
+  name: set.set,
+  group: set.group,
+  set: groupLayout(set),
+  elements: membersOf(set),
+})
 
 function groupLayout({ group, family }: MemberSet): NewSet {
   const { address } = layouts[family]
@@ -109,10 +110,10 @@ function groupLayout({ group, family }: MemberSet): NewSet {
       { key: address }
 }
 
-type Fixed = Omit<PolicyObjects, 'groups'>
+export type Fixed = Omit<PolicyObjects, 'groups'>
 
 /** What depends on nothing but the policy is made once: pods of one policy come again and again. */
-function fixedOf(of: KernelPolicy): Fixed {
+export function fixedOf(of: KernelPolicy): Fixed {
   const made = known.get(of) ?? makeFixed(of)
   known.set(of, made)
   return made
@@ -198,9 +199,11 @@ export function filled(table: TableRef, { name, set, elements: wanted }: PolicyS
 }
 
 /** Takes the objects away. Errors: `ENOENT` where one isn't there, `EBUSY` while a pod's packets are led there. */
-export function removals(table: TableRef, { boxes, groups, chains: own }: PolicyObjects): Change[] {
+export function removals(table: TableRef, of: KernelPolicy): Change[] {
+  const { boxes, chains: own } = fixedOf(of)
+  const names = [...boxes.map(({ name }) => name), ...memberSets(of).map(({ set }) => set)]
   return [
     ...own.map(({ name }) => chains.del({ ...table, chain: name })),
-    ...[...boxes, ...groups].map(({ name }) => sets.del({ ...table, set: name })),
+    ...names.map((set) => sets.del({ ...table, set })),
   ]
 }

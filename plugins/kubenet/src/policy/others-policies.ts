@@ -1,30 +1,32 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PodSelector, Policy } from '@podwire/api'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Policy } from '@podwire/api'
 import { namesIn, removeIfThere } from '@podwire/api/files'
 import { type Change, elements, rules, type TableRef } from '@podwire/netlink/nftables'
-import { encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
-import { familyOf, type IpFamily } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { directions } from './compile.ts'
 import { ifThere, removed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
-import { chainOf, memberSets } from './objects.ts'
-import { isSelected, type SelectablePod } from './selectors.ts'
+import { chainOf } from './objects.ts'
+import {
+  asElements,
+  bytesOf,
+  exchanged,
+  inPieces,
+  keysInKernel,
+  keysOf,
+  type PodOfRules,
+  podSets,
+  selectedKeys,
+  selectedKeysOfMany,
+  without,
+} from './pod-sets.ts'
+import { isSelected } from './selectors.ts'
+import type { TouchedAddresses } from './touched-addresses.ts'
 
-/** Whom a rule about pods may be about: of this node or another one. */
-export interface PodOfRules extends SelectablePod {
-  readonly addresses: readonly { readonly address: string }[]
-}
-
-/** What becomes of policies when pods of other nodes come and go. */
-interface Exchange {
-  /** In pieces, a transaction each, by a look at what is there: each set is right by itself. */
-  readonly changes: readonly ((table: TableRef) => Change[])[]
-  /** The policies that allow less than before, by their suffixes. */
-  readonly narrowed: ReadonlySet<string>
-}
+export type { PodOfRules }
 
 /**
  * Pods in the policies of others: a policy may speak of pods that come and go, so that each of them enters the sets of those
@@ -47,8 +49,12 @@ export interface OthersPolicies {
   join(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): Change[]
   /** @param isDone the policies that are taken away in the same step */
   leave(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): Change[]
-  /** Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs. */
-  exchange(before: readonly PodOfRules[], after: readonly PodOfRules[]): Exchange
+  /**
+   * Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs; in pieces that let
+   * the event loop go on, a transaction each.
+   * @returns the policies that allow less than before, by their suffixes
+   */
+  exchange(before: readonly PodOfRules[], after: readonly PodOfRules[]): Promise<ReadonlySet<string>>
 }
 
 interface OthersPoliciesContext {
@@ -57,29 +63,44 @@ interface OthersPoliciesContext {
   /** Undefined for what isn't there or can't be read. */
   read(sandboxId: string): PodRecord | undefined
   kernelPolicyOf(pod: PodRecord): KernelPolicy | undefined
+  /** What this process put into the kernel, which no record may say yet. */
+  known(): readonly KernelPolicy[]
+  isCurrent(policy: KernelPolicy): boolean
+  readonly touched: TouchedAddresses
   /** The pods of this node. */
   own(): readonly PodOfRules[]
 }
 
-/** So many elements are changed in a transaction, but for those of one set, which are not cut in two. */
-const mostElements = 4_000
+// How many elements of a set are asked for by themselves.
+const mostAsked = 100
 
 export function createOthersPolicies(context: OthersPoliciesContext): OthersPolicies {
-  const { firewall, read, kernelPolicyOf } = context
+  const { firewall, read, kernelPolicyOf, touched } = context
   const selecting = join(context.stateDir, 'selecting')
 
   // Asked first, as an error takes longer to make than all else here, and most hosts have no such directory.
   const selectingPods = () => (existsSync(selecting) ? namesIn(selecting) : [])
 
-  /** The policies that speak of pods and that the kernel has, once each. Who puts one there later looks at all pods by then. */
-  function selectingPolicies(): KernelPolicy[] {
+  let recorded: { readonly look: number; readonly policies: readonly KernelPolicy[] } | undefined
+
+  /** Those of all records. What nobody else changed since has no more of others' policies than it had. */
+  function recordedPolicies(): readonly KernelPolicy[] {
+    const { look } = firewall
+    if (recorded?.look === look) return recorded.policies
     const policies = selectingPods()
       .flatMap((sandboxId) => read(sandboxId) ?? [])
       // While a change is under way the kernel has the one or the other.
       .flatMap((pod) => [pod, ...(pod.changing ? [{ ...pod, ...pod.changing }] : [])])
       .flatMap((pod) => kernelPolicyOf(pod) ?? [])
-    return [...new Map(policies.map((policy) => [policy.suffix, policy])).values()].filter(isInKernel)
+    recorded = { look, policies: distinct(policies) }
+    return recorded.policies
   }
+
+  /** The policies that speak of pods and that the kernel has, once each. Who puts one there later looks at all pods by then. */
+  const selectingPolicies = (): KernelPolicy[] =>
+    distinct([...recordedPolicies(), ...context.known()]).filter(
+      (policy) => podSets(policy).length > 0 && (context.isCurrent(policy) || isInKernel(policy)),
+    )
 
   /** A chain that isn't there has no rules; one that selects pods has some. */
   function isInKernel(policy: KernelPolicy): boolean {
@@ -95,10 +116,28 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       .flatMap(podSets)
       .map(({ group, family, set }) => ({
         set,
-        keys: addressesOf(record, family),
+        keys: keysOf(record, family),
         isMember: isSelected(group.pods, record),
       }))
       .filter(({ keys }) => keys.length > 0)
+
+  async function exchangeIn(set: string, went: readonly string[], came: readonly string[]) {
+    if (went.length + came.length === 0) return
+    touched.touch([...went, ...came])
+    // To ask for each takes longer than to ask for all, where they are many.
+    const there = went.length > mostAsked ? keysInKernel(firewall, set) : undefined
+    for (const piece of inPieces(there ? went.filter((key) => there.has(key)) : went)) {
+      firewall.transact((table) => {
+        const ref = { ...table, set }
+        return there ? exchanged(ref, piece, []) : removed(firewall, ref, piece.map(bytesOf))
+      })
+      await nextTurn()
+    }
+    for (const piece of inPieces(came)) {
+      firewall.transact((table) => exchanged({ ...table, set }, [], piece))
+      await nextTurn()
+    }
+  }
 
   return {
     announce({ sandboxId, policy }) {
@@ -113,47 +152,38 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
     join: (table, record, isDone) =>
       setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
         const ref = { ...table, set }
-        if (!isMember) return removed(firewall, ref, keys)
-        return elements.add(
-          ref,
-          keys.map((key) => ({ key })),
-        )
+        touched.touch(keys)
+        return isMember ? elements.add(ref, asElements(keys)) : removed(firewall, ref, keys.map(bytesOf))
       }),
     leave: (table, record, isDone) =>
-      setsWith(record, isDone).flatMap(({ set, keys }) => removed(firewall, { ...table, set }, keys)),
-    exchange(before, after) {
+      setsWith(record, isDone).flatMap(({ set, keys }) => {
+        touched.touch(keys)
+        return removed(firewall, { ...table, set }, keys.map(bytesOf))
+      }),
+    async exchange(before, after) {
+      const narrowed = new Set<string>()
+      // What another process put there since.
+      firewall.isIntact()
       const policies = selectingPolicies()
       // A pod of this node may have an address that is another's by now, and keeps its place.
       const own = policies.length > 0 ? context.own() : []
-      const pieces: { size: number; readonly sets: (Difference & { readonly set: string })[] }[] = []
-      const narrowed = new Set<string>()
       for (const policy of policies)
         for (const { set, group, family, list } of podSets(policy)) {
-          const { came, went } = differenceOf(before, after, own, group.pods, family)
+          const keysIn = (pods: readonly PodOfRules[]) => selectedKeysOfMany(pods, group.pods, family)
+          const [had, has] = [await keysIn(before), await keysIn(after)]
+          const stays = selectedKeys(own, group.pods, family)
+          const [came, went] = [without(has, had), without(without(had, has), stays)]
           if ((list === 'allow' ? went : came).length > 0) narrowed.add(policy.suffix)
-          const size = came.length + went.length
-          if (size === 0) continue
-          if (pieces.length === 0 || pieces.at(-1)!.size + size > mostElements)
-            pieces.push({ size: 0, sets: [] })
-          const piece = pieces.at(-1)!
-          piece.size += size
-          piece.sets.push({ set, came, went })
+          await exchangeIn(set, went, came)
         }
-      const changes = pieces.map(
-        ({ sets: some }) =>
-          (table: TableRef) =>
-            some.flatMap(({ set, came, went }) => {
-              const ref = { ...table, set }
-              const added = came.map((key) => ({ key }))
-              return [...removed(firewall, ref, went), ...(added.length > 0 ? elements.add(ref, added) : [])]
-            }),
-      )
-      return { changes, narrowed }
+      return narrowed
     },
   }
 }
 
-const podSets = (policy: KernelPolicy) => memberSets(policy).filter(({ group }) => group.kind === 'pods')
+const distinct = (policies: readonly KernelPolicy[]) => [
+  ...new Map(policies.map((policy) => [policy.suffix, policy])).values(),
+]
 
 const speaksOfPods = (policy: Policy | undefined) =>
   directions.some((direction) =>
@@ -161,41 +191,3 @@ const speaksOfPods = (policy: Policy | undefined) =>
       ({ pod }) => pod !== undefined,
     ),
   )
-
-/** What a group of pods has of those that come and go. */
-interface Difference {
-  readonly came: readonly Buffer[]
-  readonly went: readonly Buffer[]
-}
-
-function differenceOf(
-  before: readonly PodOfRules[],
-  after: readonly PodOfRules[],
-  own: readonly PodOfRules[],
-  selectors: readonly (string | PodSelector)[],
-  family: IpFamily,
-): Difference {
-  const keysOf = (pods: readonly PodOfRules[]) => keysIn(pods, selectors, family)
-  const [had, has, stays] = [keysOf(before), keysOf(after), keysOf(own)]
-  return {
-    came: [...has].flatMap(([key, address]) => (had.has(key) ? [] : [address])),
-    went: [...had].flatMap(([key, address]) => (has.has(key) || stays.has(key) ? [] : [address])),
-  }
-}
-
-/** Those of the pods that are selected, by what tells their addresses apart. */
-const keysIn = (
-  pods: readonly PodOfRules[],
-  selectors: readonly (string | PodSelector)[],
-  family: IpFamily,
-): Map<string, Buffer> =>
-  new Map(
-    pods
-      .filter((pod) => isSelected(selectors, pod))
-      .flatMap((pod) => addressesOf(pod, family))
-      .map((address) => [address.toString('hex'), address]),
-  )
-
-/** A pod's addresses of a family, in network order. */
-export const addressesOf = ({ addresses }: Pick<PodOfRules, 'addresses'>, family: IpFamily): Buffer[] =>
-  addresses.filter(({ address }) => familyOf(address) === family).map(({ address }) => encodeIp(address))

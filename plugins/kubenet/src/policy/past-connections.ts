@@ -1,3 +1,4 @@
+import type { Connection } from '@podwire/netlink'
 import { encodeIp } from '@podwire/netlink/transport'
 import type { Firewall } from '../firewall/firewall.ts'
 import { contains, familyOf, parseRange } from '../ipam/cidr.ts'
@@ -101,15 +102,19 @@ export function createPastConnections(context: PastConnectionsContext): PastConn
       const hosts = await hostAddresses()
       const isHost = (address: string) => hosts.has(address)
       const looks = pods.map((one) => ({ ...one, own: addressesOf(one.pod) }))
-      await firewall.forgetConnections((connection) => {
-        const { original, reply } = connection
-        if (about && !about.has(original.source) && !about.has(reply.source)) return false
-        return looks.some(({ own, policy, link }) =>
+      const isCut = (connection: Connection) =>
+        looks.some(({ own, policy, link }) =>
           triedBy(connection, own).some(
             (tried) => !passes(policy.policy, tried, { isHost, has: isMember(policy, link) }),
           ),
         )
-      })
+      await firewall.forgetConnections(
+        (connection) => {
+          const { original, reply } = connection
+          return (!about || about.has(original.source) || about.has(reply.source)) && isCut(connection)
+        },
+        looks.flatMap(({ own }) => own),
+      )
     },
   }
 }

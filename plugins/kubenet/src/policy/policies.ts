@@ -2,16 +2,18 @@ import { messageOf, type PodRef, podKey } from '@podwire/api'
 import { type Change, type TableRef, tables } from '@podwire/netlink/nftables'
 import { errors } from '../errors.ts'
 import type { Firewall } from '../firewall/firewall.ts'
-import { isSamePod, type PodRecord } from '../pod-record.ts'
+import type { PodRecord } from '../pod-record.ts'
 import { answeredBy } from './answered.ts'
 import { compilePolicy } from './compile.ts'
 import { familiesOf } from './connections.ts'
-import { hasElement, isThere, renewed, retrying } from './in-kernel.ts'
+import { hasElement, isThere, renewed, retrying, retryingInTime } from './in-kernel.ts'
 import { type KernelPolicy, kernelPolicyOf } from './kernel-policy.ts'
+import { createKnownPods, type KnownPodsContext } from './known-pods.ts'
+import { createLargePolicies } from './large-policies.ts'
 import { createLedTo } from './led-to.ts'
 import {
   added,
-  cutOff,
+  created,
   forgotten,
   isAnsweredAt,
   isAnsweredByAnybody,
@@ -20,14 +22,16 @@ import {
   resolverEntries,
 } from './link-entries.ts'
 import type { Member, Naming } from './naming.ts'
-import { type MembersOf, objectsOf, put } from './objects.ts'
-import { addressesOf, createOthersPolicies, type PodOfRules } from './others-policies.ts'
+import type { MembersOf } from './objects.ts'
+import { createOthersPolicies } from './others-policies.ts'
 import type { PastConnections, PolicedPod } from './past-connections.ts'
-import { isSelected } from './selectors.ts'
+import { asElements, type PodOfRules, selectedKeys } from './pod-sets.ts'
+import { createRebuiltPolicies, type RebuiltPolicies } from './rebuilt-policies.ts'
 import { createSharedPolicies } from './shared-policies.ts'
+import { createTouchedAddresses } from './touched-addresses.ts'
 
 /** What pods' policies are in the kernel. Each change is one transaction: at no moment is a pod without rules. */
-export interface Policies {
+export interface Policies extends RebuiltPolicies {
   /** Looks whether a pod can have its policy. @throws PodwireError: why not */
   assertPossible(pod: WithPolicy): void
   /** Puts a new pod's policy in place, and makes the pod known to the policies of others; before its link is there. */
@@ -56,41 +60,45 @@ export interface Policies {
   admit(pod: PodRecord, groups: readonly number[], members: readonly Member[]): void
   /** In what the kernel's rules differ, each in a phrase. */
   differences(pod: PodRecord): string[]
-  /** What cuts all pods off that have policies, in empty tables. */
-  shut(table: TableRef): Change[]
-  /** What makes the policies of all pods in empty tables. Pods whose record can't be read are cut off. */
-  rebuilt(table: TableRef): Change[]
 }
 
 type WithPolicy = Pick<PodRecord, 'namespace' | 'name' | 'datapath' | 'policy'>
 
-interface PolicyContext {
+interface PolicyContext extends KnownPodsContext {
   readonly firewall: Firewall
   readonly stateDir: string
   /** Where what is denied is told by this process. */
   logGroup(): number
   /** Tells what is denied where an earlier process did. */
   takeUpLog(group: number): void
-  linkOf(sandboxId: string): string
-  hasLink(name: string): boolean
-  read(sandboxId: string): PodRecord | undefined
-  ids(): string[]
   readonly past: PastConnections
-  /** Pods of other nodes. */
-  peers(): readonly PodOfRules[]
   readonly naming: Naming
 }
 
 export function createPolicies(context: PolicyContext): Policies {
   const { firewall, linkOf, naming, past } = context
-  const shared = createSharedPolicies({ firewall, membersOf: (policy) => membersOf(policy, everybody) })
+  const pods = createKnownPods(context)
+  const touched = createTouchedAddresses()
+  const shared = createSharedPolicies({
+    firewall,
+    membersOf: (policy) => membersOf(policy, everybody),
+    pods: () => everybody(),
+  })
   const ledTo = createLedTo({ firewall, naming, isAnsweredHere: isLedHere, linkOf })
   const others = createOthersPolicies({
     firewall,
     stateDir: context.stateDir,
-    read: readOr,
-    own: ownPods,
+    read: pods.read,
+    own: pods.own,
     kernelPolicyOf: policyOf,
+    known: shared.known,
+    isCurrent: shared.isCurrent,
+    touched,
+  })
+  const large = createLargePolicies({
+    ...{ firewall, shared, touched },
+    pods: () => everybody(),
+    peers: pods.peers,
   })
 
   function policyOf(record: PodRecord): KernelPolicy | undefined {
@@ -100,43 +108,7 @@ export function createPolicies(context: PolicyContext): Policies {
     return compiling(record, () => kernelPolicyOf(policy, families, record.logGroup ?? context.logGroup()))
   }
 
-  function readOr(sandboxId: string) {
-    try {
-      return context.read(sandboxId)
-    } catch {
-      return undefined
-    }
-  }
-
-  /** All pods of this host, with those of which nobody knows what they may do. */
-  const recorded = () =>
-    context.ids().map((sandboxId) => {
-      try {
-        return { sandboxId, record: context.read(sandboxId) }
-      } catch {
-        return { sandboxId, record: 'unreadable' as const }
-      }
-    })
-
-  /** A pod that is being torn down is part of no policy, and has none, as soon as nothing can come from it or reach it. */
-  function isPresent({ leaving, sandboxId }: PodRecord) {
-    return !leaving || context.hasLink(linkOf(sandboxId))
-  }
-
-  function ownPods(): readonly PodRecord[] {
-    return context
-      .ids()
-      .flatMap((sandboxId) => readOr(sandboxId) ?? [])
-      .filter(isPresent)
-  }
-
-  const everybody = () => [...ownPods(), ...context.peers()]
-
-  /** Not where another process tore it down. */
-  function isKept(pod: PodRecord): boolean {
-    const now = readOr(pod.sandboxId)
-    return now !== undefined && !now.leaving && isSamePod(now, pod)
-  }
+  const everybody = () => [...pods.own(), ...pods.peers()]
 
   const membersOf =
     (policy: KernelPolicy, present: () => readonly PodOfRules[]): MembersOf =>
@@ -144,13 +116,9 @@ export function createPolicies(context: PolicyContext): Policies {
       of.group.kind === 'names'
         ? naming
             .pods()
-            .filter((pod) => policyOf(pod)?.suffix === policy.suffix && isKept(pod))
+            .filter((pod) => policyOf(pod)?.suffix === policy.suffix && pods.isKept(pod))
             .flatMap((pod) => ledTo.elementsOf(pod, of))
-        : withoutTwins(
-            present()
-              .filter((pod) => isSelected(of.group.pods, pod))
-              .flatMap((pod) => addressesOf(pod, of.family)),
-          ).map((key) => ({ key }))
+        : asElements(selectedKeys(present(), of.group.pods, of.family))
 
   /** What leads a pod's packets to its policy, and its questions to whoever answers them. */
   function entriesOf(
@@ -165,9 +133,13 @@ export function createPolicies(context: PolicyContext): Policies {
     ]
   }
 
+  const rebuilt = createRebuiltPolicies({ pods, linkOf, policyOf, membersOf, entriesOf })
+
   /** In one transaction: the policy, the pod's way to it, and the pod in the policies of others. */
-  function give(record: PodRecord, isNew: (attempt: number) => boolean) {
+  async function give(record: PodRecord, isNew: (attempt: number) => boolean) {
     const policy = policyOf(record)
+    const preparing = policy && large.prepare(policy)
+    if (preparing) await preparing
     const link = linkOf(record.sandboxId)
     const entries = entriesOf(record, policy, link)
     retrying((attempt) => {
@@ -175,12 +147,14 @@ export function createPolicies(context: PolicyContext): Policies {
         const before = isNew(attempt) ? undefined : shared.suffixAt(link)
         const earlier = before === policy?.suffix ? undefined : before
         const gone = earlier === undefined ? [] : shared.released(table, earlier, link)
+        // A policy that is looked at here has the pod in the same step.
+        const isLookedAt = policy !== undefined && !shared.isCurrent(policy)
         return [
           ...(policy ? shared.ensured(table, policy, link) : []),
           ...(isNew(attempt)
             ? []
             : [...(policy ? ledTo.renewed(table, record, policy) : []), ...forgotten(firewall, table, link)]),
-          ...added(table, entries),
+          ...(isNew(attempt) ? created(table, entries) : added(table, entries)),
           ...gone,
           ...(earlier !== undefined && gone.length === 0
             ? ledTo.found(table, earlier, record.sandboxId)
@@ -188,7 +162,8 @@ export function createPolicies(context: PolicyContext): Policies {
           ...others.join(
             table,
             record,
-            ({ suffix }) => suffix === policy?.suffix || (gone.length > 0 && suffix === earlier),
+            ({ suffix }) =>
+              (isLookedAt && suffix === policy.suffix) || (gone.length > 0 && suffix === earlier),
           ),
         ]
       })
@@ -205,7 +180,7 @@ export function createPolicies(context: PolicyContext): Policies {
     return [
       ...forgotten(firewall, table, link),
       ...gone,
-      ...(suffix && gone.length === 0 ? ledTo.found(table, suffix, sandboxId) : []),
+      ...(suffix && gone.length === 0 ? ledTo.found(table, suffix, sandboxId, policy) : []),
       ...(record ? others.leave(table, record, (other) => gone.length > 0 && other.suffix === suffix) : []),
     ]
   }
@@ -247,28 +222,32 @@ export function createPolicies(context: PolicyContext): Policies {
       }
       others.announce(record)
       // What another process made anew from the records may be there already.
-      give(record, (attempt) => attempt === 1)
+      await give(record, (attempt) => attempt === 1)
     },
     async replace(record) {
       if (record.policy) refuseBridge(record)
       others.announce(record)
       await naming.serve(record, isLedHere(record.sandboxId) ? undefined : ledTo.isLed(record.sandboxId))
-      give(record, () => false)
+      await give(record, () => false)
       others.withdraw(record)
       await past.cut(policedPod(record))
     },
     async exchangePeers(before, after) {
       if (firewall.problem !== undefined || others.areNone()) return
-      let narrowed: ReadonlySet<string> = new Set()
-      retrying(() => {
-        if (!areTablesThere()) return
-        const exchange = others.exchange(before, after)
-        narrowed = exchange.narrowed
-        for (const change of exchange.changes) firewall.transact(change)
-      })
+      let narrowed: ReadonlySet<string>
+      try {
+        narrowed = await retryingInTime(async () =>
+          areTablesThere() ? others.exchange(before, after) : new Set<string>(),
+        )
+      } catch (error) {
+        shared.doubt()
+        throw error
+      }
       if (narrowed.size === 0) return
-      const pods = ownPods().flatMap(policedPod)
-      const concerned = pods.filter(({ policy }) => narrowed.has(policy.suffix))
+      const concerned = pods
+        .own()
+        .flatMap(policedPod)
+        .filter(({ policy }) => narrowed.has(policy.suffix))
       await past.cut(concerned, addressesIn([...before, ...after]))
     },
     async takeUp(record) {
@@ -308,7 +287,7 @@ export function createPolicies(context: PolicyContext): Policies {
     admit(record, groups, members) {
       const policy = policyOf(record)
       // Another process may have torn it down since it asked: whoever has its link next must not have what it was led to.
-      if (policy && isKept(record))
+      if (policy && pods.isKept(record))
         retrying(() => firewall.transact((table) => ledTo.admitted(table, record, policy, groups, members)))
     },
     differences(record) {
@@ -327,44 +306,9 @@ export function createPolicies(context: PolicyContext): Policies {
           : []),
       ]
     },
-    shut: (table) =>
-      recorded().flatMap(({ sandboxId, record }) =>
-        record === 'unreadable' || record?.policy ? cutOff(table, linkOf(sandboxId)) : [],
-      ),
-    rebuilt(table) {
-      const all = recorded()
-      const present = all.flatMap(({ record }) =>
-        typeof record === 'object' && isPresent(record) ? [record] : [],
-      )
-      const selectable = [...present, ...context.peers()]
-      const own = present.flatMap((pod) => policyOf(pod) ?? [])
-      return [
-        ...[...new Map(own.map((policy) => [policy.suffix, policy])).values()].flatMap((policy) =>
-          put(
-            table,
-            objectsOf(
-              policy,
-              membersOf(policy, () => selectable),
-            ),
-          ),
-        ),
-        ...added(
-          table,
-          present.flatMap((pod) => entriesOf(pod, policyOf(pod))),
-        ),
-        // Nobody knows what it may do.
-        ...all.flatMap(({ sandboxId, record }) =>
-          record === 'unreadable' ? cutOff(table, linkOf(sandboxId)) : [],
-        ),
-      ]
-    },
+    ...rebuilt,
   }
 }
-
-/** An address that two pods are said to have is one element. */
-const withoutTwins = (addresses: readonly Buffer[]): readonly Buffer[] => [
-  ...new Map(addresses.map((address) => [address.toString('hex'), address])).values(),
-]
 
 const addressesIn = (pods: readonly PodOfRules[]): ReadonlySet<string> =>
   new Set(pods.flatMap(({ addresses }) => addresses.map(({ address }) => address)))

@@ -13,24 +13,50 @@ import { policyMaps } from '../firewall/layout.ts'
 import { ifThere } from './in-kernel.ts'
 import { type KernelPolicy, suffixIn } from './kernel-policy.ts'
 import {
+  type Fixed,
   filled,
+  fixedOf,
+  groupOf,
   type MembersOf,
+  memberSets,
   objectsOf,
-  type PolicyObjects,
   type PolicySet,
   put,
   removals,
 } from './objects.ts'
+import {
+  exchanged,
+  type Keys,
+  keysInKernel,
+  type PodOfRules,
+  podSets,
+  selectedKeys,
+  without,
+} from './pod-sets.ts'
 
 /**
  * What the kernel has of policies: once for all pods of a policy, from the first on until the last one goes. The kernel says which pods
  * those are, of whatever process.
  */
 export interface SharedPolicies {
-  /** What makes the policy as it should be, for a pod that is about to have it. Nothing where nobody can have touched it. */
+  /**
+   * Whether all of the policy is as it should be, as far as this process knows: whoever comes or goes is put into its sets, and taken
+   * out, as long as some pod has it, and nobody else changed anything since.
+   */
+  isCurrent(policy: KernelPolicy): boolean
+  /**
+   * What there is to fill, in pieces, without the pods that it selects; undefined where it must be one step, as pods go by it. What
+   * is there stays.
+   */
+  begun(table: TableRef, policy: KernelPolicy): Change[] | undefined
+  /** What makes the policy as it should be, for a pod that is about to have it: nothing where it is current. */
   ensured(table: TableRef, policy: KernelPolicy, link: string): Change[]
-  /** The changes were made. */
-  confirm(policy: KernelPolicy): void
+  /** The changes were made. @param look the firewall's, at that time */
+  confirm(policy: KernelPolicy, look?: number): void
+  /** Those that this process has to do with, whether the kernel has them or not. */
+  known(): readonly KernelPolicy[]
+  /** Nobody knows of any policy whether it has all pods. */
+  doubt(): void
   /** What takes the policy away that a pod has no more; nothing where another one has it. */
   released(table: TableRef, suffix: string, link: string): Change[]
   isRight(policy: KernelPolicy): boolean
@@ -41,6 +67,8 @@ export interface SharedPolicies {
 interface SharedPoliciesContext {
   readonly firewall: Firewall
   membersOf(policy: KernelPolicy): MembersOf
+  /** Of all nodes. */
+  pods(): readonly PodOfRules[]
 }
 
 interface Known {
@@ -51,10 +79,14 @@ interface Known {
   since: number
 }
 
-export function createSharedPolicies({ firewall, membersOf }: SharedPoliciesContext): SharedPolicies {
+export function createSharedPolicies({ firewall, membersOf, pods }: SharedPoliciesContext): SharedPolicies {
   const known = new Map<string, Known>()
 
-  const objects = (policy: KernelPolicy) => objectsOf(policy, membersOf(policy))
+  function knownOf(policy: KernelPolicy): Known {
+    const own = known.get(policy.suffix) ?? { policy, links: new Set(), since: -1 }
+    known.set(policy.suffix, own)
+    return own
+  }
 
   const isUntouched = (suffix: string) => known.get(suffix)?.since === firewall.look
 
@@ -69,24 +101,44 @@ export function createSharedPolicies({ firewall, membersOf }: SharedPoliciesCont
   const isFilled = ({ name, elements: wanted }: PolicySet) =>
     wanted.length === ifThere(() => firewall.ask((table) => elements.list({ ...table, set: name })))?.length
 
-  const isFixedRight = ({ boxes, chains: own }: PolicyObjects) =>
+  const isFixedRight = ({ boxes, chains: own }: Fixed) =>
     own.every(
       ({ name, rules: wanted }) =>
         wanted.length ===
         (ifThere(() => firewall.ask((table) => rules.count({ ...table, chain: name }))) ?? 0),
     ) && boxes.every(isFilled)
 
-  function isUsedByOthers(suffix: string, link: string): boolean {
+  /** The sets of pods, as they are and should be; undefined where one isn't there. */
+  function podsIn(policy: KernelPolicy) {
+    const all = podSets(policy)
+    if (all.length === 0) return []
+    const selectable = pods()
+    const found: { readonly set: string; readonly there: Keys; readonly wanted: Keys }[] = []
+    for (const { set, group, family } of all) {
+      const there = ifThere(() => keysInKernel(firewall, set))
+      if (!there) return undefined
+      found.push({ set, there, wanted: selectedKeys(selectable, group.pods, family) })
+    }
+    return found
+  }
+
+  /** What names led to is added to: the rest of it another process knows. */
+  const namesAdded = (table: TableRef, policy: KernelPolicy): Change[] =>
+    memberSets(policy)
+      .filter(({ group }) => group.kind === 'names')
+      .flatMap((of) => filled(table, groupOf(of, membersOf(policy))))
+
+  function isUsedByOthers(suffix: string, link: string | undefined): boolean {
     const links = known.get(suffix)?.links ?? new Set()
     for (const other of links) {
       if (other === link) continue
       if (suffixAt(other) === suffix) return true
       links.delete(other)
     }
-    const own = linkName(link)
+    const own = link === undefined ? undefined : linkName(link)
     return firewall
       .ask((table) => elements.list({ ...table, set: policyMaps.egress }))
-      .some((element) => !own.equals(element.key) && suffixOf(element) === suffix)
+      .some((element) => !own?.equals(element.key) && suffixOf(element) === suffix)
   }
 
   /** Whatever there is of a policy: by what names end with. */
@@ -100,21 +152,36 @@ export function createSharedPolicies({ firewall, membersOf }: SharedPoliciesCont
   }
 
   return {
-    ensured(table, policy, link) {
-      const { suffix } = policy
-      const links = known.get(suffix)?.links ?? new Set()
-      known.set(suffix, { policy, links: links.add(link), since: known.get(suffix)?.since ?? -1 })
-      const isRight = isUntouched(suffix)
-      if (isRight && !selectsPods(policy)) return []
-      const wanted = objects(policy)
-      // Which pods it selects may have changed unheard, while none that has it was there, or only one that goes.
-      return isRight || isFixedRight(wanted)
-        ? wanted.groups.flatMap((of) => filled(table, of))
-        : put(table, wanted)
+    isCurrent: ({ suffix }) => isUntouched(suffix),
+    begun(table, policy) {
+      knownOf(policy)
+      if (isFixedRight(fixedOf(policy))) return namesAdded(table, policy)
+      if (isUsedByOthers(policy.suffix, undefined)) return undefined
+      const members = membersOf(policy)
+      return put(
+        table,
+        objectsOf(policy, (of) => (of.group.kind === 'pods' ? [] : members(of))),
+      )
     },
-    confirm({ suffix }) {
+    ensured(table, policy, link) {
+      knownOf(policy).links.add(link)
+      if (isUntouched(policy.suffix)) return []
+      const groups = isFixedRight(fixedOf(policy)) ? podsIn(policy) : undefined
+      if (!groups) return put(table, objectsOf(policy, membersOf(policy)))
+      return [
+        ...groups.flatMap(({ set, there, wanted }) =>
+          exchanged({ ...table, set }, without(there, wanted), without(wanted, there)),
+        ),
+        ...namesAdded(table, policy),
+      ]
+    },
+    confirm({ suffix }, look = firewall.look) {
       const own = known.get(suffix)
-      if (own) own.since = firewall.look
+      if (own) own.since = look
+    },
+    known: () => [...known.values()].map(({ policy }) => policy),
+    doubt() {
+      for (const own of known.values()) own.since = -1
     },
     released(table, suffix, link) {
       const own = known.get(suffix)
@@ -124,20 +191,25 @@ export function createSharedPolicies({ firewall, membersOf }: SharedPoliciesCont
       }
       const isKnown = own !== undefined && isUntouched(suffix)
       known.delete(suffix)
-      return isKnown ? removals(table, objects(own.policy)) : leftovers(table, suffix)
+      return isKnown ? removals(table, own.policy) : leftovers(table, suffix)
     },
     isRight(policy) {
-      const wanted = objects(policy)
-      // What names lead to comes and goes.
-      const pods = wanted.groups.filter(({ group }) => group.kind === 'pods')
-      return isFixedRight(wanted) && pods.every(isFilled)
+      const isTrusted = firewall.isIntact()
+      if (isTrusted && isUntouched(policy.suffix)) return true
+      const { look } = firewall
+      const isRight =
+        isFixedRight(fixedOf(policy)) &&
+        (podsIn(policy)?.every(({ there, wanted }) => isSame(there, wanted)) ?? false)
+      // It need not be looked at for each pod that has it.
+      if (isRight && isTrusted) knownOf(policy).since = look
+      return isRight
     },
     suffixAt,
   }
 }
 
-const selectsPods = ({ policy }: KernelPolicy) =>
-  Object.values(policy).some(({ allow, deny }) => [...allow, ...deny].some(({ kind }) => kind === 'pods'))
+const isSame = (some: Keys, others: Keys) =>
+  some.size === others.size && [...some].every((key) => others.has(key))
 
 /** Of the policy that an element leads to. */
 function suffixOf(element: Element | undefined): string | undefined {

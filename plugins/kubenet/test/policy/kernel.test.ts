@@ -317,4 +317,14 @@ describeIsolated('a policy in the kernel', () => {
     const toOutside = deniedFlows().filter(({ address }) => address === '10.99.0.2')
     expect(toOutside.reduce((sum, { count }) => sum + count, 0)).toBe(3)
   })
+
+  it('has told of what it denied last when its pod is gone', async () => {
+    const { pod } = await start({ egress: { default: 'deny' } })
+    for (const port of [81, 82, 83]) {
+      await pod.ask('tcp', '10.99.0.2', port)
+      if (port === 82) await expect.poll(() => deniedFlows().map((flow) => flow.port)).toContain(port)
+    }
+    await machine.remove('pod')
+    expect(deniedFlows().map(({ port }) => port)).toEqual(expect.arrayContaining([81, 82, 83]))
+  })
 })
