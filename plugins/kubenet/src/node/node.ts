@@ -1,14 +1,12 @@
 import {
   type EventDetails,
   errnoOf,
-  FLOW_DENIED,
   type Host,
   type InitOptions,
   type Logger,
   messageOf,
   USE_DEFAULT_MTU,
 } from '@podwire/api'
-import { addresses } from '@podwire/netlink'
 import { createBridgeDatapath } from '../datapath/bridge/bridge-datapath.ts'
 import { createBridgeOwner } from '../datapath/bridge/bridge-owner.ts'
 import type { DatapathName } from '../datapath/datapath.ts'
@@ -27,16 +25,12 @@ import { ensureSysctls, sysctlDifferences } from '../kernel/sysctls.ts'
 import type { KubenetOptions } from '../options.ts'
 import { createPodLinks } from '../ownership/pod-links.ts'
 import { openStateId } from '../ownership/state-id.ts'
-import { type KnownChange, parsePeerPodsChange } from '../peers/parse-change.ts'
-import { openPeerPods, type PeersChange } from '../peers/peer-pods.ts'
+import { createPeerChanges } from '../peers/peer-changes.ts'
+import { openPeerPods } from '../peers/peer-pods.ts'
 import { isNetnsOf, publishedPorts } from '../pod-record.ts'
 import type { PodContext, SetUpContext } from '../pods/context.ts'
 import { openRecords } from '../pods/records.ts'
-import { createDenials } from '../policy/denials.ts'
-import { createFlows } from '../policy/flows.ts'
-import { createNaming } from '../policy/naming.ts'
-import { createPastConnections } from '../policy/past-connections.ts'
-import { createPolicies } from '../policy/policies.ts'
+import { createEnforcement } from '../policy/enforcement.ts'
 import { createHostPorts } from '../ports/host-ports.ts'
 import { conflictWith } from './conflicts.ts'
 import { AUTO, openChosenCidr } from './free-cidr.ts'
@@ -94,53 +88,20 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     // So that hosts of one machine leave each other's alone.
     () => `podwire-${stateId.get().slice(0, 8)}`,
     () => publishedPorts(records.list()),
-    (table) => policies.rebuilt(table),
-    (table) => policies.shut(table),
+    (table) => enforcement.policies.rebuilt(table),
+    (table) => enforcement.policies.shut(table),
   )
-  const hostAddresses = async () =>
-    new Set((await kernel.run(addresses.list())).map(({ address }) => address.replace(/\/.*/, '')))
-  const denials = createDenials({
-    log,
-    report: (flow) => host.report(FLOW_DENIED, { ...flow }),
-    pods: () => records.list(),
-    hostAddresses,
-    nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
-  })
-  const flows = createFlows({
-    log,
-    report: (event, flow) => host.report(event, { ...flow }),
-    podOf: (address) => podOf(claims.ownerOf(address) ?? ''),
-    nameOf: (sandboxId, address) => naming.nameOf(sandboxId, address),
-  })
-  const naming = createNaming({
-    log,
-    servers: options.nameServers,
+  const enforcement = createEnforcement({
+    ...{ kernel, firewall, podLinks, records, claims, former, peers, stateDir, log },
+    report: (event, details) => host.report(event, details),
+    nameServers: options.nameServers,
     stays: init.resident !== false,
-    podNamed: records.named,
+    networks: () => networks,
     podAt: (address) => podOf(claims.ownerOf(address) ?? ''),
-    peerNamed: peers.named,
-    admit: (pod, groups, members) => policies.admit(pod, groups, members),
-    denied: denials.note,
   })
-  const policies = createPolicies({
-    firewall,
-    stateDir,
-    logGroup: denials.group,
-    takeUpLog: denials.takeUp,
-    linkOf: (sandboxId) => podLinks.names(sandboxId).host,
-    hasLink: kernel.hasLink,
-    read: records.read,
-    ids: records.ids,
-    peers: peers.all,
-    past: createPastConnections({
-      firewall,
-      former,
-      networks: () => networks.map(formatCidr),
-      ownerOf: claims.ownerOf,
-      hostAddresses,
-    }),
-    naming,
-  })
+  const { policies, denials, flows } = enforcement
+  const isInNetworks = (address: string) => networks.some((network) => contains(network, address))
+  const peerChanges = createPeerChanges({ peers, isOwn: isInNetworks, exchange: policies.exchangePeers })
   const podsOf = (name: DatapathName) => records.list().filter(({ datapath }) => datapath === name)
   const owner = createBridgeOwner(kernel, stateId, stateDir, () => podsOf('bridge').length)
   const bridge = createBridgeDatapath(kernel, podLinks, owner, { ...options, hairpinMode: init.hairpinMode })
@@ -157,10 +118,6 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
   let warned: ReadonlySet<string> = new Set()
   // Many set-ups may find at once that something is missing.
   let building: Promise<readonly string[]> | undefined
-  /** What policies may still have of other nodes' pods, where the kernel refused a change. */
-  let owed: PeersChange['before'] | undefined
-  // One after the other, as each takes its time.
-  let lastPeers: Promise<void> = Promise.resolve()
 
   function livingOwner(address: string) {
     const sandboxId = claims.ownerOf(address)
@@ -194,43 +151,6 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       problem = error
       allocator = undefined
       throw error
-    }
-  }
-
-  async function changePeers(details: EventDetails) {
-    const change = (() => {
-      try {
-        return parsePeerPodsChange(details)
-      } catch (cause) {
-        throw errors.PEER_PODS_INVALID({}, cause)
-      }
-    })()
-    const mine = lastPeers.then(() => applyPeers(change))
-    lastPeers = mine.catch(() => {})
-    return mine
-  }
-
-  async function applyPeers(change: KnownChange) {
-    // Known first: a policy that is made meanwhile, by whichever process, has them, or is seen below.
-    const { before, after } = peers.apply(withoutOwn(change))
-    const left = owed
-    owed = [...(left ?? []), ...before]
-    // How much of the earlier change came about is not known: all of it is taken out, and what there is brought in.
-    if (left) await policies.exchangePeers(owed, [])
-    await policies.exchangePeers(left ? [] : before, left ? peers.all() : after)
-    owed = undefined
-  }
-
-  /** This node's addresses are its own pods', whatever is said of others. */
-  function withoutOwn({ changed, ...all }: KnownChange): KnownChange {
-    const isOwn = ({ address }: { readonly address: string }) =>
-      networks.some((network) => contains(network, address))
-    return {
-      ...all,
-      changed: changed.map(({ podCIDR, pods }) => ({
-        podCIDR,
-        pods: pods.filter(({ addresses }) => !addresses.some(isOwn)),
-      })),
     }
   }
 
@@ -313,11 +233,11 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
     releaseAddress(address, sandboxId) {
       if (allocator) allocator.release(address, sandboxId)
       else claims.release(address, sandboxId)
-      if (!networks.some((network) => contains(network, address))) hasStaleNetwork = true
+      if (!isInNetworks(address)) hasStaleNetwork = true
     },
     repairMark: openRepairMark(stateDir),
     setPodCidr,
-    changePeers,
+    changePeers: peerChanges.apply,
     async check() {
       if (problem) throw problem
       if (firewall.cutOff !== undefined) throw errors.POLICIES_CUT_OFF({ reason: firewall.cutOff })
@@ -373,9 +293,7 @@ export function openNode({ options, stateDir, log, host, init }: NodeInit): Node
       return { ...this, allocator, mtu }
     },
     async close() {
-      flows.close()
-      await naming.close()
-      denials.close()
+      await enforcement.close()
       kernel.close()
       claims.close()
       firewall.close()

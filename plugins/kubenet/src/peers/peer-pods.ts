@@ -17,7 +17,7 @@ export interface PeerPods {
   apply(change: KnownChange): PeersChange
 }
 
-export interface PeersChange {
+interface PeersChange {
   readonly before: readonly KnownPeer[]
   readonly after: readonly KnownPeer[]
 }
