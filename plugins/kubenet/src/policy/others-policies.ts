@@ -26,8 +26,6 @@ import {
 import { isSelected } from './selectors.ts'
 import type { TouchedAddresses } from './touched-addresses.ts'
 
-export type { PodOfRules }
-
 /**
  * Pods in the policies of others: a policy may speak of pods that come and go, so that each of them enters the sets of those
  * policies, and leaves them.

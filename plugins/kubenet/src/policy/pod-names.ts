@@ -2,7 +2,7 @@ import { type PodRef, podKey } from '@podwire/api'
 import { addressToNumber, familyOf } from '../ipam/cidr.ts'
 import type { PodRecord } from '../pod-record.ts'
 import type { CompiledSide, Group } from './compile.ts'
-import type { PodOfRules } from './others-policies.ts'
+import type { PodOfRules } from './pod-sets.ts'
 import { isSelected } from './selectors.ts'
 
 export type PodName = Pick<PodRef, 'namespace' | 'name'>
