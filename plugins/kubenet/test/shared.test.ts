@@ -83,14 +83,26 @@ describeDatapaths('what all pods share (%s)', (datapath) => {
     // As another process leaves it between publishing and writing down that all is done; one of the ports it will not get.
     const file = `${machine.stateDir}/pods/a.json`
     const changing = { ports: [port(8081), port(8082)], bandwidth: {} }
-    const all = ['8081 10.88.0.2', '8082 10.88.0.3']
-    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), changing }))
+    const all = ['8080 10.88.0.2', '8081 10.88.0.2', '8082 10.88.0.3']
+    const begun = JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), changing })
+    writeFileSync(file.replace('.json', '.changing'), begun)
     run('nft', ['flush', 'ruleset'])
     await machine.pod('c')
     expect(published().sort()).toEqual(all)
-    // The next set-up puts back what the change would have withdrawn, and nothing else is left.
+    // The change may fail yet: nobody else has what it would give away. The next set-up ends it, and nothing else is left.
     await machine.again('a', { portMappings: [port(8080)] })
     expect(published().sort()).toEqual(['8080 10.88.0.2', '8082 10.88.0.3'])
     for (const id of ['a', 'z', 'c']) await check(id)
+  })
+
+  it("are put back by a repair, but for a port that is another pod's, whatever a record says", async () => {
+    await machine.start()
+    await machine.pod('a', { portMappings: [port(8080)] })
+    await machine.pod('z', { portMappings: [port(8082)] })
+    const file = `${machine.stateDir}/pods/a.json`
+    const record = JSON.parse(readFileSync(file, 'utf8'))
+    writeFileSync(file, JSON.stringify({ ...record, ports: [port(8080), port(8082), port(8083)] }))
+    await machine.plugin.event('repair', {})
+    expect(published().sort()).toEqual(['8080 10.88.0.2', '8082 10.88.0.3', '8083 10.88.0.2'])
   })
 })

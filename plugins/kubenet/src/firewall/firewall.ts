@@ -302,7 +302,7 @@ const MOST_REBUILDS = 20
 const maxElements = 200
 
 // One more whenever the same plan leads to other rules.
-const VERSION = 8
+const VERSION = 9
 
 /** Tells tables of this plan from those of another one, or of another version of this package: the table's comment. */
 function fingerprint(plan: FirewallPlan): string {

@@ -80,7 +80,8 @@ export const chains: Record<ChainName, BaseChain | undefined> = {
   resolving: undefined,
   forward: { type: 'filter', hook: 'forward', priority: priorities.filter },
   input: { type: 'filter', hook: 'input', priority: priorities.filter },
-  host: { type: 'filter', hook: 'output', priority: priorities.filter },
+  // What the host sends to a published port has the pod's link only when the way of its new destination was looked up.
+  host: { type: 'filter', hook: 'postrouting', priority: priorities.filter },
   raw: { type: 'filter', hook: 'prerouting', priority: priorities.raw },
   prerouting: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat },
   output: { type: 'nat', hook: 'output', priority: priorities.dstnat },

@@ -50,9 +50,13 @@ function elementOf(mapping: PortMapping, address: string): PortElement {
   }
 }
 
+/** Two are the same when the same packets go by them, to wherever. */
+export const portKey = ({ map, element }: Pick<PortElement, 'map' | 'element'>) =>
+  `${map} ${element.key.toString('hex')}`
+
 /** Two elements are the same when the same packets go to the same place. */
-export const elementKey = ({ map, element }: Pick<PortElement, 'map' | 'element'>) =>
-  `${map} ${element.key.toString('hex')} ${element.value.toString('hex')}`
+export const elementKey = (port: Pick<PortElement, 'map' | 'element'>) =>
+  `${portKey(port)} ${port.element.value.toString('hex')}`
 
 /** Whether the same packets go by both, to wherever. */
 export const isSamePort = (a: PortElement, b: PortElement) =>

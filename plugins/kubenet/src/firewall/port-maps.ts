@@ -2,7 +2,7 @@ import { errnoOf } from '@podwire/api'
 import type { Netlink } from '@podwire/netlink'
 import { type Change, type Data, elements, type SetRef, type TableRef } from '@podwire/netlink/nftables'
 import { type MapElement, portMaps, sentinelOf } from './layout.ts'
-import { elementKey, type PortElement } from './port-elements.ts'
+import { elementKey, type PortElement, portKey } from './port-elements.ts'
 
 /** The kernel's maps of published ports: what is in them, and what changes them. */
 export interface PortMaps {
@@ -60,8 +60,8 @@ const bytesOf = (data: Data | undefined) => (data instanceof Uint8Array ? Buffer
 /** Of two that want one port the first has it: the tables must not fail for it. */
 export function firstOfEachPort(ports: readonly PortElement[]): PortElement[] {
   const seen = new Set<string>()
-  return ports.filter(({ map, element }) => {
-    const port = `${map} ${element.key.toString('hex')}`
+  return ports.filter((element) => {
+    const port = portKey(element)
     return !seen.has(port) && seen.add(port)
   })
 }

@@ -256,6 +256,7 @@ function policies({ linkPrefix, connections }: FirewallPlan): ChainRule[] {
     ...isKnown.map((rule) => ['input', rule] as const),
     ['input', ofSender],
     ...limited('input'),
+    // What others began, and was let through above, is looked at again here, with the same answer.
     ['host', [...hasState(CT_NEW), ...ofReceiver]],
   ]
 }

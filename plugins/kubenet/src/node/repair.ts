@@ -1,5 +1,6 @@
 import { type Logger, messageOf, podKey } from '@podwire/api'
-import { elementKey, type PortElement, portElements } from '../firewall/port-elements.ts'
+import { elementKey, type PortElement, portElements, portKey } from '../firewall/port-elements.ts'
+import { firstOfEachPort } from '../firewall/port-maps.ts'
 import { nextTurn } from '../kernel/scheduling.ts'
 import type { PodRecord } from '../pod-record.ts'
 import type { SetUpContext } from '../pods/context.ts'
@@ -119,12 +120,15 @@ function restorePorts(
     portElements(pod).some((element) => !there.has(elementKey(element))),
   )
   let missing: PortElement[] = []
+  // Another pod's, though a record says otherwise: it must not keep all else from being put back.
+  const taken = new Set(published.map(portKey))
   firewall.restore(() => {
-    missing = incomplete
+    const wanted = incomplete
       .flatMap(({ sandboxId }) => records.read(sandboxId) ?? [])
       .filter(({ leaving, changing }) => !leaving && !changing)
       .flatMap(portElements)
-      .filter((element) => !firewall.holds([element]))
+      .filter((element) => !taken.has(portKey(element)) && !firewall.holds([element]))
+    missing = firstOfEachPort(wanted)
     return missing
   })
   return missing.map(({ mapping }) => `host port ${mapping.hostPort}/${mapping.protocol}`)

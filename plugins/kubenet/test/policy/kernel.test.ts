@@ -135,6 +135,8 @@ describeIsolated('a policy in the kernel', () => {
       other: await other.ask('tcp', '10.88.0.3', 80, { timeout: 300 }),
       other81: await other.ask('tcp', '10.88.0.3', 81, { timeout: 300 }),
       host: await host.ask('tcp', 'fd88::3', 80, { timeout: 300 }),
+      hostPublished: await host.ask('tcp', '192.0.2.1', 8080, { timeout: 300 }),
+      hostLoopback: await host.ask('tcp', '127.0.0.1', 8080, { timeout: 300 }),
     })
     const none = {
       outside: 'timeout',
@@ -142,6 +144,8 @@ describeIsolated('a policy in the kernel', () => {
       other: 'timeout',
       other81: 'timeout',
       host: 'timeout',
+      hostPublished: 'timeout',
+      hostLoopback: 'timeout',
     }
     expect(await reached()).toEqual(none)
     const allow = async (...rules: PolicyRule[]) => {
@@ -149,9 +153,27 @@ describeIsolated('a policy in the kernel', () => {
       return reached()
     }
     expect(await allow({ cidr: '10.99.0.0/16' })).toEqual({ ...none, outside: 'pod 10.99.0.2' })
-    expect(await allow({ published: true })).toEqual({ ...none, published: 'pod 192.0.2.2' })
+    const byHost = {
+      hostPublished: expect.stringMatching(/^pod/),
+      hostLoopback: expect.stringMatching(/^pod/),
+    }
+    expect(await allow({ published: true })).toEqual({ ...none, ...byHost, published: 'pod 192.0.2.2' })
     expect(await allow({ pod: 'test/other', ports: [80] })).toEqual({ ...none, other: 'pod 10.88.0.2' })
-    expect(await allow({ gateway: true })).toEqual({ ...none, host: 'pod fd88::1' })
+    expect(await allow({ gateway: true })).toEqual({ ...none, ...byHost, host: 'pod fd88::1' })
+    // What it has begun by a published port is cut too.
+    await pod.serveLines(82)
+    await machine.again('pod', {
+      portMappings: [...portMappings, { hostPort: 8081, containerPort: 82, protocol: 'tcp' as const }],
+      policy: letting({ gateway: true }),
+    })
+    const lines = await host.connectLines('127.0.0.1', 8081)
+    expect(await lines.say('one')).toBe('one')
+    expect(await allow({ pod: 'test/other' })).toEqual({
+      ...none,
+      other: 'pod 10.88.0.2',
+      other81: 'pod 10.88.0.2',
+    })
+    expect(await lines.say('two')).toBe('nothing')
     // What it begins itself is answered.
     await outside.serve('tcp', 80, 'outside')
     expect(await pod.ask('tcp', '192.0.2.2', 80)).toMatch(/^outside/)
