@@ -7,8 +7,15 @@ import type { LoadedConfig, PodwireConfig } from '@podwire/core'
 import type { GlobalFlags } from './flags.ts'
 import { printNote } from './output.ts'
 
-/** What `podwire init` writes, and what holds where there is no configuration: the plugin that needs nothing but Node. */
-export const STARTER_CONFIG = { networkPlugin: 'kubenet', podCIDR: 'auto' } satisfies PodwireConfig
+/**
+ * What `podwire init` writes, and what holds where there is no configuration: the plugin that needs nothing but Node. Nobody but pods
+ * sees their own addresses, as many a machine has its name servers in 10.0.0.0/8, and those have no way back to pods.
+ */
+export const STARTER_CONFIG = {
+  networkPlugin: 'kubenet',
+  podCIDR: 'auto',
+  nonMasqueradeCIDR: '10.88.0.0/16',
+} satisfies PodwireConfig
 
 /** The plugins that come with this package, and where it is installed: others may lie beside it. */
 export function installation() {

@@ -2,11 +2,12 @@ import { STARTER_CONFIG } from './configuration.ts'
 
 /** What a starter configuration holds: of the plugin that comes with this package, or of another one, with its key in `plugins`. */
 export async function starter(networkPlugin: string = STARTER_CONFIG.networkPlugin, key = networkPlugin) {
+  const podCIDR = await freePodCIDR()
   return {
     networkPlugin,
-    podCIDR: await freePodCIDR(),
+    podCIDR,
     hairpinMode: 'hairpin-veth',
-    nonMasqueradeCIDR: '10.0.0.0/8',
+    nonMasqueradeCIDR: podCIDR,
     mtu: 0,
     plugins: { [key]: {} },
   }

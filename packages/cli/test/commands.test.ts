@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
 import { describe, expect, test } from 'vitest'
@@ -127,6 +127,21 @@ test('doctor says of each thing whether it is there, and what to do', () => {
     }),
   )
   expect(status).toBe(1)
+})
+
+const hasNameServer = /^nameserver (?!127\.|0\.)\d/m.test(readFileSync('/etc/resolv.conf', 'utf8'))
+
+test.skipIf(!hasNameServer)('doctor says which name servers would have to know the way to pods', () => {
+  const say = (nonMasqueradeCIDR: string) => {
+    const config = { networkPlugin: 'kubenet', podCIDR: 'auto', nonMasqueradeCIDR }
+    const { stdout } = project({ 'podwire.config.json': config }).podwire('doctor', '--json')
+    return JSON.parse(stdout).find(({ check }: { check: string }) => check === 'name servers')
+  }
+  expect(say('0.0.0.0/0')).toMatchObject({
+    result: 'missing',
+    say: expect.stringContaining("in nonMasqueradeCIDR 0.0.0.0/0 sees pods' own addresses"),
+  })
+  expect(say('192.0.2.0/24')).toMatchObject({ result: 'ok' })
 })
 
 test('doctor says what is missing where koffi has no native part', () => {

@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { messageOf } from '@podwire/api'
@@ -38,7 +39,7 @@ async function doctor({ json = false, ...flags }: GlobalFlags & JsonFlag): Promi
     tool('nft', 'for firewalls that you want to look at', 'nftables'),
     tool('ip', 'for exec plugins, and for addresses that a plugin does not tell', 'iproute2'),
     tool('/usr/lib/cni/bridge', 'for CNI configurations', 'containernetworking-plugins'),
-    nameServers(),
+    await nameServers(flags),
     await configuration(flags),
     await plugin(flags),
   ]
@@ -73,9 +74,28 @@ function privileges(): Finding {
     : { check, result: 'failed', say: PRIVILEGES_NEEDED }
 }
 
-function nameServers(): Finding {
+async function nameServers(flags: GlobalFlags): Promise<Finding> {
+  const check = 'name servers'
   const found = nameServersFor([])
-  return { check: 'name servers', result: found.kind === 'none' ? 'missing' : 'ok', say: explain(found) }
+  if (found.kind === 'none') return { check, result: 'missing', say: explain(found) }
+  const config = await loadConfiguration(flags)
+    .then(({ config }) => config)
+    .catch(() => undefined)
+  const direct = config?.networkPlugin === 'kubenet' ? config.nonMasqueradeCIDR : ''
+  const seeing = found.servers.filter((server) => isIn(direct, server))
+  if (seeing.length === 0) return { check, result: 'ok', say: explain(found) }
+  const say = `${explain(found)}; ${seeing.join(', ')} in nonMasqueradeCIDR ${direct} sees pods' own addresses: without a way back to them it does not answer. Name the pods' range alone there`
+  return { check, result: 'missing', say }
+}
+
+function isIn(cidrs: string, address: string): boolean {
+  const family = (text: string) => (isIP(text) === 6 ? 'ipv6' : 'ipv4')
+  const list = new BlockList()
+  for (const cidr of cidrs.split(',')) {
+    const [network = '', length = ''] = cidr.trim().split('/')
+    if (isIP(network) !== 0) list.addSubnet(network, Number(length), family(network))
+  }
+  return isIP(address) !== 0 && list.check(address, family(address))
 }
 
 function tool(command: string, what: string, debianPackage: string): Finding {
