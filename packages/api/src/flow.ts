@@ -38,7 +38,7 @@ export interface AllowedFlow {
   readonly name?: string
   /** How many began, or ended, at about the same time. */
   readonly count: number
-  /** When the first of them began, or the longest one that ended, ISO 8601; absent of those that were there before anybody asked. */
+  /** When the first of them began, or the longest one that ended, ISO 8601; absent of those that were there before anybody asked, which are told anew to whoever begins to ask. */
   readonly start?: string
 }
 

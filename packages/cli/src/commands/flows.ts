@@ -63,7 +63,8 @@ function line(told: StreamedEvent): string {
   const flow = flowOf(told)
   if (!flow) return `${told.at}  lost     there were more than could be told`
   const { namespace, name } = flow.pod
-  const what = told.event.replace('flow:', '').padEnd(7)
+  const isOpenAlready = told.event === 'flow:allowed' && !('start' in flow)
+  const what = (isOpenAlready ? 'open' : told.event.replace('flow:', '')).padEnd(7)
   const times = flow.count === 1 ? '' : `, ${flow.count} times`
   return `${told.at}  ${what}  ${namespace}/${name}  ${peerText(flow)}${times}${more(flow)}`
 }

@@ -80,6 +80,27 @@ describeIsolated('flows that are allowed', () => {
     expect(allowed().some(({ address }) => address === '192.0.2.2')).toBe(false)
   })
 
+  it('that are open keep the name, whatever policy the pod has by then', async () => {
+    const outside = await machine.outside(registry)
+    await outside.serve('tcp', 443, 'outside')
+    const upstream = await startUpstream(({ name }) => [{ type: 'A', name, ttl: 60, data: registry }])
+    onTestFinished(() => upstream.close())
+    await machine.start({ options: { nameServers: [upstream.server] } })
+    await machine.pod('pod', { policy: { egress: { default: 'deny', allow: [{ host: 'registry.test' }] } } })
+    const peer = await machine.peer('pod')
+    expect(await peer.resolve('registry.test', ANYBODY)).toBe(registry)
+    expect(await peer.ask('tcp', registry, 443)).toMatch(/^outside/)
+    await machine.pod('pod', { policy: { egress: { default: 'deny', allow: [{ cidr: `${registry}/32` }] } } })
+    for (let times = 0; times < 2; times++) {
+      machine.host.reports.length = 0
+      await watch(true)
+      const [open, ...more] = allowed().filter(({ port }) => port === 443)
+      expect({ open, more }).toMatchObject({ open: { name: 'registry.test', count: 1 }, more: [] })
+      expect(open).not.toHaveProperty('start')
+      await watch(false)
+    }
+  })
+
   it('are told with the name of a pod that was asked for, denied ones too, and only while that pod has the address', async () => {
     await machine.start()
     const { ip } = await machine.pod('web')
