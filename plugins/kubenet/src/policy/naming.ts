@@ -172,15 +172,13 @@ export function createNaming(context: NamingContext): Naming {
     const one = byAddress.get(refusal.source)
     if (!one) return
     const { name, reason } = refusal
+    if (reason === 'address') {
+      context.denied(one.pod, { protocol: 'dns', name, rule: 'address', address: refusal.address })
+      return
+    }
     const [deny] = one.denied(name)
     const rule = reason === 'limit' ? 'limit' : deny === undefined ? 'default' : `deny[${deny}]`
-    context.denied(one.pod, {
-      protocol: 'dns',
-      port: DNS_PORT,
-      name,
-      rule,
-      ...(reason === 'address' ? { address: refusal.address } : {}),
-    })
+    context.denied(one.pod, { protocol: 'dns', port: DNS_PORT, name, rule })
   }
 
   function serveNoMore(sandboxId: string) {

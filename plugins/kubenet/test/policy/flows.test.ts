@@ -70,13 +70,11 @@ describeIsolated('flows that are allowed', () => {
     expect(await peer.ask('tcp', registry, 443)).toMatch(/^outside/)
     expect(await peer.ask('tcp', '192.0.2.2', 443)).toBe('EHOSTUNREACH')
     await machine.remove('pod')
-    expect(closed()).toHaveLength(2)
-    expect(closed()).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ protocol: 'udp', address: '10.88.0.1', port: 53 }),
-        expect.objectContaining({ protocol: 'tcp', address: registry, port: 443, name: 'registry.test' }),
-      ]),
-    )
+    // What it asked the resolver is nothing that it reached.
+    expect(closed()).toEqual([
+      expect.objectContaining({ protocol: 'tcp', address: registry, port: 443, name: 'registry.test' }),
+    ])
+    expect(allowed().map(({ port }) => port)).toEqual([443])
     expect(allowed().some(({ address }) => address === '192.0.2.2')).toBe(false)
   })
 
