@@ -122,13 +122,17 @@ describe.skipIf(!isIsolated())('the flows of a daemon', () => {
   })
 
   test('are watched still after the configuration changed', async () => {
-    const { follow, configure, daemon } = await start()
+    const { follow, configure, daemon, ask } = await start()
     const one = await follow('/v1/flows')
     configure({ mtu: 1400 })
     await daemon.reload()
     expect(kept.wanted).toEqual([true, false, true])
     kept.report('flow:lost', {})
     await until(() => eventsIn(one.text()).includes('flow:lost'))
+    // What the plugin told of what is open before it began anew is told again, and not twice to who comes then.
+    expect(eventsIn((await ask('GET', '/v1/flows?from=start&until=now')).text)).toEqual([
+      ...['open', 'flow:allowed', 'flow:lost'],
+    ])
   })
 
   test('that were denied are counted, in no more series than there are kinds', async () => {

@@ -14,6 +14,9 @@ export interface EventLogs {
 const isOpenAlready = (event: string, payload: unknown) =>
   event === FLOW_ALLOWED && typeof payload === 'object' && payload !== null && !('start' in payload)
 
+/** What a plugin tells then, after it, is all there is. */
+const beginsAnew: ReadonlySet<string> = new Set(['plugin:ready', 'plugin:restarted'])
+
 const flows: ReadonlySet<string> = new Set([FLOW_DENIED, FLOW_ALLOWED, FLOW_CLOSED, FLOW_LOST])
 
 export function createEventLogs(): EventLogs {
@@ -24,6 +27,7 @@ export function createEventLogs(): EventLogs {
   return {
     ...logs,
     append: (event, payload) => {
+      if (beginsAnew.has(event)) logs.flows.pass()
       if (flows.has(event)) logs.flows.append(event, payload, isOpenAlready(event, payload))
       if (!flows.has(event) || event === FLOW_DENIED) logs.all.append(event, payload)
     },
