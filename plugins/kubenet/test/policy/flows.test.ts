@@ -160,7 +160,7 @@ describeIsolated('flows that are allowed', () => {
     await watch(true)
     await (await machine.peer('pod')).ask('udp', '192.0.2.2', 53)
     using netlink = openNetlink({ protocol: NETLINK_NETFILTER })
-    expect(await conntrack.flush(netlink, { port: 53 })).toBe(1)
+    expect(await conntrack.flush(netlink, { port: 53, address: '192.0.2.2' })).toBe(1)
     await expect.poll(closed).toMatchObject([{ protocol: 'udp', port: 53, count: 1 }])
     await machine.remove('pod')
     await watch(false)
