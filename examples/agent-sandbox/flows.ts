@@ -22,7 +22,10 @@ export async function watchFlows(host: NetworkHost, pod: PodName, say: (line: st
     // Its questions for names are shown when they are denied.
     if (!isOurs(flow) || (what === 'reached' && flow.port === 53)) return
     const { protocol, name, address, port } = flow
-    const to = `${name ?? address}${port === undefined ? '' : `:${port}`}`
+    const isElsewhere = 'rule' in flow && flow.rule === 'address'
+    const to = isElsewhere
+      ? `${name}, which leads to ${address}, not a public address`
+      : `${name ?? address}${port === undefined ? '' : `:${port}`}`
     const key = `${what} ${protocol} ${to}`
     const seen = all.get(key) ?? { what, protocol, to, times: 0, bytesSent: 0, bytesReceived: 0 }
     if (!all.has(key))

@@ -65,6 +65,14 @@ describe.skipIf(!isIsolated())('the sandbox of an agent', () => {
     expectNothingLeft()
   }, 60_000)
 
+  test('says where an allowed name leads that leads where it must not', async () => {
+    const [, output] = await said('--allow', 'db.example.com', '--', 'getent', 'ahostsv4', 'db.example.com')
+    expect(output).toContain(
+      'x  dns db.example.com, which leads to 10.1.2.3, not a public address (address)\n',
+    )
+    expectNothingLeft()
+  }, 60_000)
+
   test('stops what takes too long or is interrupted, and leaves nothing', async () => {
     const late = spawn(process.execPath, [...start, '--seconds', '1', '--', 'sleep', '60'], { cwd: example })
     let said = ''

@@ -1,9 +1,13 @@
-// A name server that knows two names, and a server at every address for what they lead to.
+// A name server that knows three names, and a server at every address for what they lead to.
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { decode, encode } from 'dns-packet'
 
-const addresses = { 'registry.npmjs.org': '104.16.1.34', 'paste.example.com': '104.16.1.34' }
+const addresses = {
+  'registry.npmjs.org': '104.16.1.34',
+  'paste.example.com': '104.16.1.34',
+  'db.example.com': '10.1.2.3',
+}
 
 const names = createSocket('udp4')
 names.on('message', (bytes, { port, address }) => {

@@ -9,11 +9,14 @@ export interface DeniedFlow {
   readonly protocol: string
   /** The other end's address; absent of a name that was not resolved. */
   readonly address?: string
-  /** The port that was tried, where the protocol has ports. */
+  /** The port that was tried, where the protocol has ports; absent of a name that led where it must not. */
   readonly port?: number
   /** The name that the pod asked for, where it is known. */
   readonly name?: string
-  /** Which rule denied it: `default`, or `deny[0]`; `limit`: the pod asked for too much. */
+  /**
+   * Which rule denied it: `default`, or `deny[0]`; `limit`: the pod asked for too much; `address`: the name is allowed, and leads to an
+   * address that is not the internet's, which no rule allows by itself.
+   */
   readonly rule: string
   /** How many packets at least: a flood is not counted to the end. */
   readonly count: number
@@ -23,7 +26,7 @@ export interface DeniedFlow {
   readonly last: string
 }
 
-/** Connections of one kind of a pod that nothing denied, together. Protocols without connections have them by the kernel's count. */
+/** Connections of one kind of a pod that nothing denied, together; those to the host's resolver are none. Protocols without connections have them by the kernel's count. */
 export interface AllowedFlow {
   readonly pod: PodRef
   /** `egress`: the pod began it; `ingress`: the other end did. */
@@ -38,7 +41,7 @@ export interface AllowedFlow {
   readonly name?: string
   /** How many began, or ended, at about the same time. */
   readonly count: number
-  /** When the first of them began, or the longest one that ended, ISO 8601; absent of those that were there before anybody asked. */
+  /** When the first of them began, or the longest one that ended, ISO 8601; absent of those that were there before anybody asked, which are told anew to whoever begins to ask. */
   readonly start?: string
 }
 

@@ -2,7 +2,7 @@ import type { DeniedFlow, PodRef } from '@podwire/api'
 import type { NetworkHost } from '@podwire/core'
 import { printNote } from './output.ts'
 import { peerText } from './peer.ts'
-import type { Suggestions } from './suggested-rules.ts'
+import { isNeverSuggested, type Suggestions } from './suggested-rules.ts'
 
 /** What policies denied while it was watched; packets of one kind are one. */
 export interface DeniedWatch {
@@ -46,9 +46,22 @@ export function printDenied({ flows, isIncomplete }: DeniedFlows): void {
   if (flows.length === 0) printNote('nothing was denied')
   for (const flow of flows) {
     const times = flow.count === 1 ? 'once' : `${flow.count} times`
-    printNote(`denied ${times} by ${flow.rule}: ${peerText(flow)}`)
+    const { what, why } = deniedText(flow)
+    printNote(`denied ${times} by ${flow.rule}: ${what}${why}`)
   }
   if (isIncomplete) printNote('more was denied than could be told')
+}
+
+/** What was denied, and what there is to say of that besides the rule. */
+export function deniedText(flow: DeniedFlow): { readonly what: string; readonly why: string } {
+  const { protocol, name, address, rule } = flow
+  if (rule !== 'address' || name === undefined || address === undefined)
+    return { what: peerText(flow), why: '' }
+  const remedy = isNeverSuggested(address) ? '' : `: --allow ${address} lets it`
+  return {
+    what: `${protocol} ${name} leads to ${address}`,
+    why: `, which is not a public address${remedy}`,
+  }
 }
 
 /** For people too: the flags to say another time, or that there are none. What is to be known before stands behind them, as a comment. */

@@ -25,13 +25,13 @@ export interface Known {
 }
 
 /**
- * Of what no rule allowed; what a rule or a limit denies is denied whatever is allowed. Names of hosts are the internet's: the host's
+ * Of what no rule allowed, names or where they lead; what a rule or a limit denies is denied whatever is allowed. Names of hosts are the internet's: the host's
  * resolver lets them lead nowhere else.
  */
 export function suggestRules(flows: readonly DeniedFlow[], known: Known): Suggestions {
   const rules = new Map<string, SuggestedRule & { readonly isRefused?: boolean }>()
   for (const flow of flows) {
-    if (flow.direction !== 'egress' || flow.rule !== 'default') continue
+    if (flow.direction !== 'egress' || (flow.rule !== 'default' && flow.rule !== 'address')) continue
     const rule = ruleFor(flow, known)
     // A name that was asked for first was not connected to yet.
     if (rule && !rules.has(rule.allow)) rules.set(rule.allow, rule)
@@ -44,6 +44,9 @@ export function suggestRules(flows: readonly DeniedFlow[], known: Known): Sugges
     ),
   }
 }
+
+/** Whether nobody should allow an address because a program tried it. */
+export const isNeverSuggested = (address: string) => kindOf(address, () => false)?.isRefused === true
 
 function ruleFor(
   { address, port, name, protocol }: DeniedFlow,
@@ -72,7 +75,10 @@ function ruleFor(
 const isHostName = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/i
 const podName = /^(.+)\.([^.]+)\.pod$/
 
-function kindOf(address: string, isHost: (address: string) => boolean) {
+function kindOf(
+  address: string,
+  isHost: (address: string) => boolean,
+): { readonly caution: string; readonly isRefused?: boolean } | undefined {
   if (METADATA_ADDRESSES.includes(address))
     return { caution: 'is where clouds tell machines their secrets', isRefused: true }
   if (isIn(linkLocal, address))

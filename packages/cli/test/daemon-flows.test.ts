@@ -108,6 +108,9 @@ describe.skipIf(!isIsolated())('flows, by a daemon', () => {
       new Set(['flow:allowed', 'flow:denied', 'flow:closed']),
     )
     expect(before[0]).toMatchObject({ payload: { plugin: 'kubenet', pod: { namespace: 'default' } } })
+    // What is open, or was closed a moment ago, is told once, however often somebody asked.
+    for (let times = 0; times < 3; times++)
+      expect(podwire('flows', 'default/other').stdout.match(/ open /g)).toHaveLength(1)
     const metrics = await fetchMetrics(socket)
     expect(metrics).toMatch(
       /podwire_flows_denied_total\{plugin="kubenet",direction="egress",protocol="tcp",rule="default"\} [1-9]/,

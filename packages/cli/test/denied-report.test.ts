@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { NetworkHost } from '@podwire/core'
 import { expect, test } from 'vitest'
-import { watchDenied } from '../src/denied-report.ts'
+import { deniedText, watchDenied } from '../src/denied-report.ts'
 
 const at = '2026-01-01T00:00:00.000Z'
 
@@ -23,4 +23,19 @@ test('what was denied is remembered up to a limit for each pod, and that there w
   expect(told.flows[0]).toMatchObject({ name: 'n0.org', count: 4 })
   expect(watch.of(other)).toMatchObject({ flows: [{ name: 'a.org', count: 2 }], isIncomplete: false })
   expect(watch.of({ ...other, sandboxId: 'nobody' })).toEqual({ flows: [], isIncomplete: false })
+})
+
+test('an allowed name that leads where it must not is told as that, with what lets it, unless nobody should', () => {
+  const pod = { namespace: 'default', name: 'web', sandboxId: 's' }
+  const leading = (address: string) => {
+    const kind = { direction: 'egress', protocol: 'dns', rule: 'address', name: 'db.org', address } as const
+    const { what, why } = deniedText({ pod, ...kind, count: 1, first: at, last: at })
+    return `${what}${why}`
+  }
+  expect(leading('203.0.113.80')).toBe(
+    'dns db.org leads to 203.0.113.80, which is not a public address: --allow 203.0.113.80 lets it',
+  )
+  expect(leading('169.254.169.254')).toBe(
+    'dns db.org leads to 169.254.169.254, which is not a public address',
+  )
 })

@@ -59,7 +59,7 @@ test.each([...METADATA_ADDRESSES, '169.254.7.7', 'fe80::1', '127.0.0.1', '::1'])
 )
 
 test('an allowed name that leads where it must not is suggested by that address, with what it is', () => {
-  const leading = (address: string) => suggest({ protocol: 'dns', port: 53, name: 'db.org', address })
+  const leading = (address: string) => suggest({ protocol: 'dns', rule: 'address', name: 'db.org', address })
   expect(leading('10.1.2.3').suggested).toEqual([
     { allow: '10.1.2.3', caution: expect.stringMatching(/^is where db.org leads.* is a private address/) },
   ])

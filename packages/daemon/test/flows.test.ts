@@ -76,9 +76,19 @@ describe.skipIf(!isIsolated())('the flows of a daemon', () => {
       'flow:denied',
     ])
     expect(eventsIn((await ask('GET', '/v1/flows?from=start&until=now')).text)).toEqual([
-      ...['open', 'flow:allowed', 'flow:closed', 'flow:denied', 'flow:lost', 'flow:allowed'],
+      ...['open', 'flow:closed', 'flow:denied', 'flow:lost', 'flow:allowed'],
     ])
     await until(() => kept.wanted.length === 4)
+    // What is open is told once, however often somebody asked; what began while somebody watched is told again.
+    const watcher = await follow('/v1/flows')
+    kept.report('flow:allowed', { ...flow, start: '2026-01-01T00:00:00Z' })
+    for (let times = 0; times < 2; times++)
+      expect(eventsIn((await ask('GET', '/v1/flows?from=start&until=now')).text)).toEqual([
+        ...['open', 'flow:closed', 'flow:denied', 'flow:lost', 'flow:allowed', 'flow:allowed'],
+      ])
+    watcher.socket.destroy()
+    await until(() => kept.wanted.length === 6)
+    expect((await ask('GET', '/v1/flows?from=start&until=now')).text.match(/"start"/g)).toHaveLength(1)
   })
 
   test('are told by no more streams than may be open, however many ask before the first is', async () => {
@@ -112,13 +122,17 @@ describe.skipIf(!isIsolated())('the flows of a daemon', () => {
   })
 
   test('are watched still after the configuration changed', async () => {
-    const { follow, configure, daemon } = await start()
+    const { follow, configure, daemon, ask } = await start()
     const one = await follow('/v1/flows')
     configure({ mtu: 1400 })
     await daemon.reload()
     expect(kept.wanted).toEqual([true, false, true])
     kept.report('flow:lost', {})
     await until(() => eventsIn(one.text()).includes('flow:lost'))
+    // What the plugin told of what is open before it began anew is told again, and not twice to who comes then.
+    expect(eventsIn((await ask('GET', '/v1/flows?from=start&until=now')).text)).toEqual([
+      ...['open', 'flow:allowed', 'flow:lost'],
+    ])
   })
 
   test('that were denied are counted, in no more series than there are kinds', async () => {

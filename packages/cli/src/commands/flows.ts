@@ -2,6 +2,7 @@ import { type AllowedFlow, type ClosedFlow, type DeniedFlow, podKey } from '@pod
 import type { StreamedEvent } from '@podwire/client'
 import { command, type DefineCommand } from '../command.ts'
 import { daemonSocket } from '../daemon-host.ts'
+import { deniedText } from '../denied-report.ts'
 import { errors } from '../errors.ts'
 import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
 import { print, printJson } from '../output.ts'
@@ -63,13 +64,15 @@ function line(told: StreamedEvent): string {
   const flow = flowOf(told)
   if (!flow) return `${told.at}  lost     there were more than could be told`
   const { namespace, name } = flow.pod
-  const what = told.event.replace('flow:', '').padEnd(7)
+  const isOpenAlready = told.event === 'flow:allowed' && !('start' in flow)
+  const what = (isOpenAlready ? 'open' : told.event.replace('flow:', '')).padEnd(7)
   const times = flow.count === 1 ? '' : `, ${flow.count} times`
-  return `${told.at}  ${what}  ${namespace}/${name}  ${peerText(flow)}${times}${more(flow)}`
+  const end = 'rule' in flow ? deniedText(flow).what : peerText(flow)
+  return `${told.at}  ${what}  ${namespace}/${name}  ${end}${times}${more(flow)}`
 }
 
 function more(flow: Flow): string {
-  if ('rule' in flow) return `, by ${flow.rule}`
+  if ('rule' in flow) return `, by ${flow.rule}${deniedText(flow).why}`
   const { durationMs, sent, received } = flow
   const duration = durationMs === undefined ? '' : `, ${(durationMs / 1000).toFixed(1)} s`
   return `${trafficText(sent, received)}${duration}`

@@ -19,14 +19,21 @@ import {
   transaction,
 } from '@podwire/netlink/nftables'
 import { be16, encodeIp, u8 } from '@podwire/netlink/transport'
-import { firstAddress, type IpFamily, isWithin, lastAddress, type Subnet } from '../layout/range.ts'
+import {
+  firstAddress,
+  type IpFamily,
+  isWithin,
+  lastAddress,
+  parseSubnet,
+  type Subnet,
+} from '../layout/range.ts'
 import { isWireguard } from './cluster-link.ts'
 import type { Wanted } from './wanted.ts'
 
 /**
  * What keeps pods from speaking to the port by which nodes carry each other's packets. A kernel takes what comes there for another
  * node's, whoever sent it: a pod could send as any pod of another node, to pods here, and, as this node translates its address, to
- * those of other nodes. Nodes have no addresses of pods' networks.
+ * those of other nodes. Nodes have no addresses of pods' networks, and speak to others from none of a single link, which each pod has.
  */
 export interface VxlanGuard {
   /** @param isLook somebody may have taken it away. Where the kernel has none, that is told, and packets go on */
@@ -40,6 +47,8 @@ const chain = { ...table, chain: 'from-pods' }
 const nfproto = { 4: u8(2), 6: u8(10) } as const
 const IPPROTO_UDP = u8(17)
 const families = [4, 6] as const
+
+const linkLocal = ['169.254.0.0/16', 'fe80::/10'].flatMap((one) => parseSubnet(one) ?? [])
 
 const setOf = (family: IpFamily) => `pods${family}`
 
@@ -88,7 +97,8 @@ export function openVxlanGuard(log: Logger): VxlanGuard {
   }
 
   async function put(networks: readonly Subnet[], ports: readonly number[], isLook: boolean) {
-    const ranges = { 4: rangesOf(networks, 4), 6: rangesOf(networks, 6) }
+    const sources = [...networks, ...linkLocal]
+    const ranges = { 4: rangesOf(sources, 4), 6: rangesOf(sources, 6) }
     const comment = hash('sha256', [ranges[4], ranges[6], ports].join(' '))
     const own = ports.flatMap((port) => families.map((family) => fromPods(family, port)))
     if (comment === there && (!isLook || (await isIntact(comment, own.length)))) return

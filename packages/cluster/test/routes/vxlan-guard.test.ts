@@ -146,6 +146,32 @@ describe.skipIf(!isIsolated())('a pod beside vxlan', () => {
     expect(await attempt()).toEqual([0, 0])
   })
 
+  test('speaks as none from an address of its link either', async () => {
+    await routes.apply(wantedFor(self, [peer], backend, underlay))
+    sh(`ip addr add 169.254.7.1/30 dev evil; ip -n ${evil} addr add 169.254.7.2/30 dev eth0
+      ip addr add fe80::7:1/64 dev evil nodad; ip -n ${evil} addr add fe80::7:2/64 dev eth0 nodad`)
+    const sayAs = (family: 4 | 6, from: string, to: string, port: number) => {
+      const frame = vxlanOfPod()
+      // Each family has a link of its own.
+      Buffer.from(`${hex(vtepMacOf('a', 7, family))}${hex(vtepMacOf('b', 7, family))}`, 'hex').copy(frame, 8)
+      sh(`ip netns exec ${evil} ${process.execPath} -e '
+        const s = require("node:dgram").createSocket("udp${family}")
+        s.bind(0, "${from}", () => s.send(Buffer.from("${frame.toString('hex')}", "hex"), ${port}, "${to}", () => s.close()))'`)
+    }
+    async function attemptOf() {
+      const before = seen(victim)
+      sayAs(4, '169.254.7.2', '169.254.7.1', 8472)
+      sayAs(6, 'fe80::7:2%eth0', 'fe80::7:1%eth0', 8472)
+      // What is said later is looked at later.
+      say('10.244.1.3', 9)
+      await until(() => seen(victim)[1] > before[1])
+      return seen(victim)[0] - before[0]
+    }
+    expect(await attemptOf()).toBe(0)
+    sh('nft delete table inet podwire-vxlan')
+    expect(await attemptOf()).toBe(2)
+  })
+
   test('is let to speak to that port where the network has no vxlan, or the node has left it', async () => {
     const isThere = () => sh('nft list tables').includes('podwire-vxlan')
     await routes.apply(wantedFor(self, [peer], backend, underlay))

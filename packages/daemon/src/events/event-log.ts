@@ -3,12 +3,15 @@ import { errorToJson } from '@podwire/api'
 
 /** The last events of a daemon, each as it goes over the wire. */
 export interface EventLog {
-  append(event: string, payload: unknown): void
+  /** @param isPassing it is told to who listens, and is no part of what is told later */
+  append(event: string, payload: unknown, isPassing?: boolean): void
+  /** Forgets what is passing. */
+  pass(): void
   /** The number of the oldest event that is kept; one more than `last` where none is. */
   readonly oldest: number
   /** The number of the newest event; 0 before the first. */
   readonly last: number
-  /** The event of a number that is kept, as text. */
+  /** The event of a number that is kept, as text; empty where it has passed. */
   at(number: number): string
   /** What names an event in this daemon and no other: `EPOCH-NUMBER`. */
   idOf(number: number): string
@@ -34,6 +37,7 @@ export function createEventLog({ events: most, bytes: mostBytes }: EventLogLimit
   const epoch = randomBytes(4).toString('hex')
   const listeners = new Set<() => void>()
   const kept = new Map<number, string>()
+  const passing = new Set<number>()
   let last = 0
   let oldest = 1
   let bytes = 0
@@ -46,15 +50,24 @@ export function createEventLog({ events: most, bytes: mostBytes }: EventLogLimit
   }
 
   return {
-    append: (event, payload) => {
+    append: (event, payload, isPassing = false) => {
       const text = format(++last, event, payload)
       kept.set(last, text)
+      if (isPassing) passing.add(last)
       bytes += text.length
       while (kept.size > most || (bytes > mostBytes && kept.size > 1)) {
         bytes -= kept.get(oldest)?.length ?? 0
+        passing.delete(oldest)
         kept.delete(oldest++)
       }
       for (const callback of listeners) callback()
+    },
+    pass: () => {
+      for (const number of passing) {
+        bytes -= kept.get(number)?.length ?? 0
+        kept.set(number, '')
+      }
+      passing.clear()
     },
     get oldest() {
       return oldest

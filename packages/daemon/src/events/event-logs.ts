@@ -5,10 +5,17 @@ import { createEventLog, type EventLog } from './event-log.ts'
 export interface EventLogs {
   /** All but allowed flows, of which there may be thousands in a second: they would leave no room for anything else. */
   readonly all: EventLog
-  /** Flows of pods: denied ones, and those that were allowed while somebody watched. */
+  /** Flows of pods: denied ones, and those that were allowed while somebody watched; those that were open before, until somebody begins to watch anew. */
   readonly flows: EventLog
   append(event: string, payload: unknown): void
 }
+
+/** They are told anew whenever somebody begins to watch. */
+const isOpenAlready = (event: string, payload: unknown) =>
+  event === FLOW_ALLOWED && typeof payload === 'object' && payload !== null && !('start' in payload)
+
+/** What a plugin tells then, after it, is all there is. */
+const beginsAnew: ReadonlySet<string> = new Set(['plugin:ready', 'plugin:restarted'])
 
 const flows: ReadonlySet<string> = new Set([FLOW_DENIED, FLOW_ALLOWED, FLOW_CLOSED, FLOW_LOST])
 
@@ -20,7 +27,8 @@ export function createEventLogs(): EventLogs {
   return {
     ...logs,
     append: (event, payload) => {
-      if (flows.has(event)) logs.flows.append(event, payload)
+      if (beginsAnew.has(event)) logs.flows.pass()
+      if (flows.has(event)) logs.flows.append(event, payload, isOpenAlready(event, payload))
       if (!flows.has(event) || event === FLOW_DENIED) logs.all.append(event, payload)
     },
   }

@@ -28,7 +28,8 @@ export function sendEvents(log: EventLog, to: Writable, { after, fromStart, unti
         to.write(log.format(log.oldest - 1, 'events:dropped', { missed: log.oldest - next }))
         next = log.oldest
       }
-      to.write(log.at(next++))
+      const event = log.at(next++)
+      if (event !== '') to.write(event)
     }
     if (!untilNow || next <= log.last) return
     stop()

@@ -140,7 +140,7 @@ export function createMetrics(host: LocalNetworkHost, version: string): Metrics 
 }
 
 /** `deny[3]` is `deny`; what isn't one of the host's own words is `other`. */
-const ruleKind = (rule: string) => /^(default|deny|limit)\b/.exec(rule)?.[1] ?? 'other'
+const ruleKind = (rule: string) => /^(default|deny|limit|address)\b/.exec(rule)?.[1] ?? 'other'
 
 const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'icmp', 'sctp', 'dns'])
 const knownProtocol = (protocol: string) => (protocols.has(protocol) ? protocol : 'other')

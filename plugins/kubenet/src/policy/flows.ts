@@ -219,19 +219,18 @@ export function createFlows(context: FlowsContext): Flows {
     return [...pods].flatMap((pod) => {
       if (!pod) return []
       const own = pod.addresses.map(({ address }) => address)
-      return triedBy(connection, own).map(({ direction, address, protocol, port }) => {
+      return triedBy(connection, own).flatMap(({ direction, address, protocol, port }) => {
+        // What the pod asked some name server, and was led to the resolver: names that are denied are told.
+        const isAsked = original.destinationPort === DNS_PORT && port !== DNS_PORT
+        if (isAsked && pod.addresses.some(({ gateway }) => gateway === address)) return []
         const name =
           direction === 'egress' ? (knownName ?? context.nameOf(pod.sandboxId, address)) : undefined
-        // What the pod asked some name server was led to the resolver.
-        const isDns =
-          original.destinationPort === DNS_PORT && pod.addresses.some(({ gateway }) => gateway === address)
-        const at = isDns ? DNS_PORT : port
         return {
           pod: podRef(pod),
           direction,
           protocol: protocolName(protocol),
           address,
-          ...(at === undefined ? {} : { port: at }),
+          ...(port === undefined ? {} : { port }),
           ...(name === undefined ? {} : { name }),
         }
       })

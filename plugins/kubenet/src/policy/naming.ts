@@ -37,7 +37,7 @@ export interface Naming {
   membersOf(sandboxId: string, group: number, family: IpFamily): readonly Member[]
   /** All addresses that names have led the pod to; undefined where another process may have led it to more. */
   allLedTo(sandboxId: string): readonly string[] | undefined
-  /** The name that led the pod to an address. */
+  /** The name that led the pod to an address, by whatever policy it had. */
   nameOf(sandboxId: string, address: string): string | undefined
   close(): Promise<void>
 }
@@ -86,6 +86,8 @@ export function createNaming(context: NamingContext): Naming {
   const served = new Map<string, Served>()
   const byAddress = new Map<string, Served>()
   const podNames = createPodNames(context)
+  /** By sandbox: the name that led to an address last. Connections last longer than answers, and than policies. */
+  const led = new Map<string, Map<string, string>>()
 
   // One for each set of the host's addresses in the networks of pods: mostly one.
   function resolverAt(addresses: readonly string[]): Promise<Resolver> {
@@ -145,8 +147,20 @@ export function createNaming(context: NamingContext): Naming {
       timeout: ttl * 1000 + slackMs,
     }))
     context.admit(one.pod, one.groups(name), members)
-    for (const { address, ttl } of fresh)
+    for (const { address, ttl } of fresh) {
       one.admitted.set(address, { name, until: now + ttl * 1000 + slackMs })
+      rememberLed(one.pod, address, name)
+    }
+  }
+
+  function rememberLed({ sandboxId }: PodRecord, address: string, name: string) {
+    const own = led.get(sandboxId) ?? new Map<string, string>()
+    led.set(sandboxId, own)
+    // The newest is the last.
+    own.delete(address)
+    own.set(address, name)
+    const [oldest] = own.keys()
+    if (own.size > MOST_ADMITTED && oldest !== undefined) own.delete(oldest)
   }
 
   const permits = (source: string, address: string) => {
@@ -158,18 +172,16 @@ export function createNaming(context: NamingContext): Naming {
     const one = byAddress.get(refusal.source)
     if (!one) return
     const { name, reason } = refusal
+    if (reason === 'address') {
+      context.denied(one.pod, { protocol: 'dns', name, rule: 'address', address: refusal.address })
+      return
+    }
     const [deny] = one.denied(name)
     const rule = reason === 'limit' ? 'limit' : deny === undefined ? 'default' : `deny[${deny}]`
-    context.denied(one.pod, {
-      protocol: 'dns',
-      port: DNS_PORT,
-      name,
-      rule,
-      ...(reason === 'address' ? { address: refusal.address } : {}),
-    })
+    context.denied(one.pod, { protocol: 'dns', port: DNS_PORT, name, rule })
   }
 
-  function forget(sandboxId: string) {
+  function serveNoMore(sandboxId: string) {
     const one = served.get(sandboxId)
     served.delete(sandboxId)
     for (const { address } of one?.pod.addresses ?? [])
@@ -202,7 +214,7 @@ export function createNaming(context: NamingContext): Naming {
     },
     async serve(pod, isLed) {
       const before = served.get(pod.sandboxId)
-      forget(pod.sandboxId)
+      serveNoMore(pod.sandboxId)
       if (!pod.policy) return
       const { egress } = compilePolicy(pod.policy)
       const answers = egress && answeredHere(egress)
@@ -223,7 +235,10 @@ export function createNaming(context: NamingContext): Naming {
       for (const { address } of pod.addresses) byAddress.set(address, one)
     },
     resolverOf: ({ sandboxId }) => served.get(sandboxId),
-    forget,
+    forget(sandboxId) {
+      serveNoMore(sandboxId)
+      led.delete(sandboxId)
+    },
     pods: () => [...served.values()].map(({ pod }) => pod),
     membersOf(sandboxId, group, family) {
       const one = served.get(sandboxId)
@@ -241,7 +256,8 @@ export function createNaming(context: NamingContext): Naming {
     },
     nameOf(sandboxId, address) {
       const one = served.get(sandboxId)
-      return one && (one.admitted.get(address)?.name ?? podNames.nameOf(one.asked.get(address), address))
+      const now = one && (one.admitted.get(address)?.name ?? podNames.nameOf(one.asked.get(address), address))
+      return now ?? led.get(sandboxId)?.get(address)
     },
     async close() {
       const running = await Promise.allSettled(resolvers.values())

@@ -71,6 +71,14 @@ describeIsolated('a policy with names', () => {
     const { pod } = await start(allowing({ host: '*.test' }))
     expect(await pod.resolve('rebinding.test', ANYBODY)).not.toContain('10.99')
     expect(await pod.ask('tcp', '10.99.0.2', 80, { timeout: 500 })).toMatch(REFUSED)
+    await expect.poll(() => deniedFlows().filter(({ protocol }) => protocol === 'dns')).toHaveLength(1)
+    const [{ pod: _, count, first, last, ...told } = {} as DeniedFlow] = deniedFlows().filter(
+      ({ protocol }) => protocol === 'dns',
+    )
+    expect(told).toEqual({
+      ...{ direction: 'egress', protocol: 'dns', rule: 'address' },
+      ...{ name: 'rebinding.test', address: '10.99.0.2' },
+    })
     await machine.again('pod', { policy: allowing({ host: '*.test' }, { cidr: '10.99.0.0/16' }) })
     expect(await pod.resolve('rebinding.test', ANYBODY)).toBe('10.99.0.2')
   })

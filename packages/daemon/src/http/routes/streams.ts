@@ -25,6 +25,8 @@ export function addStreams(app: FastifyInstance, { events, host, most, log }: St
   /** Streams that are not open yet, and have their place. */
   let opening = 0
   let isEnding = false
+  /** Streams that have flows watched, or wait for it. */
+  let watching = 0
 
   /** Sends a log to a client until it goes. @param atEnd called once */
   function stream(
@@ -63,9 +65,19 @@ export function addStreams(app: FastifyInstance, { events, host, most, log }: St
   }
 
   async function watchFlows() {
+    // What is open is told anew.
+    if (watching === 0) events.flows.pass()
+    watching++
     opening++
     try {
-      return await host.watchFlows()
+      const unwatch = await host.watchFlows()
+      return () => {
+        watching--
+        return unwatch()
+      }
+    } catch (error) {
+      watching--
+      throw error
     } finally {
       opening--
     }
