@@ -13,6 +13,12 @@ export const errors = defineErrors({
     remedy: ({ flag, of }) => `Leave ${flag} out, or give ${of}.`,
     exitCode: 2,
   },
+  FLAGS_CONTRADICT: {
+    message: (about: { one: string; other: string; why: string }) =>
+      `${about.one} and ${about.other} contradict each other: ${about.why}`,
+    remedy: 'Give one of the two.',
+    exitCode: 2,
+  },
 
   // Pods
   NO_FLOWS_OF_POD: {

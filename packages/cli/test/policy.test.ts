@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { isIsolated } from '@podwire/testing'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { createNetworkHost } from '../src/index.ts'
 import { parsePolicyFlag, policyOfFlags } from '../src/policy-flags.ts'
 import { project } from './podwire.ts'
 
@@ -54,6 +55,7 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
   let server: ChildProcess
   const port = 8123
   const config = { networkPlugin: 'kubenet', stateDir: './state', podCIDR: '10.88.0.0/16' }
+  const web = { namespace: 'default', name: 'web' }
   const made = () => project({ 'podwire.config.json': config })
   const connect = (to: number) => `exec 3<>/dev/tcp/10.88.0.1/${to} && cat <&3`
 
@@ -169,5 +171,61 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
       egress: { default: 'deny', allow: [{ pod: '*/*' }, { gateway: true }] },
     })
     expect(podwire('down', 'default/web').status).toBe(0)
+  })
+
+  test('up again without a flag about policies keeps the policy of a pod that is up, and says so', async () => {
+    const { podwire, dir } = made()
+    onTestFinished(() => void podwire('down', 'default/web'))
+    const policy = () => JSON.parse(podwire('status', 'default/web', '--json').stdout).pods[0].policy
+    const one = { egress: { default: 'deny', allow: [{ cidr: '10.5.6.7/32', ports: [5432] }] } }
+    expect(podwire('up', 'default/web', '--allow', '10.5.6.7:5432')).toMatchObject({ status: 0, stderr: '' })
+    const kept = {
+      status: 0,
+      stderr: 'podwire: default/web: keeps the policy that it has; to drop it: --no-policy\n',
+    }
+    expect(podwire('up', 'default/web', '-p', '18080:80')).toMatchObject(kept)
+    expect(policy()).toEqual(one)
+    expect(podwire('up', 'default/web')).toMatchObject(kept)
+    expect(policy()).toEqual(one)
+    const json = podwire('up', 'default/web', '--json')
+    expect(json).toMatchObject({ status: 0, stderr: '' })
+    expect(JSON.parse(json.stdout).policy).toEqual(one)
+    expect(podwire('up', 'default/web', '--allow', 'gateway')).toMatchObject({ status: 0, stderr: '' })
+    expect(policy()).toEqual({ egress: { default: 'deny', allow: [{ gateway: true }] } })
+    expect(podwire('up', 'default/web', '--no-policy')).toMatchObject({ status: 0, stderr: '' })
+    expect(policy()).toBeUndefined()
+    expect(podwire('up', 'default/web')).toMatchObject({ status: 0, stderr: '' })
+    // One that stays may have names in a policy; who ends at once can't answer them, and doesn't open the pod instead.
+    const host = await createNetworkHost({ config: { ...config, stateDir: `${dir}/state` } })
+    await host.setUpPod({ ...web, policy: { egress: { default: 'deny', allow: [{ host: 'a.org' }] } } })
+    await host.close()
+    expect(podwire('up', 'default/web')).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/keeps the policy.*"a.org" by name/s),
+    })
+    expect(policy()).toEqual({ egress: { default: 'deny', allow: [{ host: 'a.org' }] } })
+  })
+
+  test('up --no-policy leaves what the configuration says, and contradicts each flag that gives one', () => {
+    const base = { egress: { default: 'deny', allow: [{ gateway: true }] } }
+    const { podwire } = project({ 'podwire.config.json': { ...config, policy: base }, 'policy.json': base })
+    onTestFinished(() => void podwire('down', 'default/web'))
+    const up = (...flags: string[]) => JSON.parse(podwire('up', 'default/web', '--json', ...flags).stdout)
+    expect(up('--allow', '10.5.6.7')).toMatchObject({
+      policy: { egress: { allow: [{ cidr: '10.5.6.7/32' }] } },
+    })
+    expect(up('--no-policy').policy).toEqual(base)
+    const given = [
+      ['--allow', '*'],
+      ['--deny', 'metadata'],
+      ['--no-internet'],
+      ['--isolated'],
+      ['--policy', 'policy.json'],
+    ]
+    for (const flags of given) {
+      const refused = { status: 2, stderr: expect.stringContaining(`--no-policy and ${flags[0]} contradict`) }
+      expect(podwire('up', 'default/web', '--no-policy', ...flags)).toMatchObject(refused)
+      expect(podwire('up', 'default/web', ...flags, '--no-policy')).toMatchObject(refused)
+    }
   })
 })
