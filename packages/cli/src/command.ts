@@ -92,7 +92,7 @@ export function withPodFlags(one: Command): Command {
       collect(parsePolicyFlag('--deny')),
     )
     .option('--no-internet', 'reach other pods and the host alone')
-    .option('--isolated', 'reach nothing, and be reached by published ports alone')
+    .option('--isolated', 'reach nothing but what --allow adds, and be reached by published ports alone')
     .option(
       '--policy <file>',
       'what the pod may reach, and who may reach it: YAML or JSON, of Kubernetes too; may be repeated',

@@ -19,6 +19,12 @@ export const errors = defineErrors({
     remedy: 'Give one of the two.',
     exitCode: 2,
   },
+  UNLIKELY_HOST: {
+    message: ({ flag, host, meant }: { flag: string; host: string; meant: string }) =>
+      `${flag}: ${describeValue(host)} would be the name of a host; did you mean ${meant}?`,
+    remedy: ({ host }) => `A host that is called so is written with a dot at its end: ${host}.`,
+    exitCode: 2,
+  },
 
   // Pods
   NO_FLOWS_OF_POD: {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { Policy, PolicyRule, PolicySide } from '@podwire/api'
 import { Option } from 'commander'
 import { errors } from './errors.ts'
+import { assertHostsMeant } from './policy-words.ts'
 
 /** The flags by which a pod is told what it may reach. */
 export interface PolicyFlags {
@@ -92,6 +93,14 @@ export async function policyOfFlags(
     const other = Object.entries(given).find(([, isGiven]) => isGiven)
     if (other) throw policyOrNone(other[0])
   }
+  if (isolated && !internet)
+    throw errors.FLAGS_CONTRADICT({
+      one: '--isolated',
+      other: '--no-internet',
+      why: 'the one closes other pods and the host, the other leaves them open',
+    })
+  await assertHostsMeant('--allow', allow)
+  await assertHostsMeant('--deny', deny)
   const policies: Policy[] = []
   if (files.length > 0) {
     const { policyFromFile } = await import('@podwire/core')

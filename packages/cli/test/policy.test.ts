@@ -38,18 +38,57 @@ test('flags add up: what any allows, less what any denies', async () => {
   })
   expect(
     await policyOfFlags(
-      { allow: [{ host: 'a.org' }], deny: [{ ports: [22] }], internet: false, isolated: true },
+      { allow: [{ host: 'a.org' }, { gateway: true }], deny: [{ ports: [22] }], isolated: true },
       pod,
     ),
   ).toEqual({
     egress: {
       default: 'deny',
-      allow: [{ host: 'a.org' }, { pod: '*/*' }, { gateway: true }],
+      allow: [{ host: 'a.org' }, { gateway: true }],
       deny: [{ ports: [22] }],
     },
     ingress: { default: 'deny', allow: [{ published: true }] },
   })
 })
+
+test('--isolated and --no-internet contradict each other', async () => {
+  const pod = { namespace: 'default', annotations: {} }
+  await expect(policyOfFlags({ internet: false, isolated: true }, pod)).rejects.toMatchObject({
+    code: 'FLAGS_CONTRADICT',
+    exitCode: 2,
+  })
+})
+
+test.each([
+  ...['metdata', 'METADATA', 'metadata1'].map((word) => [word, 'did you mean "metadata"?']),
+  ...['gatway:80', 'Gateway', 'gateways'].map((word) => [word, 'did you mean "gateway"?']),
+  ['dnss', 'did you mean "dns"?'],
+  ...['publishd', 'published'].map((word) => [word, 'did you mean who comes by a published port']),
+  ...['any', 'all:80', 'Everything', 'internet/tcp'].map((word) => [word, 'did you mean "*"?']),
+  ['pods', 'did you mean "pod:NAMESPACE/*"?'],
+])('--allow %s and --deny of it are no hosts, and %s', async (text = '', message) => {
+  const pod = { namespace: 'default', annotations: {} }
+  for (const side of ['allow', 'deny'] as const) {
+    const flag = `--${side}`
+    const given = policyOfFlags({ [side]: [parsePolicyFlag(flag)(text)] }, pod)
+    await expect(given).rejects.toMatchObject({
+      code: 'UNLIKELY_HOST',
+      exitCode: 2,
+      message: expect.stringMatching(new RegExp(`^${flag}: .*`)),
+    })
+    await expect(given).rejects.toThrow(message)
+  }
+})
+
+test.each(['db', 'registry', 'localhost', 'web', 'metdata.', 'any.', 'all.example.org'])(
+  '--allow %s is a host',
+  async (host) => {
+    const pod = { namespace: 'default', annotations: {} }
+    const rule = parsePolicyFlag('--allow')(host)
+    expect(rule).toEqual({ host })
+    expect(await policyOfFlags({ allow: [rule] }, pod)).toMatchObject({ egress: { allow: [{ host }] } })
+  },
+)
 
 describe.skipIf(!isIsolated())('podwire run with a policy', () => {
   let server: ChildProcess
@@ -79,8 +118,10 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     const port9 = ['run', '--deny', '10.88.0.1:9', '--suggest', '--', 'bash', '-c', connect(9)]
     expect(podwire(...port9).stderr).toContain('no flag to suggest: what was denied is denied by a rule')
     expect(podwire('run', '--suggest', '--', 'true').stderr).toContain(
-      'no flag to suggest: nothing was denied',
+      'no flag to suggest: nothing was denied, as there was no policy; what it needs is seen with: podwire run --isolated --suggest',
     )
+    const met = podwire('run', '--deny', '10.88.0.1:9', '--suggest', '--', 'true')
+    expect(met.stderr).toContain('no flag to suggest: nothing was denied\n')
     const json = podwire('run', '--isolated', '--json', '--', 'bash', '-c', connect(port))
     expect(JSON.parse(json.stdout)).toMatchObject({
       policy: { egress: { default: 'deny' } },
