@@ -2,7 +2,6 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { isIsolated } from '@podwire/testing'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { createNetworkHost } from '../src/index.ts'
 import { parsePolicyFlag, policyOfFlags } from '../src/policy-flags.ts'
 import { project } from './podwire.ts'
 
@@ -94,7 +93,6 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
   let server: ChildProcess
   const port = 8123
   const config = { networkPlugin: 'kubenet', stateDir: './state', podCIDR: '10.88.0.0/16' }
-  const web = { namespace: 'default', name: 'web' }
   const made = () => project({ 'podwire.config.json': config })
   const connect = (to: number) => `exec 3<>/dev/tcp/10.88.0.1/${to} && cat <&3`
 
@@ -215,7 +213,7 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
   })
 
   test('up again without a flag about policies keeps the policy of a pod that is up, and says so', async () => {
-    const { podwire, dir } = made()
+    const { podwire, start } = made()
     onTestFinished(() => void podwire('down', 'default/web'))
     const policy = () => JSON.parse(podwire('status', 'default/web', '--json').stdout).pods[0].policy
     const one = { egress: { default: 'deny', allow: [{ cidr: '10.5.6.7/32', ports: [5432] }] } }
@@ -224,6 +222,8 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
       status: 0,
       stderr: 'podwire: default/web: keeps the policy that it has; to drop it: --no-policy\n',
     }
+    expect(podwire('ps').stdout).toMatch(/POLICY.*\n.* +- +yes +\d+s/)
+    expect(podwire('status').stdout).toMatch(/ADDRESS +POLICY .*\n.* +yes +[\d.]+ ms/)
     expect(podwire('up', 'default/web', '-p', '18080:80')).toMatchObject(kept)
     expect(policy()).toEqual(one)
     expect(podwire('up', 'default/web')).toMatchObject(kept)
@@ -235,16 +235,22 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     expect(policy()).toEqual({ egress: { default: 'deny', allow: [{ gateway: true }] } })
     expect(podwire('up', 'default/web', '--no-policy')).toMatchObject({ status: 0, stderr: '' })
     expect(policy()).toBeUndefined()
+    expect(podwire('status').stdout).toMatch(/ +- +[\d.]+ ms/)
     expect(podwire('up', 'default/web')).toMatchObject({ status: 0, stderr: '' })
-    // One that stays may have names in a policy; who ends at once can't answer them, and doesn't open the pod instead.
-    const host = await createNetworkHost({ config: { ...config, stateDir: `${dir}/state` } })
-    await host.setUpPod({ ...web, policy: { egress: { default: 'deny', allow: [{ host: 'a.org' }] } } })
-    await host.close()
+    expect(podwire('down', 'default/web').status).toBe(0)
+    // Who stays may answer names; who ends at once can't, and doesn't open the pod instead.
+    const named = ['--name', 'default/web', '--allow', 'a.org']
+    const running = start('run', ...named, '--', 'sh', '-c', 'echo ready; exec sleep 1000')
+    onTestFinished(() => void running.kill())
+    await once(running.stdout, 'data')
     expect(podwire('up', 'default/web')).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/keeps the policy.*"a.org" by name/s),
     })
     expect(policy()).toEqual({ egress: { default: 'deny', allow: [{ host: 'a.org' }] } })
+    const end = once(running, 'exit')
+    running.kill()
+    await end
   })
 
   test('up --no-policy leaves what the configuration says, and contradicts each flag that gives one', () => {
