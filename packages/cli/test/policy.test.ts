@@ -228,6 +228,14 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     expect(policy()).toEqual(one)
     expect(podwire('up', 'default/web')).toMatchObject(kept)
     expect(policy()).toEqual(one)
+    // What is to be done where exec and check say that the network namespace is gone.
+    const [{ netns }] = JSON.parse(podwire('ps', '--json').stdout)
+    execFileSync('ip', ['netns', 'del', netns.replace('/run/netns/', '')])
+    expect(podwire('up', 'default/web')).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(kept.stderr),
+    })
+    expect(policy()).toEqual(one)
     const json = podwire('up', 'default/web', '--json')
     expect(json).toMatchObject({ status: 0, stderr: '' })
     expect(JSON.parse(json.stdout).policy).toEqual(one)
@@ -248,9 +256,14 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
       stderr: expect.stringMatching(/keeps the policy.*"a.org" by name/s),
     })
     expect(policy()).toEqual({ egress: { default: 'deny', allow: [{ host: 'a.org' }] } })
+    // A pod that ended with its process leaves its policy to nobody.
     const end = once(running, 'exit')
-    running.kill()
+    running.kill('SIGKILL')
     await end
+    const next = podwire('up', 'default/web')
+    expect(next.stderr).not.toContain('keeps the policy')
+    expect(next.status).toBe(0)
+    expect(policy()).toBeUndefined()
   })
 
   test('up --no-policy leaves what the configuration says, and contradicts each flag that gives one', () => {
