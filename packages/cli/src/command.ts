@@ -8,7 +8,7 @@ import {
   parsePort,
 } from './flags.ts'
 import { withoutColour } from './output.ts'
-import { parsePolicyFlag } from './policy-flags.ts'
+import { collectPolicyFile, parsePolicyFlag } from './policy-flags.ts'
 
 /**
  * Makes what commander calls out of what a command does: it gets the arguments and then the flags, the global ones among
@@ -92,11 +92,11 @@ export function withPodFlags(one: Command): Command {
       collect(parsePolicyFlag('--deny')),
     )
     .option('--no-internet', 'reach other pods and the host alone')
-    .option('--isolated', 'reach nothing, and be reached by published ports alone')
+    .option('--isolated', 'reach nothing but what --allow adds, and be reached by published ports alone')
     .option(
       '--policy <file>',
       'what the pod may reach, and who may reach it: YAML or JSON, of Kubernetes too; may be repeated',
-      collect((file) => file),
+      collectPolicyFile,
     )
     .option('--allow-no-address', 'accept a pod that the plugin gives no address')
 }

@@ -65,14 +65,18 @@ export function deniedText(flow: DeniedFlow): { readonly what: string; readonly 
 }
 
 /** For people too: the flags to say another time, or that there are none. What is to be known before stands behind them, as a comment. */
-export function printSuggested(flows: readonly DeniedFlow[], { suggested, notSuggested }: Suggestions): void {
+export function printSuggested(
+  flows: readonly DeniedFlow[],
+  { suggested, notSuggested }: Suggestions,
+  hasPolicy: boolean,
+): void {
   for (const { allow, caution } of suggested)
     printNote(`--allow ${allow}${caution === undefined ? '' : `  # ${caution}`}`)
   for (const { allow, caution } of notSuggested) printNote(`not suggested: ${allow}, which ${caution}`)
   if (suggested.length > 0) return
   printNote(
     flows.length === 0
-      ? 'no flag to suggest: nothing was denied'
+      ? `no flag to suggest: nothing was denied${hasPolicy ? '' : ', as there was no policy; what it needs is seen with: podwire run --isolated --suggest'}`
       : notSuggested.length > 0
         ? 'no other flag to suggest'
         : 'no flag to suggest: what was denied is denied by a rule or a limit, whatever is allowed',

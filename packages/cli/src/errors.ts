@@ -13,6 +13,18 @@ export const errors = defineErrors({
     remedy: ({ flag, of }) => `Leave ${flag} out, or give ${of}.`,
     exitCode: 2,
   },
+  FLAGS_CONTRADICT: {
+    message: (about: { one: string; other: string; why: string }) =>
+      `${about.one} and ${about.other} contradict each other: ${about.why}`,
+    remedy: 'Give one of the two.',
+    exitCode: 2,
+  },
+  UNLIKELY_HOST: {
+    message: ({ flag, host, meant }: { flag: string; host: string; meant: string }) =>
+      `${flag}: ${describeValue(host)} would be the name of a host; did you mean ${meant}?`,
+    remedy: ({ host }) => `A host that is called so is written with a dot at its end: ${host}.`,
+    exitCode: 2,
+  },
 
   // Pods
   NO_FLOWS_OF_POD: {

@@ -1,4 +1,4 @@
-import type { NetworkHost } from '@podwire/core'
+import type { NetworkHost, PodName, SandboxRecord, SandboxStore } from '@podwire/core'
 import {
   installation,
   type LenientConfiguration,
@@ -22,6 +22,8 @@ export interface HostUse {
   readonly alone?: boolean
   /** Whether the process stays as long as the pods that it sets up. Default: true. */
   readonly resident?: boolean
+  /** The pod whose record is wanted as it was before anything was recovered. */
+  readonly pod?: PodName
 }
 
 /** What a command may want to know of a host besides. */
@@ -31,6 +33,8 @@ export interface AboutHost {
   readonly stateDir: string
   /** The name of the plugin that sets pods up. */
   readonly networkPlugin: string
+  /** The record of `pod`, which recovery may have taken; a daemon recovers when it starts alone, and its host has the record. */
+  readonly before?: SandboxRecord
 }
 
 /** Runs `use` with the host of the daemon that runs, else with one made as the flags say; closes it whatever happens. */
@@ -63,9 +67,11 @@ async function daemonHost(flags: GlobalFlags, load: LoadConfiguration) {
 async function localHost(
   flags: GlobalFlags,
   load: LoadConfiguration,
-  { lenient = false, recover = true, alone = false, resident = true }: HostUse,
+  { lenient = false, recover = true, alone = false, resident = true, pod }: HostUse,
 ) {
-  const { createNetworkHost, currentOperation, stateDirHolder } = await import('@podwire/core')
+  const { createNetworkHost, createSandboxStore, currentOperation, stateDirHolder } = await import(
+    '@podwire/core'
+  )
   knowOperations(currentOperation)
   const { configuration, problem }: LenientConfiguration = lenient
     ? await loadLenient(flags, load)
@@ -73,6 +79,7 @@ async function localHost(
   const { stateDir, networkPlugin } = configuration.config
   const daemonPid = alone ? stateDirHolder(stateDir) : undefined
   if (daemonPid !== undefined) throw errors.BESIDE_DAEMON({ pid: daemonPid, stateDir })
+  const before = pod && recordOf(createSandboxStore(stateDir), pod)
   const log = stderrLogger(flags.verbose ?? false)
   const host = await createNetworkHost({
     config: configuration,
@@ -83,5 +90,17 @@ async function localHost(
     start: !lenient,
     listen: (events) => logEvents(events, log),
   })
-  return { host, about: { ...(problem ? { problem } : {}), stateDir, networkPlugin } }
+  return {
+    host,
+    about: { ...(problem ? { problem } : {}), ...(before ? { before } : {}), stateDir, networkPlugin },
+  }
+}
+
+// What keeps it from being read keeps the host from being made, which says so.
+function recordOf(store: SandboxStore, pod: PodName): SandboxRecord | undefined {
+  try {
+    return store.find(pod)
+  } catch {
+    return undefined
+  }
 }

@@ -29,6 +29,11 @@ export function addressesOf({ status }: SandboxRecord): readonly string[] {
   return status?.ips ?? (status ? [status.ip] : [])
 }
 
+/** Whether anything limits what a pod reaches or who reaches it, for a table. */
+export function hasPolicy({ pod }: SandboxRecord): string {
+  return pod.policy ? 'yes' : '-'
+}
+
 /** A published port as it was given: `127.0.0.1:8080:80/udp`. */
 export function formatPort({ hostIP, hostPort, containerPort, protocol }: PortMapping): string {
   const address = hostIP?.includes(':') ? `[${hostIP}]` : hostIP

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net'
 import type { Policy, PolicyRule, PolicySide } from '@podwire/api'
+import { Option } from 'commander'
 import { errors } from './errors.ts'
+import { assertHostsMeant } from './policy-words.ts'
 
 /** The flags by which a pod is told what it may reach. */
 export interface PolicyFlags {
@@ -9,7 +11,8 @@ export interface PolicyFlags {
   /** False: given as --no-internet. */
   readonly internet?: boolean
   readonly isolated?: boolean
-  readonly policy?: readonly string[]
+  /** False: given as --no-policy. */
+  readonly policy?: readonly string[] | false
 }
 
 const protocolAtEnd = /\/(tcp|udp|sctp|icmp)$/
@@ -53,11 +56,51 @@ function peerOf(text: string): PolicyRule {
   return { cidr: text.includes('/') ? text : `${text}/${isIP(text) === 4 ? 32 : 128}` }
 }
 
+/** A further file of `--policy`, which shares its key with `--no-policy`. */
+export function collectPolicyFile(file: string, before: string[] | false | undefined): string[] {
+  if (before === false) throw policyOrNone('--policy')
+  return [...(before ?? []), file]
+}
+
+/** `--no-policy`. */
+export function noPolicy(): Option {
+  const description = 'drop the policy that the pod has; without a flag about policies it is kept'
+  // A parser, though there is nothing to parse: the files of a `--policy` before it would go without a word.
+  return new Option('--no-policy', description)
+    .preset('')
+    .argParser<string[] | false | undefined>((_, before) => {
+      if (before) throw policyOrNone('--policy')
+      return false
+    })
+}
+
+const policyOrNone = (flag: string) =>
+  errors.FLAGS_CONTRADICT({ one: '--no-policy', other: flag, why: 'the one drops what the other gives' })
+
 /** What the flags together say; undefined where they say nothing. */
 export async function policyOfFlags(
-  { allow = [], deny = [], internet = true, isolated = false, policy: files = [] }: PolicyFlags,
+  { allow = [], deny = [], internet = true, isolated = false, policy = [] }: PolicyFlags,
   pod: { readonly namespace: string; readonly annotations: Readonly<Record<string, string>> },
 ): Promise<Policy | undefined> {
+  const files = policy || []
+  if (policy === false) {
+    const given = {
+      '--allow': allow.length > 0,
+      '--deny': deny.length > 0,
+      '--no-internet': !internet,
+      '--isolated': isolated,
+    }
+    const other = Object.entries(given).find(([, isGiven]) => isGiven)
+    if (other) throw policyOrNone(other[0])
+  }
+  if (isolated && !internet)
+    throw errors.FLAGS_CONTRADICT({
+      one: '--isolated',
+      other: '--no-internet',
+      why: 'the one closes other pods and the host, the other leaves them open',
+    })
+  await assertHostsMeant('--allow', allow)
+  await assertHostsMeant('--deny', deny)
   const policies: Policy[] = []
   if (files.length > 0) {
     const { policyFromFile } = await import('@podwire/core')

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isIsolated } from '@podwire/testing'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { buildProgram } from '../src/program.ts'
-import { bin, ended, project, withScript } from './podwire.ts'
+import { bin, built, ended, project, withScript } from './podwire.ts'
 
 function scriptProject() {
   const made = project(withScript)
@@ -313,7 +313,7 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
       { name: 'b', pids: [] },
     ])
     expect(podwire('ps').stdout).toMatch(
-      new RegExp(`default/a +ready +192\\.0\\.2\\.7 +53:53/udp +\\d+s +${a.pids[0]}\n`),
+      new RegExp(`default/a +ready +192\\.0\\.2\\.7 +53:53/udp +- +\\d+s +${a.pids[0]}\n`),
     )
     const end = ended(running)
     expect(podwire('down', '--all').status).toBe(0)
@@ -322,6 +322,32 @@ describe.skipIf(!isIsolated())('the life of a pod', () => {
     expect(podwire('ps').stdout).toBe('no pods\n')
     expect(readdirSync('/run/netns')).toEqual([])
   }, 240_000)
+
+  test('down takes all attachments of a pod, as down --all advises', async () => {
+    const { podwire, dir } = project()
+    const ip = (...words: string[]) => spawnSync('ip', ['netns', ...words])
+    ip('add', 'c1')
+    onTestFinished(() => void ip('del', 'c1'))
+    // As it was built: a record names the file of the plugin, which the command line has to be able to load.
+    const library = (await import(
+      join(built, 'packages/cli/dist/index.js')
+    )) as typeof import('../src/index.ts')
+    const host = await library.createNetworkHost({
+      config: { networkPlugin: 'kubenet', podCIDR: '10.88.0.0/24', stateDir: `${dir}/state` },
+    })
+    for (const ifName of ['eth0', 'eth1']) {
+      const attachment = { network: `net-${ifName}`, containerId: 'c1', ifName }
+      const web = { namespace: 'default', name: 'web', sandboxId: `c1-${ifName}` }
+      await host.setUpPod({ ...web, netns: '/run/netns/c1', attachment })
+    }
+    await host.close()
+    const on = ['--state-dir', `${dir}/state`]
+    expect(podwire('down', '--all', ...on).stderr).toContain('to tear it down too: podwire down default/web')
+    expect(podwire('ps', ...on).stdout.match(/default\/web +ready/g)).toHaveLength(2)
+    expect(podwire('down', 'default/web', ...on)).toMatchObject({ status: 0, stderr: '' })
+    expect(podwire('ps', ...on).stdout).toBe('no pods\n')
+    expect(podwire('prune', '--all', ...on).status).toBe(0)
+  })
 
   test('prune --all takes every pod, and what kubenet made for all of them', () => {
     const { podwire } = project()

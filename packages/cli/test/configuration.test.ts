@@ -113,6 +113,17 @@ test.each<[object, string]>([
   expect(podwire('ps')).toMatchObject({ status: 0, stderr: '' })
 })
 
+test.each<[object, boolean]>([
+  [{ plugins: { kubenet: { datapath: 'routed' } } }, true],
+  [{ podCIDR: 'auto' }, false],
+  [{ cluster: { etcd: { endpoints: ['http://127.0.0.1:2379'] } } }, false],
+])('config check warns where nobody says the pod CIDR: %j', (configuration, isWarned) => {
+  const { podwire } = project({ 'podwire.config.json': { networkPlugin: 'kubenet', ...configuration } })
+  const { status, stderr } = podwire('config', 'check')
+  expect(status).toBe(0)
+  expect(stderr.includes('"podCIDR": "auto"')).toBe(isWarned)
+})
+
 const isRealRoot = process.getuid?.() === 0 && hasMachineUsers()
 
 test.runIf(isRealRoot)('as root, what another user could have written is used only with --trust', () => {

@@ -72,6 +72,9 @@ describe.skipIf(!isIsolated())('a pod whose policy has names', () => {
     up('one', '--no-internet')
     const second = await startDaemon()
     expect(ask()).toEqual([web.ip, 'ENOTFOUND'])
+    const { policy } = up('one')
+    expect(policy).toEqual({ egress: { default: 'deny', allow: [{ pod: '*/*' }, { gateway: true }] } })
+    expect(up('one', '--no-policy')).not.toHaveProperty('policy')
     for (const name of ['web', 'one']) expect(podwire('down', `default/${name}`).status).toBe(0)
     second.child.kill('SIGTERM')
     await second.end

@@ -37,18 +37,57 @@ test('flags add up: what any allows, less what any denies', async () => {
   })
   expect(
     await policyOfFlags(
-      { allow: [{ host: 'a.org' }], deny: [{ ports: [22] }], internet: false, isolated: true },
+      { allow: [{ host: 'a.org' }, { gateway: true }], deny: [{ ports: [22] }], isolated: true },
       pod,
     ),
   ).toEqual({
     egress: {
       default: 'deny',
-      allow: [{ host: 'a.org' }, { pod: '*/*' }, { gateway: true }],
+      allow: [{ host: 'a.org' }, { gateway: true }],
       deny: [{ ports: [22] }],
     },
     ingress: { default: 'deny', allow: [{ published: true }] },
   })
 })
+
+test('--isolated and --no-internet contradict each other', async () => {
+  const pod = { namespace: 'default', annotations: {} }
+  await expect(policyOfFlags({ internet: false, isolated: true }, pod)).rejects.toMatchObject({
+    code: 'FLAGS_CONTRADICT',
+    exitCode: 2,
+  })
+})
+
+test.each([
+  ...['metdata', 'METADATA', 'metadata1'].map((word) => [word, 'did you mean "metadata"?']),
+  ...['gatway:80', 'Gateway', 'gateways'].map((word) => [word, 'did you mean "gateway"?']),
+  ['dnss', 'did you mean "dns"?'],
+  ...['publishd', 'published'].map((word) => [word, 'did you mean who comes by a published port']),
+  ...['any', 'all:80', 'Everything', 'internet/tcp'].map((word) => [word, 'did you mean "*"?']),
+  ['pods', 'did you mean "pod:NAMESPACE/*"?'],
+])('--allow %s and --deny of it are no hosts, and %s', async (text = '', message) => {
+  const pod = { namespace: 'default', annotations: {} }
+  for (const side of ['allow', 'deny'] as const) {
+    const flag = `--${side}`
+    const given = policyOfFlags({ [side]: [parsePolicyFlag(flag)(text)] }, pod)
+    await expect(given).rejects.toMatchObject({
+      code: 'UNLIKELY_HOST',
+      exitCode: 2,
+      message: expect.stringMatching(new RegExp(`^${flag}: .*`)),
+    })
+    await expect(given).rejects.toThrow(message)
+  }
+})
+
+test.each(['db', 'registry', 'localhost', 'web', 'metdata.', 'any.', 'all.example.org'])(
+  '--allow %s is a host',
+  async (host) => {
+    const pod = { namespace: 'default', annotations: {} }
+    const rule = parsePolicyFlag('--allow')(host)
+    expect(rule).toEqual({ host })
+    expect(await policyOfFlags({ allow: [rule] }, pod)).toMatchObject({ egress: { allow: [{ host }] } })
+  },
+)
 
 describe.skipIf(!isIsolated())('podwire run with a policy', () => {
   let server: ChildProcess
@@ -77,8 +116,10 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
     const port9 = ['run', '--deny', '10.88.0.1:9', '--suggest', '--', 'bash', '-c', connect(9)]
     expect(podwire(...port9).stderr).toContain('no flag to suggest: what was denied is denied by a rule')
     expect(podwire('run', '--suggest', '--', 'true').stderr).toContain(
-      'no flag to suggest: nothing was denied',
+      'no flag to suggest: nothing was denied, as there was no policy; what it needs is seen with: podwire run --isolated --suggest',
     )
+    const met = podwire('run', '--deny', '10.88.0.1:9', '--suggest', '--', 'true')
+    expect(met.stderr).toContain('no flag to suggest: nothing was denied\n')
     const json = podwire('run', '--isolated', '--json', '--', 'bash', '-c', connect(port))
     expect(JSON.parse(json.stdout)).toMatchObject({
       policy: { egress: { default: 'deny' } },
@@ -169,5 +210,82 @@ describe.skipIf(!isIsolated())('podwire run with a policy', () => {
       egress: { default: 'deny', allow: [{ pod: '*/*' }, { gateway: true }] },
     })
     expect(podwire('down', 'default/web').status).toBe(0)
+  })
+
+  test('up again without a flag about policies keeps the policy of a pod that is up, and says so', async () => {
+    const { podwire, start } = made()
+    onTestFinished(() => void podwire('down', 'default/web'))
+    const policy = () => JSON.parse(podwire('status', 'default/web', '--json').stdout).pods[0].policy
+    const one = { egress: { default: 'deny', allow: [{ cidr: '10.5.6.7/32', ports: [5432] }] } }
+    expect(podwire('up', 'default/web', '--allow', '10.5.6.7:5432')).toMatchObject({ status: 0, stderr: '' })
+    const kept = {
+      status: 0,
+      stderr: 'podwire: default/web: keeps the policy that it has; to drop it: --no-policy\n',
+    }
+    expect(podwire('ps').stdout).toMatch(/POLICY.*\n.* +- +yes +\d+s/)
+    expect(podwire('status').stdout).toMatch(/ADDRESS +POLICY .*\n.* +yes +[\d.]+ ms/)
+    expect(podwire('up', 'default/web', '-p', '18080:80')).toMatchObject(kept)
+    expect(policy()).toEqual(one)
+    expect(podwire('up', 'default/web')).toMatchObject(kept)
+    expect(policy()).toEqual(one)
+    // What is to be done where exec and check say that the network namespace is gone.
+    const [{ netns }] = JSON.parse(podwire('ps', '--json').stdout)
+    execFileSync('ip', ['netns', 'del', netns.replace('/run/netns/', '')])
+    expect(podwire('up', 'default/web')).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(kept.stderr),
+    })
+    expect(policy()).toEqual(one)
+    const json = podwire('up', 'default/web', '--json')
+    expect(json).toMatchObject({ status: 0, stderr: '' })
+    expect(JSON.parse(json.stdout).policy).toEqual(one)
+    expect(podwire('up', 'default/web', '--allow', 'gateway')).toMatchObject({ status: 0, stderr: '' })
+    expect(policy()).toEqual({ egress: { default: 'deny', allow: [{ gateway: true }] } })
+    expect(podwire('up', 'default/web', '--no-policy')).toMatchObject({ status: 0, stderr: '' })
+    expect(policy()).toBeUndefined()
+    expect(podwire('status').stdout).toMatch(/ +- +[\d.]+ ms/)
+    expect(podwire('up', 'default/web')).toMatchObject({ status: 0, stderr: '' })
+    expect(podwire('down', 'default/web').status).toBe(0)
+    // Who stays may answer names; who ends at once can't, and doesn't open the pod instead.
+    const named = ['--name', 'default/web', '--allow', 'a.org']
+    const running = start('run', ...named, '--', 'sh', '-c', 'echo ready; exec sleep 1000')
+    onTestFinished(() => void running.kill())
+    await once(running.stdout, 'data')
+    expect(podwire('up', 'default/web')).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/keeps the policy.*"a.org" by name/s),
+    })
+    expect(policy()).toEqual({ egress: { default: 'deny', allow: [{ host: 'a.org' }] } })
+    // A pod that ended with its process leaves its policy to nobody.
+    const end = once(running, 'exit')
+    running.kill('SIGKILL')
+    await end
+    const next = podwire('up', 'default/web')
+    expect(next.stderr).not.toContain('keeps the policy')
+    expect(next.status).toBe(0)
+    expect(policy()).toBeUndefined()
+  })
+
+  test('up --no-policy leaves what the configuration says, and contradicts each flag that gives one', () => {
+    const base = { egress: { default: 'deny', allow: [{ gateway: true }] } }
+    const { podwire } = project({ 'podwire.config.json': { ...config, policy: base }, 'policy.json': base })
+    onTestFinished(() => void podwire('down', 'default/web'))
+    const up = (...flags: string[]) => JSON.parse(podwire('up', 'default/web', '--json', ...flags).stdout)
+    expect(up('--allow', '10.5.6.7')).toMatchObject({
+      policy: { egress: { allow: [{ cidr: '10.5.6.7/32' }] } },
+    })
+    expect(up('--no-policy').policy).toEqual(base)
+    const given = [
+      ['--allow', '*'],
+      ['--deny', 'metadata'],
+      ['--no-internet'],
+      ['--isolated'],
+      ['--policy', 'policy.json'],
+    ]
+    for (const flags of given) {
+      const refused = { status: 2, stderr: expect.stringContaining(`--no-policy and ${flags[0]} contradict`) }
+      expect(podwire('up', 'default/web', '--no-policy', ...flags)).toMatchObject(refused)
+      expect(podwire('up', 'default/web', ...flags, '--no-policy')).toMatchObject(refused)
+    }
   })
 })

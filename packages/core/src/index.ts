@@ -14,6 +14,7 @@ export {
   type NetworkHostOptions,
   type Readiness,
 } from './host.ts'
+export { nearest } from './nearest.ts'
 export type { DiscoveryPlaces, Installation } from './plugins/candidates.ts'
 export { type CatalogOptions, createPluginCatalog, type PluginCatalog } from './plugins/catalog.ts'
 export { type Discovery, discoverPlugins, type RejectedPackage } from './plugins/discover.ts'

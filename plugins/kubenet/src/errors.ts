@@ -27,7 +27,7 @@ export const errors = defineErrors({
   POD_CIDR_UNKNOWN: {
     message: () => 'kubenet has no pod CIDR yet',
     remedy:
-      'Set podCIDR in the configuration. With cluster, podwire daemon gets one: start it, or see what keeps it from that with podwire cluster status.',
+      'Set "podCIDR": "auto" in the configuration, or a CIDR such as "10.88.0.0/16". With cluster, podwire daemon gets one: start it, or see what keeps it from that with podwire cluster status.',
   },
   INVALID_NON_MASQUERADE_CIDR: {
     message: ({ nonMasqueradeCIDR }: { nonMasqueradeCIDR: string }) =>

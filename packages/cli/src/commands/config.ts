@@ -1,5 +1,5 @@
 import { command, commandGroup, type DefineCommand } from '../command.ts'
-import { installation, loadConfiguration } from '../configuration.ts'
+import { installation, loadConfiguration, STARTER_CONFIG } from '../configuration.ts'
 import type { GlobalFlags } from '../flags.ts'
 import { stderrLogger } from '../logger.ts'
 import { print, printJson, printNote } from '../output.ts'
@@ -36,5 +36,10 @@ async function check(flags: GlobalFlags): Promise<void> {
   const { file, dir, config } = configuration
   const unused = unusedKeys(config)
   if (unused !== undefined) printNote(`warn: ${unused}`)
+  // Another plugin may need none; this one sets no pod up without.
+  if (config.networkPlugin === STARTER_CONFIG.networkPlugin && config.podCIDR === '' && !config.cluster)
+    printNote(
+      `warn: pods can't be set up before an event says the pod CIDR. Say it here: "podCIDR": "${STARTER_CONFIG.podCIDR}", or a CIDR such as "10.88.0.0/16"`,
+    )
   print(file ? `${file}: ok` : `No configuration from ${dir} upwards: what podwire init writes holds.`)
 }

@@ -1,5 +1,5 @@
 import { podKey } from '@podwire/api'
-import type { NetworkHost } from '@podwire/core'
+import type { NetworkHost, PodName } from '@podwire/core'
 import { command, type DefineCommand } from '../command.ts'
 import { errors } from '../errors.ts'
 import { type GlobalFlags, parsePodName } from '../flags.ts'
@@ -33,13 +33,20 @@ async function down(
   await withHost(
     flags,
     async (host) => {
-      const pods = named ? [named] : await podsToGo(host, attachments)
+      const pods = named ? await sandboxesOf(host, named) : await podsToGo(host, attachments)
       const results = await Promise.allSettled(pods.map((one) => tearDown(host, one, force)))
       const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
       if (failures.length > 0) throw new AggregateError(failures)
     },
     { lenient: true },
   )
+}
+
+/** Container runtimes may have attached one pod to several networks, each by a sandbox of its own. */
+async function sandboxesOf(host: NetworkHost, name: PodName): Promise<PodName[]> {
+  const records = await host.pods()
+  const pods = records.map(({ pod }) => pod).filter((pod) => podKey(pod) === podKey(name))
+  return pods.length > 0 ? pods : [name]
 }
 
 async function podsToGo(host: NetworkHost, attachments: boolean) {
@@ -52,11 +59,7 @@ async function podsToGo(host: NetworkHost, attachments: boolean) {
   return records.filter((record) => !kept.includes(record)).map((record) => record.pod)
 }
 
-async function tearDown(
-  host: NetworkHost,
-  pod: { readonly namespace: string; readonly name: string },
-  force: boolean,
-): Promise<void> {
+async function tearDown(host: NetworkHost, pod: PodName, force: boolean): Promise<void> {
   const left = await host.tearDownPod(pod, { signal: interrupted, force })
   for (const one of left) printNote(`${podKey(pod)}: may be left: ${one}`)
 }

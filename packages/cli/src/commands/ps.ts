@@ -4,7 +4,7 @@ import { command, type DefineCommand } from '../command.ts'
 import type { GlobalFlags, JsonFlag } from '../flags.ts'
 import { withHost } from '../host.ts'
 import { print, printJson, printTable } from '../output.ts'
-import { addressesOf, ageOf, formatPort, podJson, printProblems } from '../pod.ts'
+import { addressesOf, ageOf, formatPort, hasPolicy, podJson, printProblems } from '../pod.ts'
 
 const define: DefineCommand = (does) =>
   command('ps', 'list the pods and the processes in them', 'podwire ps')
@@ -25,7 +25,7 @@ async function ps({ json = false, ...flags }: GlobalFlags & JsonFlag): Promise<v
         return
       }
       if (records.length === 0) print('no pods')
-      else printTable([['POD', 'PHASE', 'ADDRESS', 'PORTS', 'AGE', 'PIDS'], ...listed.map(row)])
+      else printTable([['POD', 'PHASE', 'ADDRESS', 'PORTS', 'POLICY', 'AGE', 'PIDS'], ...listed.map(row)])
       printProblems(records)
     },
     { lenient: true, recover: false },
@@ -39,6 +39,7 @@ function row({ record, pids }: { record: SandboxRecord; pids: readonly number[] 
     phase,
     addressesOf(record).join(',') || '-',
     pod.portMappings.map(formatPort).join(',') || '-',
+    hasPolicy(record),
     ageOf(record),
     pids.join(',') || '-',
   ]

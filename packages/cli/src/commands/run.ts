@@ -93,7 +93,7 @@ async function runInSandbox(words: readonly string[], flags: Flags): Promise<num
     // A daemon may be gone by now, and the command has ended as it did.
     const others = suggest ? await host.pods().catch(() => []) : []
     const suggestions = suggest ? suggestRules(flows, knownOf(others)) : undefined
-    if (suggestions) printSuggested(flows, suggestions)
+    if (suggestions) printSuggested(flows, suggestions, record.pod.policy !== undefined)
     if (json) {
       const told = {
         ...(ways ? { reached: ways } : {}),

@@ -7,7 +7,7 @@ import { type GlobalFlags, type JsonFlag, parsePodName } from '../flags.ts'
 import { printFormerPods } from '../former-pods.ts'
 import { type AboutHost, withHost } from '../host.ts'
 import { print, printJson, printNote, printTable } from '../output.ts'
-import { addressesOf, podJson, printProblems } from '../pod.ts'
+import { addressesOf, hasPolicy, podJson, printProblems } from '../pod.ts'
 import { interrupted, unlessInterrupted } from '../signals.ts'
 
 const define: DefineCommand = (does) =>
@@ -88,10 +88,11 @@ function printStatus({ plugin, readiness, podCIDR }: Status, pods: readonly Sand
     podKey(record.pod),
     record.phase,
     addressesOf(record).join(',') || '-',
+    hasPolicy(record),
     record.setUpMs === undefined ? '-' : `${record.setUpMs.toFixed(1)} ms`,
     record.pod.netns,
   ])
-  printTable([['POD', 'PHASE', 'ADDRESS', 'SET UP IN', 'NETNS'], ...rows])
+  printTable([['POD', 'PHASE', 'ADDRESS', 'POLICY', 'SET UP IN', 'NETNS'], ...rows])
   printProblems(pods)
   if (podCIDR !== undefined) printFormerPods(pods, podCIDR)
 }

@@ -26,7 +26,10 @@ export async function policyFromFile(file: string, pod: LabelledPod): Promise<Po
         ? 'it is empty'
         : 'it has several documents, not all of them NetworkPolicy objects',
     )
-  return checked(only)
+  const policy = checked(only)
+  // As an empty file would: whoever names one wants something to hold.
+  if (!policy.egress && !policy.ingress) throw fail('it says nothing: give egress or ingress')
+  return policy
 
   function checked(written: unknown): Policy {
     const parsed = parsePolicy(written)

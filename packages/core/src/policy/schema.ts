@@ -1,5 +1,5 @@
 import type { Policy, PolicyRule, PolicySetName, PolicySide } from '@podwire/api'
-import { once } from '@podwire/api'
+import { once, parseCIDR } from '@podwire/api'
 import * as z from 'zod/mini'
 import {
   hostProblem,
@@ -125,12 +125,18 @@ function ruleProblem(rule: WrittenRule): string | undefined {
 }
 
 function sideProblem({ default: otherwise, allow = [], deny = [] }: WrittenSide): string | undefined {
-  if (otherwise === 'deny') return undefined
-  if (allow.length > 0)
+  const isOpen = otherwise === 'allow'
+  if (isOpen && allow.length > 0)
     return 'expected no allow rules where the default is to allow, as they would change nothing; set default to "deny", or leave them out'
-  return deny.some(isByName)
-    ? 'expected no names in deny where the default is to allow, as the same servers are reached by their addresses; set default to "deny" and allow what may be reached'
-    : undefined
+  if (!deny.some(isByName) || !(isOpen || allow.some(isAboutEverybody))) return undefined
+  const where = isOpen ? 'the default is to allow' : 'everybody is allowed'
+  return `expected no names in deny where ${where}, as the same servers are reached by their addresses; set default to "deny" and allow what may be reached`
+}
+
+/** Whether any server is reached by its address, by some of its ports at least. */
+function isAboutEverybody(rule: WrittenRule): boolean {
+  if (rule.cidr !== undefined) return parseCIDR(rule.cidr)?.prefixLength === 0
+  return peers.every((peer) => rule[peer] === undefined)
 }
 
 /** Pods are known by more than their names. */

@@ -109,6 +109,7 @@ test.each<[string, string, string]>([
   ],
   ['has a key that there is not', networkPolicy('{ podSelector: {}, egresss: [] }'), 'unknown key "egresss"'],
   ['is empty', '', 'it is empty'],
+  ['says nothing', '{}', 'it says nothing'],
   ['is two of ours', 'egress: { default: deny }\n---\negress: { default: deny }', 'several documents'],
   ['is not YAML', 'egress: {', "it can't be read"],
   ['is a wrong one of ours', 'egress: { default: no }', 'policy.egress.default'],

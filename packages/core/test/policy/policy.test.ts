@@ -148,6 +148,13 @@ test.each<[string, unknown, string]>([
     { egress: { default: 'allow', deny: [{ host: 'a.org' }] } },
     'reached by their addresses',
   ],
+  ...[{ ports: [80] }, { cidr: '0.0.0.0/0' }, { cidr: '::/0', except: ['fd00::/8'] }].map(
+    (everybody): [string, unknown, string] => [
+      `a denied name beside ${JSON.stringify(everybody)}`,
+      { egress: { default: 'deny', allow: [{ host: '*.a.org' }, everybody], deny: [{ host: 'b.a.org' }] } },
+      'expected no names in deny where everybody is allowed, as the same servers are reached by their addresses',
+    ],
+  ),
   ['published for egress', allowing({ published: true }), 'expected no published in egress'],
   ['no object', 'deny', 'expected an object, got "deny"'],
 ])('%s is an error that says where, and what was expected', (_, policy, expected) => {
