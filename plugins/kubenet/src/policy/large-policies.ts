@@ -53,7 +53,7 @@ export function createLargePolicies(context: LargePoliciesContext): LargePolicie
       if (isLeft) return
       const seen = firewall.look
       const pods = context.pods()
-      for (const set of podSets(policy)) await fillSet(set, pods, settled)
+      for (const of of podSets(policy)) await fillSet(of, pods, settled.in(of.set))
       shared.confirm(policy, seen)
     } catch (error) {
       // Somebody else's change was in the way: then it is all one step.

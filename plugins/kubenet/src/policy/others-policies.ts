@@ -121,7 +121,7 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
 
   async function exchangeIn(set: string, went: readonly string[], came: readonly string[]) {
     if (went.length + came.length === 0) return
-    touched.touch([...went, ...came])
+    touched.touch(set, [...went, ...came])
     // To ask for each takes longer than to ask for all, where they are many.
     const there = went.length > mostAsked ? keysInKernel(firewall, set) : undefined
     for (const piece of inPieces(there ? went.filter((key) => there.has(key)) : went)) {
@@ -150,12 +150,12 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
     join: (table, record, isDone) =>
       setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
         const ref = { ...table, set }
-        touched.touch(keys)
+        touched.touch(set, keys)
         return isMember ? elements.add(ref, asElements(keys)) : removed(firewall, ref, keys.map(bytesOf))
       }),
     leave: (table, record, isDone) =>
       setsWith(record, isDone).flatMap(({ set, keys }) => {
-        touched.touch(keys)
+        touched.touch(set, keys)
         return removed(firewall, { ...table, set }, keys.map(bytesOf))
       }),
     async exchange(before, after) {
