@@ -15,6 +15,7 @@ import {
   bytesOf,
   exchanged,
   inPieces,
+  isNarrowing,
   keysInKernel,
   keysOf,
   type PodOfRules,
@@ -171,7 +172,7 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
           const [had, has] = [await keysIn(before), await keysIn(after)]
           const stays = selectedKeys(own, group.pods, family)
           const [came, went] = [without(has, had), without(without(had, has), stays)]
-          if ((list === 'allow' ? went : came).length > 0) narrowed.add(policy.suffix)
+          if (isNarrowing({ list }, went, came)) narrowed.add(policy.suffix)
           await exchangeIn(set, went, came)
         }
       return narrowed

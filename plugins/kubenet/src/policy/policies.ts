@@ -25,7 +25,7 @@ import type { Member, Naming } from './naming.ts'
 import type { MembersOf } from './objects.ts'
 import { createOthersPolicies } from './others-policies.ts'
 import type { PastConnections, PolicedPod } from './past-connections.ts'
-import { asElements, type PodOfRules, selectedKeys } from './pod-sets.ts'
+import { asElements, type PodOfRules, podSets, selectedKeys } from './pod-sets.ts'
 import { createRebuiltPolicies, type RebuiltPolicies } from './rebuilt-policies.ts'
 import { createSharedPolicies } from './shared-policies.ts'
 import { createTouchedAddresses } from './touched-addresses.ts'
@@ -197,6 +197,25 @@ export function createPolicies(context: PolicyContext): Policies {
     return resolver !== undefined && isAnsweredAt(firewall, linkOf(sandboxId), resolver.port)
   }
 
+  /**
+   * Cuts what isn't allowed any more by the policies of other pods, after a pod got its own: they may speak of it, and have it too, and
+   * it may have been put right.
+   */
+  async function cutOthers(record: PodRecord, isAsBefore: boolean) {
+    const mended = shared.takeNarrowed()
+    if (mended.size === 0 && (isAsBefore || others.areNone())) return
+    const rest = pods.own().filter(({ sandboxId }) => sandboxId !== record.sandboxId)
+    const have = rest.flatMap(policedPod)
+    const isMended = ({ policy, link }: PolicedPod) =>
+      mended.has(policy.suffix) && shared.suffixAt(link) === policy.suffix
+    await past.cut(mended.size === 0 ? [] : have.filter(isMended))
+    if (isAsBefore) return
+    await past.cut(
+      have.filter(({ policy }) => podSets(policy).length > 0),
+      addressesIn([record]),
+    )
+  }
+
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
   const isAnsweredHere = (record: PodRecord) =>
@@ -213,9 +232,10 @@ export function createPolicies(context: PolicyContext): Policies {
     },
     async add(record) {
       if (isForNobody(record)) return
+      if (record.policy) refuseBridge(record)
+      // Also of one without a policy: those of others let go on what an earlier pod of its addresses had begun.
+      await past.forget(record)
       if (record.policy) {
-        refuseBridge(record)
-        await past.forget(record)
         // What this process answered an earlier pod of its sandbox, which another one tore down, is nothing of this one's.
         naming.forget(record.sandboxId)
         await naming.serve(record)
@@ -223,6 +243,7 @@ export function createPolicies(context: PolicyContext): Policies {
       others.announce(record)
       // What another process made anew from the records may be there already.
       await give(record, (attempt) => attempt === 1)
+      await cutOthers(record, true)
     },
     async replace(record) {
       if (record.policy) refuseBridge(record)
@@ -231,6 +252,7 @@ export function createPolicies(context: PolicyContext): Policies {
       await give(record, () => false)
       others.withdraw(record)
       await past.cut(policedPod(record))
+      await cutOthers(record, false)
     },
     async exchangePeers(before, after) {
       if (firewall.problem !== undefined || others.areNone()) return
