@@ -203,11 +203,7 @@ export function openFirewall(
     return removed.filter(ports.isThere)
   }
 
-  /** Changes nothing but the generation. */
-  function passGeneration() {
-    const none: TableRef = { ...table().inet, table: `${tableName()}-none` }
-    commit([tables.add(none), tables.del(none)])
-  }
+  const passGeneration = () => commit(nextGeneration(table().inet))
 
   function transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]) {
     if (problem !== undefined) throw errors.POLICY_UNAVAILABLE({ reason: problem })
@@ -287,6 +283,12 @@ export function openFirewall(
     },
     close: () => netlink.close(),
   }
+}
+
+/** Changes nothing but the generation: whoever looked at something before looks again. */
+export function nextGeneration(table: TableRef): Change[] {
+  const none: TableRef = { ...table, table: `${table.table}-none` }
+  return [tables.add(none), tables.del(none)].flat()
 }
 
 const refusal = (error: unknown) => `the kernel refuses nftables (${messageOf(error)})`

@@ -1,7 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PEER_PODS_CHANGE, type PeerPod, type Policy, type PolicyRule } from '@podwire/api'
 import { expect, it } from 'vitest'
-import { describeIsolated, run, useMachine } from '../support/machine.ts'
+import { defaultOptions } from '../../src/options.ts'
+import { createKubenet } from '../../src/plugin.ts'
+import { describeIsolated, never, run, useMachine } from '../support/machine.ts'
 
 const THEIRS = '10.90.0.0/16'
 const peers = (count: number, namespace: string): PeerPod[] =>
@@ -59,4 +61,71 @@ describeIsolated('the sets of a policy that is filled in pieces', () => {
     },
     60_000,
   )
+
+  it('keep a pod of this node that comes with the address of one that goes meanwhile', async () => {
+    const policy: Policy = { egress: { default: 'deny', allow: [{ pod: 'test/*' }] } }
+    const address = '10.90.1.5'
+    const own = { annotations: { 'podwire.dev/ip': address } }
+    await machine.start()
+    await machine.pod('client', { policy })
+    for (const turns of eachOf(12)) {
+      await machine.plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/16' })
+      await tell({ podCIDR: THEIRS, pods: peers(4000, 'test') })
+      // The node is given the addresses that another one had.
+      await machine.plugin.event('pod-cidr-change', { 'pod-cidr': THEIRS })
+      machine.sandbox('own', own)
+      const gone = tell()
+      await pass(turns)
+      await machine.pod('own', own)
+      await gone
+      expect(addressesIn('egress-allow-0-4-')).toContain(address)
+      await machine.remove('own')
+    }
+  }, 60_000)
+
+  it('of another process have none of those that go meanwhile', async () => {
+    const policy: Policy = { egress: { default: 'deny', allow: [{ pod: 'test/*' }] } }
+    await machine.start()
+    await machine.pod('before')
+    for (const turns of eachOf(10)) {
+      const another = await anotherProcess()
+      await tell({ podCIDR: THEIRS, pods: peers(6000, 'test') })
+      const up = another.setUpPod(machine.sandbox('client', { policy }), never())
+      await pass(turns)
+      await tell()
+      await up
+      expect(addressesIn('egress-allow-0-4-').filter((one) => one.startsWith('10.90.'))).toEqual([])
+      await another.close?.()
+      await machine.remove('client')
+    }
+  }, 60_000)
+
+  it('of another process do not have a pod whose annotations change meanwhile', async () => {
+    const policy: Policy = { egress: { default: 'deny', allow: [{ pod: { annotations: { app: 'db' } } }] } }
+    const settings = (app: string) => ({ annotations: { app, 'podwire.dev/ip': '10.88.0.9' } })
+    await machine.start()
+    await tell({ podCIDR: THEIRS, pods: peers(6000, 'test').map((one) => ({ ...one, ...settings('db') })) })
+    for (const turns of eachOf(10)) {
+      const another = await anotherProcess()
+      await machine.pod('db', settings('db'))
+      const up = another.setUpPod(machine.sandbox('client', { policy }), never())
+      await pass(turns)
+      await machine.again('db', settings('web'))
+      await up
+      expect(addressesIn('egress-allow-0-4-')).not.toContain('10.88.0.9')
+      await another.close?.()
+      for (const id of ['client', 'db']) await machine.remove(id)
+    }
+  }, 60_000)
+
+  /** On the same host. */
+  async function anotherProcess() {
+    const log = { debug() {}, info() {}, warn() {}, error() {} }
+    const options = { ...defaultOptions, datapath: 'routed' as const, repairInterval: 0 }
+    const plugin = createKubenet({ options, stateDir: machine.stateDir, log })
+    const init = { hairpinMode: 'hairpin-veth', nonMasqueradeCIDR: '10.0.0.0/8', mtu: 0 } as const
+    await plugin.init(machine.host, { ...init, resident: false })
+    await plugin.event('pod-cidr-change', { 'pod-cidr': '10.88.0.0/16,fd88::/64' })
+    return plugin
+  }
 })
