@@ -47,6 +47,8 @@ export interface Policies extends RebuiltPolicies {
   concern(pod: PodRecord): boolean
   /** Takes the policy away, and the pod out of others'; after its link is gone and its record says that it leaves, before its addresses are free. */
   remove(pod: PodRef & Partial<PodRecord>): void
+  /** Takes away what processes that were killed left of policies that no pod has. */
+  sweep(): void
   /**
    * Brings pods of other nodes into the policies that speak of them, and takes those out that are gone; cuts the connections that are
    * no longer allowed. May be repeated. Those of afterwards are known already.
@@ -138,9 +140,36 @@ export function createPolicies(context: PolicyContext): Policies {
   /** In one transaction: the policy, the pod's way to it, and the pod in the policies of others. */
   async function give(record: PodRecord, isNew: (attempt: number) => boolean) {
     const policy = policyOf(record)
-    const preparing = policy && large.prepare(policy)
-    if (preparing) await preparing
     const link = linkOf(record.sandboxId)
+    try {
+      const preparing = policy && large.prepare(policy)
+      if (preparing) await preparing
+      giveAtOnce(record, policy, link, isNew)
+    } catch (error) {
+      if (policy) abandon(policy, link)
+      throw error
+    }
+  }
+
+  /** What there is of a policy that a pod didn't get. */
+  function abandon(policy: KernelPolicy, link: string) {
+    try {
+      retrying(() =>
+        firewall.transact((table) =>
+          shared.suffixAt(link) === policy.suffix ? [] : shared.released(table, policy.suffix, link),
+        ),
+      )
+    } catch {
+      // Why the pod didn't get it is what there is to tell; this is garbage.
+    }
+  }
+
+  function giveAtOnce(
+    record: PodRecord,
+    policy: KernelPolicy | undefined,
+    link: string,
+    isNew: (attempt: number) => boolean,
+  ) {
     const entries = entriesOf(record, policy, link)
     retrying((attempt) => {
       firewall.transact((table) => {
@@ -216,6 +245,15 @@ export function createPolicies(context: PolicyContext): Policies {
       addressesIn([record]),
     )
   }
+
+  /** The suffixes of what pods have, or get where a change is under way. */
+  const wantedPolicies = () =>
+    new Set(
+      pods.recorded().flatMap(({ record }) => {
+        if (typeof record !== 'object') return []
+        return [record, { ...record, ...record.changing }].flatMap((one) => policyOf(one)?.suffix ?? [])
+      }),
+    )
 
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
@@ -299,6 +337,10 @@ export function createPolicies(context: PolicyContext): Policies {
         others.withdraw({ sandboxId: pod.sandboxId })
       }
       naming.forget(pod.sandboxId)
+    },
+    sweep() {
+      if (firewall.problem !== undefined || !areTablesThere()) return
+      retrying(() => firewall.transact((table) => shared.swept(table, wantedPolicies)))
     },
     concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,

@@ -65,6 +65,11 @@ export interface SharedPolicies {
   doubt(): void
   /** What takes the policy away that a pod has no more; nothing where another one has it. */
   released(table: TableRef, suffix: string, link: string): Change[]
+  /**
+   * What takes away what a process that was killed left of policies: that no pod's link leads to.
+   * @param wanted the suffixes of those that pods are about to have; asked after the look at what there is
+   */
+  swept(table: TableRef, wanted: () => ReadonlySet<string>): Change[]
   isRight(policy: KernelPolicy): boolean
   /** The suffix of the policy that a pod has in the kernel. */
   suffixAt(link: string): string | undefined
@@ -151,14 +156,22 @@ export function createSharedPolicies({ firewall, membersOf, pods }: SharedPolici
       .some((element) => !own?.equals(element.key) && suffixOf(element) === suffix)
   }
 
-  /** Whatever there is of a policy: by what names end with. */
-  function leftovers(table: TableRef, suffix: string): Change[] {
-    const own = firewall.ask(chains.list).filter(({ chain }) => chain.endsWith(suffix))
-    const ownSets = firewall.ask(sets.list).filter(({ set }) => set.endsWith(suffix))
+  const inKernel = () => ({
+    chains: firewall.ask(chains.list).map(({ chain }) => chain),
+    sets: firewall.ask(sets.list).map(({ set }) => set),
+  })
+
+  /** Whatever there is of some policies: by what names end with. */
+  function leftovers(
+    table: TableRef,
+    isGone: (suffix: string) => boolean,
+    there: { readonly chains: readonly string[]; readonly sets: readonly string[] } = inKernel(),
+  ): Change[] {
+    const isLeft = (name: string) => isGone(suffixIn(name) ?? '')
     return [
-      ...own.map(({ chain }) => chains.del({ ...table, chain })),
-      ...ownSets.map(({ set }) => sets.del({ ...table, set })),
-    ]
+      ...there.chains.filter(isLeft).map((chain) => chains.del({ ...table, chain })),
+      ...there.sets.filter(isLeft).map((set) => sets.del({ ...table, set })),
+    ].flat()
   }
 
   return {
@@ -215,7 +228,19 @@ export function createSharedPolicies({ firewall, membersOf, pods }: SharedPolici
       }
       const isKnown = own !== undefined && isUntouched(suffix)
       known.delete(suffix)
-      return isKnown ? removals(table, own.policy) : leftovers(table, suffix)
+      return isKnown ? removals(table, own.policy) : leftovers(table, (one) => one === suffix)
+    },
+    swept(table, wanted) {
+      const there = inKernel()
+      const used = Object.values(policyMaps)
+        .flatMap((set) => firewall.ask((own) => elements.list({ ...own, set })))
+        .map(suffixOf)
+      const kept = new Set([...used, ...wanted()])
+      const gone = new Set(
+        [...there.chains, ...there.sets].map(suffixIn).filter((suffix) => suffix && !kept.has(suffix)),
+      )
+      for (const suffix of gone) if (suffix) known.delete(suffix)
+      return leftovers(table, (suffix) => gone.has(suffix), there)
     },
     isRight(policy) {
       const isTrusted = firewall.isIntact()
