@@ -175,7 +175,13 @@ export function openFirewall(
 
   /** False when the rules had to be made anew. */
   function ensure(): boolean {
-    if (!plan || problem !== undefined || isTrusted(plan)) return true
+    if (problem !== undefined) return true
+    if (!plan) {
+      // Another process may have put in place what there is; this one has nothing to compare it with.
+      trust(netlink.runSync(generation()))
+      return true
+    }
+    if (isTrusted(plan)) return true
     rebuild(plan)
     return false
   }

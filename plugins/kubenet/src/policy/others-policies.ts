@@ -44,11 +44,10 @@ export interface OthersPolicies {
   /**
    * Into the sets that a pod belongs to, and out of those that it doesn't.
    * @param isDone the policies that are filled, or taken away, in the same step
-   * @param isNew it was in none until now
    */
-  join(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean, isNew: boolean): Change[]
+  join(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): readonly Change[]
   /** @param isDone the policies that are taken away in the same step */
-  leave(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): Change[]
+  leave(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): readonly Change[]
   /**
    * Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs; in pieces that let
    * the event loop go on, a transaction each.
@@ -149,10 +148,7 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
         // A pod of this node may have come since, with an address that was another's.
         const gone = without(piece, selectedKeys(ownPods(), group.pods, family))
         const found = there ? gone.filter((key) => there.has(key)) : areThere(set, gone)
-        return [
-          ...exchanged({ ...table, set }, found, []),
-          ...(found.length < gone.length ? nextGeneration(table) : []),
-        ]
+        return exchanged({ ...table, set }, found, [])
       })
       await nextTurn()
     }
@@ -172,38 +168,31 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       if (!speaksOfPods(policy)) removeIfThere(join(selecting, sandboxId))
     },
     areNone: () => selectingPods().length === 0,
-    join(table, record, isDone, isNew) {
+    join(table, record, isDone) {
       joins++
       return noticed(
         table,
-        setsWith(record, isDone).map(({ set, keys, isMember }) => {
+        setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
           touched.touch(set, keys)
           const there = areThere(set, keys)
           return isMember
-            ? {
-                changes: elements.add({ ...table, set }, asElements(keys)),
-                isUnseen: there.length === keys.length,
-              }
-            : { changes: exchanged({ ...table, set }, there, []), isUnseen: !isNew && there.length === 0 }
+            ? elements.add({ ...table, set }, asElements(without(keys, new Set(there))))
+            : exchanged({ ...table, set }, there, [])
         }),
       )
     },
     leave: (table, record, isDone) =>
       noticed(
         table,
-        setsWith(record, isDone).map(({ set, keys, isMember }) => {
+        setsWith(record, isDone).flatMap(({ set, keys }) => {
           touched.touch(set, keys)
-          const there = areThere(set, keys)
-          return {
-            changes: exchanged({ ...table, set }, there, []),
-            isUnseen: (isMember || record.changing !== undefined) && there.length === 0,
-          }
+          return exchanged({ ...table, set }, areThere(set, keys), [])
         }),
       ),
     async exchange(before, after) {
       const narrowed = new Set<string>()
-      // What another process put there since.
-      firewall.isIntact()
+      // What another process puts in place from now on it puts there by what is known now; and what it put there before is looked at.
+      firewall.transact(nextGeneration)
       const policies = selectingPolicies()
       for (const policy of policies)
         for (const of of podSets(policy)) {
@@ -222,16 +211,11 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
 }
 
 /**
- * Somebody else may fill a set in pieces by what was known before, which has to be looked at again, also where nothing of the set is to
- * be changed as yet.
+ * Somebody else may be about to put a policy in place by what was known before, which has to be looked at again, also where nothing is
+ * to be changed as yet.
  */
-const noticed = (
-  table: TableRef,
-  all: readonly { readonly changes: readonly Change[]; readonly isUnseen: boolean }[],
-): Change[] => [
-  ...all.flatMap(({ changes }) => changes),
-  ...(all.some(({ isUnseen }) => isUnseen) ? nextGeneration(table) : []),
-]
+const noticed = (table: TableRef, changes: readonly Change[]): readonly Change[] =>
+  changes.length > 0 ? changes : nextGeneration(table)
 
 const distinct = (policies: readonly KernelPolicy[]) => [
   ...new Map(policies.map((policy) => [policy.suffix, policy])).values(),

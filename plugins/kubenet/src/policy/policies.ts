@@ -193,7 +193,6 @@ export function createPolicies(context: PolicyContext): Policies {
             record,
             ({ suffix }) =>
               (isLookedAt && suffix === policy.suffix) || (gone.length > 0 && suffix === earlier),
-            isNew(attempt),
           ),
         ]
       })
