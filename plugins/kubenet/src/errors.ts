@@ -76,6 +76,11 @@ export const errors = defineErrors({
     remedy: 'Use another hostIP, or a dual-stack pod CIDR.',
     exitCode: 2,
   },
+  RULES_KEEP_CHANGING: {
+    message: ({ attempts, seconds }: { attempts: number; seconds: number }) =>
+      `other processes changed firewall rules all the time: a change was begun ${attempts} times in ${seconds.toFixed(1)} s`,
+    remedy: 'Try again; if it stays so, see with nft monitor who changes rules.',
+  },
   FIREWALL_UNAVAILABLE: {
     message: ({ reason }: { reason: string }) => `host ports can't be published: ${reason}`,
     remedy: 'Publish no ports, or let this process change nftables.',

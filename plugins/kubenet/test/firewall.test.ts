@@ -1,4 +1,5 @@
 import type { PortMapping } from '@podwire/api'
+import { chains, type TableRef } from '@podwire/netlink/nftables'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Firewall, openFirewall } from '../src/firewall/firewall.ts'
 import type { FirewallPlan } from '../src/firewall/layout.ts'
@@ -314,6 +315,32 @@ describeIsolated('the firewall', () => {
       expect(elementsOf('ports4')).toEqual([])
       firewall.restore(() => own)
       expect(elementsOf('ports4')).toHaveLength(1)
+    })
+  })
+
+  describe('when others change rules all the time', () => {
+    const mark = () => firewall.ask(chains.list).some(({ chain }) => chain === 'marked')
+    /** Steps that somebody gets in the way of, so often. */
+    function disturbed(times: number) {
+      let looks = 0
+      return (table: TableRef) => {
+        if (looks++ < times) run('nft', ['add', 'table', 'ip', `other-${looks}`])
+        return [chains.add({ ...table, chain: 'marked' })]
+      }
+    }
+
+    it('begins a transaction anew until they leave it a moment', () => {
+      firewall.apply(plan)
+      firewall.transact(disturbed(30))
+      expect(mark()).toBe(true)
+    })
+
+    it('gives it up in the end, and says why', () => {
+      firewall.apply(plan)
+      expect(() => firewall.transact(disturbed(Number.POSITIVE_INFINITY))).toThrow(
+        /^other processes changed firewall rules all the time: a change was begun \d+ times in \d\.\d s/,
+      )
+      expect(mark()).toBe(false)
     })
   })
 

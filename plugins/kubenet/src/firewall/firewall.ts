@@ -55,7 +55,8 @@ export interface Firewall extends TrackedConnections {
   ask<T>(request: (table: TableRef) => Request<T>): T
   /**
    * Carries steps out as one transaction, with the tables in place; `steps` is called again where somebody changed rules meanwhile.
-   * @throws PodwireError `POLICY_UNAVAILABLE` where there is no firewall; else the kernel's
+   * @throws PodwireError `POLICY_UNAVAILABLE` where there is no firewall, `RULES_KEEP_CHANGING` where others leave it no moment; else
+   * the kernel's
    */
   transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]): void
   /** Calls back when somebody else took something of the tables away. Keeps no process alive. */
@@ -174,7 +175,13 @@ export function openFirewall(
 
   /** False when the rules had to be made anew. */
   function ensure(): boolean {
-    if (!plan || problem !== undefined || isTrusted(plan)) return true
+    if (problem !== undefined) return true
+    if (!plan) {
+      // Another process may have put in place what there is; this one has nothing to compare it with.
+      trust(netlink.runSync(generation()))
+      return true
+    }
+    if (isTrusted(plan)) return true
     rebuild(plan)
     return false
   }
@@ -203,24 +210,24 @@ export function openFirewall(
     return removed.filter(ports.isThere)
   }
 
-  /** Changes nothing but the generation. */
-  function passGeneration() {
-    const none: TableRef = { ...table().inet, table: `${tableName()}-none` }
-    commit([tables.add(none), tables.del(none)])
-  }
+  const passGeneration = () => commit(nextGeneration(table().inet))
 
   function transact(steps: (table: TableRef) => readonly (Change | readonly Change[])[]) {
     if (problem !== undefined) throw errors.POLICY_UNAVAILABLE({ reason: problem })
     // Where nobody changed anything there is nothing to look at, and where somebody did the kernel refuses the transaction.
     if (trusted !== undefined && tryAtOnce(steps)) return
-    for (let again = maxAttempts; ; again--) {
+    const begun = performance.now()
+    for (let attempts = 1; ; attempts++) {
       ensure()
       const all = steps(table().inet)
       if (all.length === 0) return
       try {
         return commit(all)
       } catch (error) {
-        if (codeOf(error) !== 'ERESTART' || again === 0) throw error
+        if (codeOf(error) !== 'ERESTART') throw error
+        const ms = performance.now() - begun
+        if (attempts >= maxAttempts && ms > patienceMs)
+          throw errors.RULES_KEEP_CHANGING({ attempts, seconds: ms / 1000 }, error)
       }
     }
   }
@@ -289,12 +296,21 @@ export function openFirewall(
   }
 }
 
+/** Changes nothing but the generation: whoever looked at something before looks again. */
+export function nextGeneration(table: TableRef): Change[] {
+  const none: TableRef = { ...table, table: `${table.table}-none` }
+  return [tables.add(none), tables.del(none)].flat()
+}
+
 const refusal = (error: unknown) => `the kernel refuses nftables (${messageOf(error)})`
 
 const noTable = ['ENOENT', 'EAFNOSUPPORT', 'EOPNOTSUPP']
 
 // How often a change is begun anew because somebody else changed rules meanwhile.
 const maxAttempts = 8
+
+// How long a transaction is begun anew at least before it is given up: several processes that set pods up at once take turns by chance.
+const patienceMs = 3_000
 
 const MOST_REBUILDS = 20
 

@@ -6,7 +6,7 @@ import { tearDownPod } from '../pods/tear-down.ts'
 import type { Node } from './node.ts'
 
 /**
- * Takes down pods that nobody knows any more or whose namespace is gone, and removes links, published ports and claims on
+ * Takes down pods that nobody knows any more or whose namespace is gone, and removes links, published ports, policies and claims on
  * addresses that belong to no pod. What is there is looked at before the records are: a pod that is being set up has its
  * record first, and so is never taken for garbage.
  */
@@ -33,6 +33,7 @@ export async function collectGarbage(node: Node, validSandboxIds: ReadonlySet<st
   )
   for (const { address, owner } of claimed)
     if (owner !== undefined && !owners.has(owner)) node.releaseAddress(address, owner)
+  node.policies.sweep()
   await node.dropEarlierNetworks()
   if (dead.length > 0) node.report('garbage-collected', { pods: dead.map(podKey) })
 }

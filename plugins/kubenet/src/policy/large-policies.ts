@@ -7,6 +7,7 @@ import type { MemberSet } from './objects.ts'
 import {
   exchanged,
   inPieces,
+  isNarrowing,
   keysInKernel,
   PIECE,
   type PodOfRules,
@@ -53,7 +54,7 @@ export function createLargePolicies(context: LargePoliciesContext): LargePolicie
       if (isLeft) return
       const seen = firewall.look
       const pods = context.pods()
-      for (const set of podSets(policy)) await fillSet(set, pods, settled)
+      for (const of of podSets(policy)) await fillSet(policy, of, pods, settled.in(of.set))
       shared.confirm(policy, seen)
     } catch (error) {
       // Somebody else's change was in the way: then it is all one step.
@@ -64,10 +65,12 @@ export function createLargePolicies(context: LargePoliciesContext): LargePolicie
   }
 
   async function fillSet(
-    { set, group, family }: MemberSet,
+    policy: KernelPolicy,
+    of: MemberSet,
     pods: readonly PodOfRules[],
     settled: { has(key: string): boolean },
   ) {
+    const { set, group, family } = of
     const wanted = await selectedKeysOfMany(pods, group.pods, family)
     const there = keysInKernel(firewall, set)
     const pieces = [
@@ -76,6 +79,7 @@ export function createLargePolicies(context: LargePoliciesContext): LargePolicie
     ]
     for (const { went, came } of pieces) {
       await nextTurn()
+      if (isNarrowing(of, went, came)) shared.narrow(policy)
       firewall.transact((table: TableRef) =>
         exchanged({ ...table, set }, without(went, settled), without(came, settled)),
       )

@@ -4,17 +4,18 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Policy } from '@podwire/api'
 import { namesIn, removeIfThere } from '@podwire/api/files'
 import { type Change, elements, rules, type TableRef } from '@podwire/netlink/nftables'
-import type { Firewall } from '../firewall/firewall.ts'
+import { type Firewall, nextGeneration } from '../firewall/firewall.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { directions } from './compile.ts'
-import { ifThere, removed } from './in-kernel.ts'
+import { hasElement, ifThere } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
-import { chainOf } from './objects.ts'
+import { chainOf, type MemberSet } from './objects.ts'
 import {
   asElements,
   bytesOf,
   exchanged,
   inPieces,
+  isNarrowing,
   keysInKernel,
   keysOf,
   type PodOfRules,
@@ -44,9 +45,9 @@ export interface OthersPolicies {
    * Into the sets that a pod belongs to, and out of those that it doesn't.
    * @param isDone the policies that are filled, or taken away, in the same step
    */
-  join(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): Change[]
+  join(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): readonly Change[]
   /** @param isDone the policies that are taken away in the same step */
-  leave(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): Change[]
+  leave(table: TableRef, pod: PodRecord, isDone: (policy: KernelPolicy) => boolean): readonly Change[]
   /**
    * Takes pods of other nodes out of the sets that they don't belong to any more, and puts the new ones into theirs; in pieces that let
    * the event loop go on, a transaction each.
@@ -119,15 +120,35 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       }))
       .filter(({ keys }) => keys.length > 0)
 
-  async function exchangeIn(set: string, went: readonly string[], came: readonly string[]) {
+  const areThere = (set: string, keys: readonly string[]) =>
+    keys.filter((key) => hasElement(firewall, set, bytesOf(key)))
+
+  // Of this process; those of others make `look` another one.
+  let joins = 0
+  let known: { readonly at: string; readonly pods: readonly PodOfRules[] } | undefined
+
+  /** The pods of this node, read again where one may have come. */
+  function ownPods(): readonly PodOfRules[] {
+    const at = `${firewall.look} ${joins}`
+    if (known?.at !== at) known = { at, pods: context.own() }
+    return known.pods
+  }
+
+  async function exchangeIn(
+    { set, group, family }: MemberSet,
+    went: readonly string[],
+    came: readonly string[],
+  ) {
     if (went.length + came.length === 0) return
-    touched.touch([...went, ...came])
+    touched.touch(set, [...went, ...came])
     // To ask for each takes longer than to ask for all, where they are many.
     const there = went.length > mostAsked ? keysInKernel(firewall, set) : undefined
-    for (const piece of inPieces(there ? went.filter((key) => there.has(key)) : went)) {
+    for (const piece of inPieces(went)) {
       firewall.transact((table) => {
-        const ref = { ...table, set }
-        return there ? exchanged(ref, piece, []) : removed(firewall, ref, piece.map(bytesOf))
+        // A pod of this node may have come since, with an address that was another's.
+        const gone = without(piece, selectedKeys(ownPods(), group.pods, family))
+        const found = there ? gone.filter((key) => there.has(key)) : areThere(set, gone)
+        return exchanged({ ...table, set }, found, [])
       })
       await nextTurn()
     }
@@ -147,37 +168,54 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       if (!speaksOfPods(policy)) removeIfThere(join(selecting, sandboxId))
     },
     areNone: () => selectingPods().length === 0,
-    join: (table, record, isDone) =>
-      setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
-        const ref = { ...table, set }
-        touched.touch(keys)
-        return isMember ? elements.add(ref, asElements(keys)) : removed(firewall, ref, keys.map(bytesOf))
-      }),
+    join(table, record, isDone) {
+      joins++
+      return noticed(
+        table,
+        setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
+          touched.touch(set, keys)
+          const there = areThere(set, keys)
+          return isMember
+            ? elements.add({ ...table, set }, asElements(without(keys, new Set(there))))
+            : exchanged({ ...table, set }, there, [])
+        }),
+      )
+    },
     leave: (table, record, isDone) =>
-      setsWith(record, isDone).flatMap(({ set, keys }) => {
-        touched.touch(keys)
-        return removed(firewall, { ...table, set }, keys.map(bytesOf))
-      }),
+      noticed(
+        table,
+        setsWith(record, isDone).flatMap(({ set, keys }) => {
+          touched.touch(set, keys)
+          return exchanged({ ...table, set }, areThere(set, keys), [])
+        }),
+      ),
     async exchange(before, after) {
       const narrowed = new Set<string>()
-      // What another process put there since.
-      firewall.isIntact()
+      // What another process puts in place from now on it puts there by what is known now; and what it put there before is looked at.
+      firewall.transact(nextGeneration)
       const policies = selectingPolicies()
-      // A pod of this node may have an address that is another's by now, and keeps its place.
-      const own = policies.length > 0 ? context.own() : []
       for (const policy of policies)
-        for (const { set, group, family, list } of podSets(policy)) {
+        for (const of of podSets(policy)) {
+          const { group, family } = of
           const keysIn = (pods: readonly PodOfRules[]) => selectedKeysOfMany(pods, group.pods, family)
           const [had, has] = [await keysIn(before), await keysIn(after)]
-          const stays = selectedKeys(own, group.pods, family)
+          // A pod of this node may have an address that is another's by now, and keeps its place.
+          const stays = selectedKeys(ownPods(), group.pods, family)
           const [came, went] = [without(has, had), without(without(had, has), stays)]
-          if ((list === 'allow' ? went : came).length > 0) narrowed.add(policy.suffix)
-          await exchangeIn(set, went, came)
+          if (isNarrowing(of, went, came)) narrowed.add(policy.suffix)
+          await exchangeIn(of, went, came)
         }
       return narrowed
     },
   }
 }
+
+/**
+ * Somebody else may be about to put a policy in place by what was known before, which has to be looked at again, also where nothing is
+ * to be changed as yet.
+ */
+const noticed = (table: TableRef, changes: readonly Change[]): readonly Change[] =>
+  changes.length > 0 ? changes : nextGeneration(table)
 
 const distinct = (policies: readonly KernelPolicy[]) => [
   ...new Map(policies.map((policy) => [policy.suffix, policy])).values(),

@@ -113,10 +113,17 @@ export function createPastConnections(context: PastConnectionsContext): PastConn
           const { original, reply } = connection
           return (!about || about.has(original.source) || about.has(reply.source)) && isCut(connection)
         },
-        looks.flatMap(({ own }) => own),
+        fewerOf(
+          looks.flatMap(({ own }) => own),
+          about,
+        ),
       )
     },
   }
 }
+
+/** What is cut has one of both. */
+const fewerOf = (own: readonly string[], about: ReadonlySet<string> | undefined) =>
+  about && about.size < own.length ? [...about] : own
 
 const addressesOf = ({ addresses }: PodRecord) => addresses.map(({ address }) => address)

@@ -61,6 +61,13 @@ export const exchanged = (ref: SetRef, went: Iterable<string>, came: Iterable<st
   ...elements.add(ref, asElements(came)),
 ]
 
+/** Whether a policy allows less than before where these leave one of its sets, and those come into it. */
+export const isNarrowing = (
+  { list }: Pick<MemberSet, 'list'>,
+  went: readonly string[],
+  came: readonly string[],
+) => (list === 'allow' ? went : came).length > 0
+
 export const asElements = (keys: Iterable<string>) => [...keys].map((key) => ({ key: bytesOf(key) }))
 
 export const bytesOf = (key: string) => Buffer.from(key, 'latin1')

@@ -25,7 +25,7 @@ import type { Member, Naming } from './naming.ts'
 import type { MembersOf } from './objects.ts'
 import { createOthersPolicies } from './others-policies.ts'
 import type { PastConnections, PolicedPod } from './past-connections.ts'
-import { asElements, type PodOfRules, selectedKeys } from './pod-sets.ts'
+import { asElements, type PodOfRules, podSets, selectedKeys } from './pod-sets.ts'
 import { createRebuiltPolicies, type RebuiltPolicies } from './rebuilt-policies.ts'
 import { createSharedPolicies } from './shared-policies.ts'
 import { createTouchedAddresses } from './touched-addresses.ts'
@@ -47,6 +47,8 @@ export interface Policies extends RebuiltPolicies {
   concern(pod: PodRecord): boolean
   /** Takes the policy away, and the pod out of others'; after its link is gone and its record says that it leaves, before its addresses are free. */
   remove(pod: PodRef & Partial<PodRecord>): void
+  /** Takes away what processes that were killed left of policies that no pod has. */
+  sweep(): void
   /**
    * Brings pods of other nodes into the policies that speak of them, and takes those out that are gone; cuts the connections that are
    * no longer allowed. May be repeated. Those of afterwards are known already.
@@ -138,9 +140,36 @@ export function createPolicies(context: PolicyContext): Policies {
   /** In one transaction: the policy, the pod's way to it, and the pod in the policies of others. */
   async function give(record: PodRecord, isNew: (attempt: number) => boolean) {
     const policy = policyOf(record)
-    const preparing = policy && large.prepare(policy)
-    if (preparing) await preparing
     const link = linkOf(record.sandboxId)
+    try {
+      const preparing = policy && large.prepare(policy)
+      if (preparing) await preparing
+      giveAtOnce(record, policy, link, isNew)
+    } catch (error) {
+      if (policy) abandon(policy, link)
+      throw error
+    }
+  }
+
+  /** What there is of a policy that a pod didn't get. */
+  function abandon(policy: KernelPolicy, link: string) {
+    try {
+      retrying(() =>
+        firewall.transact((table) =>
+          shared.suffixAt(link) === policy.suffix ? [] : shared.released(table, policy.suffix, link),
+        ),
+      )
+    } catch {
+      // Why the pod didn't get it is what there is to tell; this is garbage.
+    }
+  }
+
+  function giveAtOnce(
+    record: PodRecord,
+    policy: KernelPolicy | undefined,
+    link: string,
+    isNew: (attempt: number) => boolean,
+  ) {
     const entries = entriesOf(record, policy, link)
     retrying((attempt) => {
       firewall.transact((table) => {
@@ -197,6 +226,34 @@ export function createPolicies(context: PolicyContext): Policies {
     return resolver !== undefined && isAnsweredAt(firewall, linkOf(sandboxId), resolver.port)
   }
 
+  /**
+   * Cuts what isn't allowed any more by the policies of other pods, after a pod got its own: they may speak of it, and have it too, and
+   * it may have been put right.
+   */
+  async function cutOthers(record: PodRecord, isAsBefore: boolean) {
+    const mended = shared.takeNarrowed()
+    if (mended.size === 0 && (isAsBefore || others.areNone())) return
+    const rest = pods.own().filter(({ sandboxId }) => sandboxId !== record.sandboxId)
+    const have = rest.flatMap(policedPod)
+    const isMended = ({ policy, link }: PolicedPod) =>
+      mended.has(policy.suffix) && shared.suffixAt(link) === policy.suffix
+    await past.cut(mended.size === 0 ? [] : have.filter(isMended))
+    if (isAsBefore) return
+    await past.cut(
+      have.filter(({ policy }) => podSets(policy).length > 0),
+      addressesIn([record]),
+    )
+  }
+
+  /** The suffixes of what pods have, or get where a change is under way. */
+  const wantedPolicies = () =>
+    new Set(
+      pods.recorded().flatMap(({ record }) => {
+        if (typeof record !== 'object') return []
+        return [record, { ...record, ...record.changing }].flatMap((one) => policyOf(one)?.suffix ?? [])
+      }),
+    )
+
   const areTablesThere = () => isThere(() => firewall.ask(tables.get))
 
   const isAnsweredHere = (record: PodRecord) =>
@@ -213,9 +270,10 @@ export function createPolicies(context: PolicyContext): Policies {
     },
     async add(record) {
       if (isForNobody(record)) return
+      if (record.policy) refuseBridge(record)
+      // Also of one without a policy: those of others let go on what an earlier pod of its addresses had begun.
+      await past.forget(record)
       if (record.policy) {
-        refuseBridge(record)
-        await past.forget(record)
         // What this process answered an earlier pod of its sandbox, which another one tore down, is nothing of this one's.
         naming.forget(record.sandboxId)
         await naming.serve(record)
@@ -223,6 +281,7 @@ export function createPolicies(context: PolicyContext): Policies {
       others.announce(record)
       // What another process made anew from the records may be there already.
       await give(record, (attempt) => attempt === 1)
+      await cutOthers(record, true)
     },
     async replace(record) {
       if (record.policy) refuseBridge(record)
@@ -231,6 +290,7 @@ export function createPolicies(context: PolicyContext): Policies {
       await give(record, () => false)
       others.withdraw(record)
       await past.cut(policedPod(record))
+      await cutOthers(record, false)
     },
     async exchangePeers(before, after) {
       if (firewall.problem !== undefined || others.areNone()) return
@@ -276,6 +336,10 @@ export function createPolicies(context: PolicyContext): Policies {
         others.withdraw({ sandboxId: pod.sandboxId })
       }
       naming.forget(pod.sandboxId)
+    },
+    sweep() {
+      if (firewall.problem !== undefined || !areTablesThere()) return
+      retrying(() => firewall.transact((table) => shared.swept(table, wantedPolicies)))
     },
     concern: (record) => !isForNobody(record),
     isAnswered: isAnsweredHere,

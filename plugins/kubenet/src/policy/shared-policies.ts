@@ -10,13 +10,14 @@ import {
 } from '@podwire/netlink/nftables'
 import type { Firewall } from '../firewall/firewall.ts'
 import { policyMaps } from '../firewall/layout.ts'
-import { ifThere } from './in-kernel.ts'
+import { ifThere, isThere } from './in-kernel.ts'
 import { type KernelPolicy, suffixIn } from './kernel-policy.ts'
 import {
   type Fixed,
   filled,
   fixedOf,
   groupOf,
+  type MemberSet,
   type MembersOf,
   memberSets,
   objectsOf,
@@ -26,6 +27,7 @@ import {
 } from './objects.ts'
 import {
   exchanged,
+  isNarrowing,
   type Keys,
   keysInKernel,
   type PodOfRules,
@@ -51,6 +53,10 @@ export interface SharedPolicies {
   begun(table: TableRef, policy: KernelPolicy): Change[] | undefined
   /** What makes the policy as it should be, for a pod that is about to have it: nothing where it is current. */
   ensured(table: TableRef, policy: KernelPolicy, link: string): Change[]
+  /** A set of it lost what is allowed, or got what is denied, as it is put right. */
+  narrow(policy: KernelPolicy): void
+  /** The suffixes of those that allow less than before since this was asked last: who has them may have connections that go on. */
+  takeNarrowed(): ReadonlySet<string>
   /** The changes were made. @param look the firewall's, at that time */
   confirm(policy: KernelPolicy, look?: number): void
   /** Those that this process has to do with, whether the kernel has them or not. */
@@ -59,6 +65,11 @@ export interface SharedPolicies {
   doubt(): void
   /** What takes the policy away that a pod has no more; nothing where another one has it. */
   released(table: TableRef, suffix: string, link: string): Change[]
+  /**
+   * What takes away what a process that was killed left of policies: that no pod's link leads to.
+   * @param wanted the suffixes of those that pods are about to have; asked after the look at what there is
+   */
+  swept(table: TableRef, wanted: () => ReadonlySet<string>): Change[]
   isRight(policy: KernelPolicy): boolean
   /** The suffix of the policy that a pod has in the kernel. */
   suffixAt(link: string): string | undefined
@@ -81,6 +92,7 @@ interface Known {
 
 export function createSharedPolicies({ firewall, membersOf, pods }: SharedPoliciesContext): SharedPolicies {
   const known = new Map<string, Known>()
+  let narrowed = new Set<string>()
 
   function knownOf(policy: KernelPolicy): Known {
     const own = known.get(policy.suffix) ?? { policy, links: new Set(), since: -1 }
@@ -108,16 +120,19 @@ export function createSharedPolicies({ firewall, membersOf, pods }: SharedPolici
         (ifThere(() => firewall.ask((table) => rules.count({ ...table, chain: name }))) ?? 0),
     ) && boxes.every(isFilled)
 
+  const isThereInPart = ({ boxes }: Fixed) =>
+    boxes.some(({ name }) => isThere(() => firewall.ask((table) => elements.list({ ...table, set: name }))))
+
   /** The sets of pods, as they are and should be; undefined where one isn't there. */
   function podsIn(policy: KernelPolicy) {
     const all = podSets(policy)
     if (all.length === 0) return []
     const selectable = pods()
-    const found: { readonly set: string; readonly there: Keys; readonly wanted: Keys }[] = []
-    for (const { set, group, family } of all) {
-      const there = ifThere(() => keysInKernel(firewall, set))
+    const found: { readonly of: MemberSet; readonly there: Keys; readonly wanted: Keys }[] = []
+    for (const of of all) {
+      const there = ifThere(() => keysInKernel(firewall, of.set))
       if (!there) return undefined
-      found.push({ set, there, wanted: selectedKeys(selectable, group.pods, family) })
+      found.push({ of, there, wanted: selectedKeys(selectable, of.group.pods, of.family) })
     }
     return found
   }
@@ -141,14 +156,22 @@ export function createSharedPolicies({ firewall, membersOf, pods }: SharedPolici
       .some((element) => !own?.equals(element.key) && suffixOf(element) === suffix)
   }
 
-  /** Whatever there is of a policy: by what names end with. */
-  function leftovers(table: TableRef, suffix: string): Change[] {
-    const own = firewall.ask(chains.list).filter(({ chain }) => chain.endsWith(suffix))
-    const ownSets = firewall.ask(sets.list).filter(({ set }) => set.endsWith(suffix))
+  const inKernel = () => ({
+    chains: firewall.ask(chains.list).map(({ chain }) => chain),
+    sets: firewall.ask(sets.list).map(({ set }) => set),
+  })
+
+  /** Whatever there is of some policies: by what names end with. */
+  function leftovers(
+    table: TableRef,
+    isGone: (suffix: string) => boolean,
+    there: { readonly chains: readonly string[]; readonly sets: readonly string[] } = inKernel(),
+  ): Change[] {
+    const isLeft = (name: string) => isGone(suffixIn(name) ?? '')
     return [
-      ...own.map(({ chain }) => chains.del({ ...table, chain })),
-      ...ownSets.map(({ set }) => sets.del({ ...table, set })),
-    ]
+      ...there.chains.filter(isLeft).map((chain) => chains.del({ ...table, chain })),
+      ...there.sets.filter(isLeft).map((set) => sets.del({ ...table, set })),
+    ].flat()
   }
 
   return {
@@ -167,13 +190,27 @@ export function createSharedPolicies({ firewall, membersOf, pods }: SharedPolici
       knownOf(policy).links.add(link)
       if (isUntouched(policy.suffix)) return []
       const groups = isFixedRight(fixedOf(policy)) ? podsIn(policy) : undefined
-      if (!groups) return put(table, objectsOf(policy, membersOf(policy)))
+      if (!groups) {
+        // What the rules were that somebody changed, nobody knows.
+        if (isThereInPart(fixedOf(policy))) narrowed.add(policy.suffix)
+        return put(table, objectsOf(policy, membersOf(policy)))
+      }
       return [
-        ...groups.flatMap(({ set, there, wanted }) =>
-          exchanged({ ...table, set }, without(there, wanted), without(wanted, there)),
-        ),
+        ...groups.flatMap(({ of, there, wanted }) => {
+          const [went, came] = [without(there, wanted), without(wanted, there)]
+          if (isNarrowing(of, went, came)) narrowed.add(policy.suffix)
+          return exchanged({ ...table, set: of.set }, went, came)
+        }),
         ...namesAdded(table, policy),
       ]
+    },
+    narrow({ suffix }) {
+      narrowed.add(suffix)
+    },
+    takeNarrowed() {
+      const taken = narrowed
+      narrowed = new Set()
+      return taken
     },
     confirm({ suffix }, look = firewall.look) {
       const own = known.get(suffix)
@@ -191,7 +228,19 @@ export function createSharedPolicies({ firewall, membersOf, pods }: SharedPolici
       }
       const isKnown = own !== undefined && isUntouched(suffix)
       known.delete(suffix)
-      return isKnown ? removals(table, own.policy) : leftovers(table, suffix)
+      return isKnown ? removals(table, own.policy) : leftovers(table, (one) => one === suffix)
+    },
+    swept(table, wanted) {
+      const there = inKernel()
+      const used = Object.values(policyMaps)
+        .flatMap((set) => firewall.ask((own) => elements.list({ ...own, set })))
+        .map(suffixOf)
+      const kept = new Set([...used, ...wanted()])
+      const gone = new Set(
+        [...there.chains, ...there.sets].map(suffixIn).filter((suffix) => suffix && !kept.has(suffix)),
+      )
+      for (const suffix of gone) if (suffix) known.delete(suffix)
+      return leftovers(table, (suffix) => gone.has(suffix), there)
     },
     isRight(policy) {
       const isTrusted = firewall.isIntact()

@@ -1,23 +1,30 @@
 /**
- * Addresses that this process puts into policies, or takes out, while somebody looks for what else differs, in pieces: those are as
- * they should be already.
+ * Addresses that this process puts into sets of policies, or takes out, while somebody looks for what else differs, in pieces: those
+ * are as they should be already, in that set.
  */
 export interface TouchedAddresses {
-  touch(keys: readonly string[]): void
+  touch(set: string, keys: readonly string[]): void
   /** Those that are touched from now on. */
-  watch(): { has(key: string): boolean; end(): void }
+  watch(): { in(set: string): { has(key: string): boolean }; end(): void }
 }
 
 export function createTouchedAddresses(): TouchedAddresses {
-  const watching = new Set<Set<string>>()
+  const watching = new Set<Map<string, Set<string>>>()
   return {
-    touch(keys) {
-      for (const touched of watching) for (const key of keys) touched.add(key)
+    touch(set, keys) {
+      for (const touched of watching) {
+        const own = touched.get(set) ?? new Set()
+        touched.set(set, own)
+        for (const key of keys) own.add(key)
+      }
     },
     watch() {
-      const touched = new Set<string>()
+      const touched = new Map<string, Set<string>>()
       watching.add(touched)
-      return { has: (key) => touched.has(key), end: () => watching.delete(touched) }
+      return {
+        in: (set) => ({ has: (key) => touched.get(set)?.has(key) ?? false }),
+        end: () => watching.delete(touched),
+      }
     },
   }
 }

@@ -151,4 +151,35 @@ describeIsolated('a pod that comes after another one', () => {
       expect(await speak(5_000)).toMatch(/^heir/)
     },
   )
+
+  it.each([
+    [
+      'what it sent',
+      'to',
+      { ingress: { default: 'deny', allow: [{ pod: { annotations: { app: 'web' } } }] } },
+    ],
+    ['what was sent to it', 'from', allowing({ pod: { annotations: { app: 'web' } } })],
+  ] satisfies [string, string, Policy][])(
+    'goes on with nothing of %s, without a policy of its own, %s a pod whose policy does not allow that',
+    async (_what, way, policy) => {
+      const [db, web] = ['10.88.0.9', '10.88.0.20']
+      await machine.start()
+      await machine.pod('db', { policy, annotations: { 'podwire.dev/ip': db } })
+      const inDb = await machine.peer('db')
+      await inDb.serve('udp', 7000, 'db')
+
+      async function come(id: string, app: string) {
+        await machine.pod(id, { annotations: { app, 'podwire.dev/ip': web } })
+        const peer = await machine.peer(id)
+        await peer.serve('udp', 7000, id)
+        const [from, to] = way === 'to' ? [peer, db] : [inDb, web]
+        const answer = await from.ask('udp', to, 7000, { localPort: 4444, timeout: 700 })
+        peer.stop()
+        return answer
+      }
+      expect(await come('web', 'web')).toMatch(/^(db|web)/)
+      await machine.remove('web')
+      expect(await come('heir', 'heir')).toMatch(REFUSED)
+    },
+  )
 })
