@@ -51,8 +51,12 @@ async function reach(place: Place, from: string): Promise<string[]> {
     )
 }
 
+// Again and again, until it is killed: an address of IPv6 that a pod just got is its own for the kernel only a moment later, and what it
+// asks of that until then goes out, to its policy.
 const script = `for address; do
-  (case $( (exec 3<>"/dev/tcp/$address/${CLOSED_PORT}") 2>&1 ) in *refused*) echo "$address";; esac) &
+  (until case $( (exec 3<>"/dev/tcp/$address/${CLOSED_PORT}") 2>&1 ) in *refused*) true;; *) false;; esac
+  do sleep 0.05; done
+  echo "$address") &
 done
 wait`
 
