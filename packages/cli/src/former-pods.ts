@@ -1,15 +1,17 @@
-import { BlockList, isIPv6 } from 'node:net'
 import { parsePodCIDR, podKey } from '@podwire/api'
 import type { SandboxRecord } from '@podwire/core'
+import { networks } from './networks.ts'
 import { printNote } from './output.ts'
 import { addressesOf } from './pod.ts'
 
 /** Pods that were set up while this node had another pod CIDR, and have addresses of that. */
 export function formerPods(records: readonly SandboxRecord[], podCIDR: string): SandboxRecord[] {
-  const now = blockOf(podCIDR)
+  const now = parsePodCIDR(podCIDR)
+  if (!now) return []
+  const isNow = networks(now)
   return records.filter((record) => {
-    const former = blockOf(record.pluginStart.podCIDR)
-    return addressesOf(record).some((address) => former?.(address) && now && !now(address))
+    const isFormer = networks(parsePodCIDR(record.pluginStart.podCIDR) ?? [])
+    return addressesOf(record).some((address) => isFormer(address) && !isNow(address))
   })
 }
 
@@ -24,13 +26,4 @@ export function printFormerPods(records: readonly SandboxRecord[], podCIDR: stri
       `${key} has ${addressesOf(record).join(',')} of ${record.pluginStart.podCIDR}, and this node's pod CIDR is ${podCIDR} now: other nodes, where there are any, don't reach it there. ${remedy}`,
     )
   }
-}
-
-function blockOf(podCIDR: string): ((address: string) => boolean) | undefined {
-  const cidrs = parsePodCIDR(podCIDR)
-  if (!cidrs) return undefined
-  const block = new BlockList()
-  for (const { address, prefixLength, family } of cidrs)
-    block.addSubnet(address, prefixLength, family === 6 ? 'ipv6' : 'ipv4')
-  return (address) => block.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }

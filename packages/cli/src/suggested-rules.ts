@@ -1,7 +1,7 @@
-import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { type DeniedFlow, METADATA_ADDRESSES, podKey } from '@podwire/api'
+import { type DeniedFlow, METADATA_ADDRESSES, parseCIDR, podKey } from '@podwire/api'
 import type { SandboxRecord } from '@podwire/core'
+import { networks } from './networks.ts'
 import { addressesOf } from './pod.ts'
 
 /** What would have let a pod do what it was denied, as `--allow` takes it. */
@@ -81,31 +81,20 @@ function kindOf(
 ): { readonly caution: string; readonly isRefused?: boolean } | undefined {
   if (METADATA_ADDRESSES.includes(address))
     return { caution: 'is where clouds tell machines their secrets', isRefused: true }
-  if (isIn(linkLocal, address))
+  if (isLinkLocal(address))
     return { caution: 'is an address of a single link, as those are of metadata services', isRefused: true }
-  if (isIn(loopback, address)) return { caution: 'is the pod’s own loopback', isRefused: true }
+  if (isLoopback(address)) return { caution: 'is the pod’s own loopback', isRefused: true }
   if (isHost(address)) return { caution: 'is this host itself' }
-  return isIn(privateNetworks, address)
+  return isPrivate(address)
     ? { caution: 'is a private address: see whose it is before you allow it' }
     : undefined
 }
 
-function networks(...cidrs: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const cidr of cidrs) {
-    const [address = '', length] = cidr.split('/')
-    list.addSubnet(address, Number(length), isIP(address) === 6 ? 'ipv6' : 'ipv4')
-  }
-  return list
-}
+const isIn = (...cidrs: readonly string[]) => networks(cidrs.flatMap((cidr) => parseCIDR(cidr) ?? []))
 
-const linkLocal = networks('169.254.0.0/16', 'fe80::/10')
-const loopback = networks('127.0.0.0/8', '0.0.0.0/8', '::/127')
-const privateNetworks = networks(
-  ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'],
-)
-
-const isIn = (list: BlockList, address: string) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+const isLinkLocal = isIn('169.254.0.0/16', 'fe80::/10')
+const isLoopback = isIn('127.0.0.0/8', '0.0.0.0/8', '::/127')
+const isPrivate = isIn('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7')
 
 /** @param pods those of this host */
 export function knownOf(pods: readonly SandboxRecord[]): Known {

@@ -1,13 +1,13 @@
 import { accessSync, constants } from 'node:fs'
-import { BlockList, isIP } from 'node:net'
 import { release } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { messageOf } from '@podwire/api'
+import { messageOf, parseCIDR } from '@podwire/api'
 import { command, type DefineCommand } from '../command.ts'
 import { loadConfiguration } from '../configuration.ts'
 import type { GlobalFlags, JsonFlag } from '../flags.ts'
 import { withHost } from '../host.ts'
 import { explain, nameServersFor } from '../name-servers.ts'
+import { networks } from '../networks.ts'
 import { printJson, printTable } from '../output.ts'
 import { isPrivileged, PRIVILEGES_NEEDED } from '../privileges.ts'
 import { interrupted, unlessInterrupted } from '../signals.ts'
@@ -82,20 +82,11 @@ async function nameServers(flags: GlobalFlags): Promise<Finding> {
     .then(({ config }) => config)
     .catch(() => undefined)
   const direct = config?.networkPlugin === 'kubenet' ? config.nonMasqueradeCIDR : ''
-  const seeing = found.servers.filter((server) => isIn(direct, server))
+  const isDirect = networks(direct.split(',').flatMap((cidr) => parseCIDR(cidr.trim()) ?? []))
+  const seeing = found.servers.filter(isDirect)
   if (seeing.length === 0) return { check, result: 'ok', say: explain(found) }
   const say = `${explain(found)}; ${seeing.join(', ')} in nonMasqueradeCIDR ${direct} sees pods' own addresses: without a way back to them it does not answer. Name the pods' range alone there`
   return { check, result: 'missing', say }
-}
-
-function isIn(cidrs: string, address: string): boolean {
-  const family = (text: string) => (isIP(text) === 6 ? 'ipv6' : 'ipv4')
-  const list = new BlockList()
-  for (const cidr of cidrs.split(',')) {
-    const [network = '', length = ''] = cidr.trim().split('/')
-    if (isIP(network) !== 0) list.addSubnet(network, Number(length), family(network))
-  }
-  return isIP(address) !== 0 && list.check(address, family(address))
 }
 
 function tool(command: string, what: string, debianPackage: string): Finding {

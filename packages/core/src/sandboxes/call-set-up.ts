@@ -48,12 +48,12 @@ function keep({ store, warn }: SandboxContext, kept: SandboxRecord, ready: Sandb
     store.write(ready)
   } catch (error) {
     if (!isMended && kept.phase !== 'changing') throw error
-    if (kept.phase === 'changing') endChange()
+    if (kept.phase === 'changing') settleOrForget()
     const done = isMended ? 'mended' : 'changed'
     warn(`pod ${podKey(ready.pod)} is ${done}, but its record can't say how: ${messageOf(error)}`)
   }
 
-  function endChange() {
+  function settleOrForget() {
     if (isDeepStrictEqual(kept.pod, kept.previous)) store.forgetChange(kept)
     else store.settleChange(kept)
   }

@@ -7,7 +7,7 @@ import { type Change, elements, rules, type TableRef } from '@podwire/netlink/nf
 import { type Firewall, nextGeneration } from '../firewall/firewall.ts'
 import type { PodRecord } from '../pod-record.ts'
 import { directions } from './compile.ts'
-import { hasElement, ifThere } from './in-kernel.ts'
+import { hasElement, ifThere, removed } from './in-kernel.ts'
 import type { KernelPolicy } from './kernel-policy.ts'
 import { chainOf, type MemberSet } from './objects.ts'
 import {
@@ -120,9 +120,6 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       }))
       .filter(({ keys }) => keys.length > 0)
 
-  const areThere = (set: string, keys: readonly string[]) =>
-    keys.filter((key) => hasElement(firewall, set, bytesOf(key)))
-
   // Of this process; those of others make `look` another one.
   let joins = 0
   let known: { readonly at: string; readonly pods: readonly PodOfRules[] } | undefined
@@ -147,8 +144,13 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
       firewall.transact((table) => {
         // A pod of this node may have come since, with an address that was another's.
         const gone = without(piece, selectedKeys(ownPods(), group.pods, family))
-        const found = there ? gone.filter((key) => there.has(key)) : areThere(set, gone)
-        return exchanged({ ...table, set }, found, [])
+        const ref = { ...table, set }
+        if (!there) return removed(firewall, ref, gone.map(bytesOf))
+        return exchanged(
+          ref,
+          gone.filter((key) => there.has(key)),
+          [],
+        )
       })
       await nextTurn()
     }
@@ -174,10 +176,10 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
         table,
         setsWith(record, isDone).flatMap(({ set, keys, isMember }) => {
           touched.touch(set, keys)
-          const there = areThere(set, keys)
-          return isMember
-            ? elements.add({ ...table, set }, asElements(without(keys, new Set(there))))
-            : exchanged({ ...table, set }, there, [])
+          const ref = { ...table, set }
+          if (!isMember) return removed(firewall, ref, keys.map(bytesOf))
+          const missing = keys.filter((key) => !hasElement(firewall, set, bytesOf(key)))
+          return elements.add(ref, asElements(missing))
         }),
       )
     },
@@ -186,7 +188,7 @@ export function createOthersPolicies(context: OthersPoliciesContext): OthersPoli
         table,
         setsWith(record, isDone).flatMap(({ set, keys }) => {
           touched.touch(set, keys)
-          return exchanged({ ...table, set }, areThere(set, keys), [])
+          return removed(firewall, { ...table, set }, keys.map(bytesOf))
         }),
       ),
     async exchange(before, after) {

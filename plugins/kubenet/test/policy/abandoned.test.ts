@@ -3,13 +3,10 @@ import type { Policy } from '@podwire/api'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Firewall, openFirewall } from '../../src/firewall/firewall.ts'
 import { openKernel } from '../../src/kernel/kernel.ts'
-import { createPodLinks } from '../../src/ownership/pod-links.ts'
-import { openStateId } from '../../src/ownership/state-id.ts'
 import type { PodRecord } from '../../src/pod-record.ts'
 import { openRecords } from '../../src/pods/records.ts'
-import { createNaming } from '../../src/policy/naming.ts'
-import { createPolicies } from '../../src/policy/policies.ts'
 import { describeIsolated, never, run, useMachine } from '../support/machine.ts'
+import { openPolicies } from '../support/policies.ts'
 
 const policy: Policy = { egress: { default: 'deny', allow: [{ pod: '*/*' }] } }
 
@@ -58,8 +55,6 @@ describeIsolated('what the kernel has of a policy that no pod got', () => {
     await machine.start()
     await machine.pod('pod')
     const { stateDir } = machine
-    const records = openRecords(stateDir)
-    const { names } = createPodLinks(openStateId(stateDir).get)
     const kernel = openKernel()
     const firewall = openFirewall(
       () => machine.table,
@@ -82,32 +77,14 @@ describeIsolated('what the kernel has of a policy that no pod got', () => {
         },
       },
     })
-    const naming = createNaming({
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-      servers: [],
-      stays: true,
-      podNamed: records.named,
-      podAt: () => undefined,
-      peerNamed: () => undefined,
-      admit() {},
-      denied() {},
-    })
     const peers = Array.from({ length: 3000 }, (_, at) => ({
       namespace: 'test',
       name: `p${at}`,
       addresses: [{ address: `10.90.${at >> 8}.${at & 255}` }],
       annotations: {},
     }))
-    const policies = createPolicies({
-      ...{ firewall: refusing, stateDir, naming, ids: records.ids, read: records.read },
-      hasLink: kernel.hasLink,
-      linkOf: (sandboxId) => names(sandboxId).host,
-      peers: () => peers,
-      logGroup: () => 1,
-      takeUpLog() {},
-      past: { forget: async () => {}, cut: async () => {} },
-    })
-    const record = records.read('pod')
+    const policies = openPolicies({ stateDir, firewall: refusing, kernel, peers })
+    const record = openRecords(stateDir).read('pod')
     if (!record) throw new Error('there is no pod')
     await expect(policies.replace({ ...record, policy })).rejects.toThrow('no room')
     expect(seen.flat()).not.toEqual([])

@@ -57,14 +57,19 @@ describeIsolated('flows that are allowed', () => {
     expect({ sockets: openSockets(), counts: readSysctl(ACCOUNTING) }).toEqual({ sockets: idle, counts: '0' })
   })
 
-  it('are told with the name that the pod asked for, and nothing is of what was denied', async () => {
+  /** A pod that may reach the registry by its name. */
+  async function startNamed() {
     const outside = await machine.outside(registry)
     await outside.serve('tcp', 443, 'outside')
     const upstream = await startUpstream(({ name }) => [{ type: 'A', name, ttl: 60, data: registry }])
     onTestFinished(() => upstream.close())
     await machine.start({ options: { nameServers: [upstream.server] } })
     await machine.pod('pod', { policy: { egress: { default: 'deny', allow: [{ host: 'registry.test' }] } } })
-    const peer = await machine.peer('pod')
+    return machine.peer('pod')
+  }
+
+  it('are told with the name that the pod asked for, and nothing is of what was denied', async () => {
+    const peer = await startNamed()
     await watch(true)
     expect(await peer.resolve('registry.test', ANYBODY)).toBe(registry)
     expect(await peer.ask('tcp', registry, 443)).toMatch(/^outside/)
@@ -79,13 +84,7 @@ describeIsolated('flows that are allowed', () => {
   })
 
   it('that are open keep the name, whatever policy the pod has by then', async () => {
-    const outside = await machine.outside(registry)
-    await outside.serve('tcp', 443, 'outside')
-    const upstream = await startUpstream(({ name }) => [{ type: 'A', name, ttl: 60, data: registry }])
-    onTestFinished(() => upstream.close())
-    await machine.start({ options: { nameServers: [upstream.server] } })
-    await machine.pod('pod', { policy: { egress: { default: 'deny', allow: [{ host: 'registry.test' }] } } })
-    const peer = await machine.peer('pod')
+    const peer = await startNamed()
     expect(await peer.resolve('registry.test', ANYBODY)).toBe(registry)
     expect(await peer.ask('tcp', registry, 443)).toMatch(/^outside/)
     await machine.pod('pod', { policy: { egress: { default: 'deny', allow: [{ cidr: `${registry}/32` }] } } })

@@ -5,12 +5,10 @@ import { links, openNetlink } from '@podwire/netlink'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type Firewall, openFirewall } from '../../src/firewall/firewall.ts'
 import { type Kernel, openKernel } from '../../src/kernel/kernel.ts'
-import { createPodLinks } from '../../src/ownership/pod-links.ts'
-import { openStateId } from '../../src/ownership/state-id.ts'
 import { openRecords } from '../../src/pods/records.ts'
-import { createNaming } from '../../src/policy/naming.ts'
-import { createPolicies, type Policies } from '../../src/policy/policies.ts'
+import type { Policies } from '../../src/policy/policies.ts'
 import { describeIsolated, run, useMachine } from '../support/machine.ts'
+import { openPolicies } from '../support/policies.ts'
 
 const policy: Policy = { ingress: { default: 'deny', allow: [{ pod: '*/*' }] } }
 
@@ -29,8 +27,6 @@ describeIsolated('policies in tables that are made anew', () => {
     await machine.pod('selecting', { policy })
     await machine.pod('other')
     const { stateDir } = machine
-    const records = openRecords(stateDir)
-    const { names } = createPodLinks(openStateId(stateDir).get)
     kernel = openKernel()
     let policies: Policies
     firewall = openFirewall(
@@ -43,24 +39,7 @@ describeIsolated('policies in tables that are made anew', () => {
         return made
       },
     )
-    const naming = createNaming({
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-      servers: [],
-      stays: true,
-      podNamed: records.named,
-      podAt: () => undefined,
-      peerNamed: () => undefined,
-      admit() {},
-      denied() {},
-    })
-    policies = createPolicies({
-      ...{ firewall, stateDir, naming, ids: records.ids, read: records.read, hasLink: kernel.hasLink },
-      linkOf: (sandboxId) => names(sandboxId).host,
-      peers: () => [],
-      logGroup: () => 1,
-      takeUpLog() {},
-      past: { forget: async () => {}, cut: async () => {} },
-    })
+    policies = openPolicies({ stateDir, firewall, kernel })
   })
   afterEach(() => {
     firewall.close()

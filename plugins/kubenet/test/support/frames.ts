@@ -99,25 +99,17 @@ export function udp(
 
 /** An advertisement that `address` is at `from`: RFC 4861, unasked for and to be believed. */
 export function neighbourAdvertisement(frame: Ethernet, address: string, to: string): Buffer {
-  const message = Buffer.concat([
-    Buffer.from('8800000020000000', 'hex'),
-    encodeIp(address),
-    Buffer.of(2, 1),
-    bytesOf(frame.from),
-  ])
-  return ip(frame, address, to, 58, message)
+  return ip(frame, address, to, 58, neighbourMessage('8800000020000000', address, 2, frame))
 }
 
 /** A question who has an address, from who says that `source` is at `from`. */
 export function neighbourSolicitation(frame: Ethernet, source: string, target: string): Buffer {
-  const message = Buffer.concat([
-    Buffer.from('8700000000000000', 'hex'),
-    encodeIp(target),
-    Buffer.of(1, 1),
-    bytesOf(frame.from),
-  ])
-  return ip(frame, source, target, 58, message)
+  return ip(frame, source, target, 58, neighbourMessage('8700000000000000', target, 1, frame))
 }
+
+/** @param option of the link-layer address: 1 of the source, 2 of the target */
+const neighbourMessage = (head: string, about: string, option: number, { from }: Ethernet) =>
+  Buffer.concat([Buffer.from(head, 'hex'), encodeIp(about), Buffer.of(option, 1), bytesOf(from)])
 
 /** What a bridge says to the others of its link, where it is the root of all: IEEE 802.1D, with the lowest priority. */
 export function bridgeHello(mac: string): Buffer {
